@@ -1,1 +1,2 @@
-
+//! Keyrack.
+pub mod model;

@@ -1,0 +1,165 @@
+//! Time, from one place, so that a test can set it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant, SystemTime};
+
+/// A moment of the wall clock: milliseconds since 1970 in UTC. Shown as RFC 3339 with seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    pub const fn from_millis(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// An RFC 3339 time with an offset, as clients send it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let at: jiff::Timestamp = text.parse().ok()?;
+        Some(Self(at.as_millisecond()))
+    }
+
+    pub fn saturating_add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    pub fn saturating_sub(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long from `earlier` to here; zero when the clock was set back.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// For people's time zones and formats.
+    pub fn to_jiff(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = jiff::Timestamp::from_second(self.seconds()).unwrap_or_default();
+        write!(f, "{whole}")
+    }
+}
+
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+/// A moment of the monotonic clock: nanoseconds since this process began. Windows count in it, so that setting the
+/// wall clock neither opens nor closes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tick(u64);
+
+impl Tick {
+    pub const fn from_nanos(ns: u64) -> Self {
+        Self(ns)
+    }
+
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
+    pub const fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span.as_nanos() as u64))
+    }
+
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Where the program reads the time. Cloned freely: clones share a test's setting.
+#[derive(Clone, Debug)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    Real { started: Instant },
+    Set(std::sync::Arc<SetTime>),
+}
+
+#[derive(Debug)]
+struct SetTime {
+    start_ms: i64,
+    passed_ns: AtomicU64,
+}
+
+impl Clock {
+    pub fn real() -> Self {
+        Self(Source::Real { started: Instant::now() })
+    }
+
+    /// A clock that stands still until [`Clock::advance`].
+    pub fn set_to(start: Timestamp) -> Self {
+        Self(Source::Set(std::sync::Arc::new(SetTime { start_ms: start.0, passed_ns: AtomicU64::new(0) })))
+    }
+
+    /// Moves a set clock on.
+    ///
+    /// # Panics
+    /// On the real clock, which nobody moves.
+    pub fn advance(&self, span: Duration) {
+        match &self.0 {
+            Source::Real { .. } => panic!("the real clock cannot be moved"),
+            Source::Set(time) => {
+                time.passed_ns.fetch_add(span.as_nanos() as u64, SeqCst);
+            }
+        }
+    }
+
+    #[allow(clippy::disallowed_methods)] // the one place that reads the system's clock
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::Real { .. } => {
+                let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+            }
+            Source::Set(time) => Timestamp(time.start_ms + (time.passed_ns.load(SeqCst) / 1_000_000) as i64),
+        }
+    }
+
+    pub fn tick(&self) -> Tick {
+        match &self.0 {
+            Source::Real { started } => Tick(started.elapsed().as_nanos() as u64),
+            Source::Set(time) => Tick(time.passed_ns.load(SeqCst)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_is_shown_with_seconds_in_utc() {
+        assert_eq!(Timestamp::from_millis(1_698_400_800_999).to_string(), "2023-10-27T10:00:00Z");
+    }
+
+    #[test]
+    fn an_offset_is_read_and_nonsense_is_not() {
+        let at = Timestamp::parse("2023-10-27T12:00:00+02:00").expect("a time");
+        assert_eq!(at.to_string(), "2023-10-27T10:00:00Z");
+        assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn a_clock_set_back_gives_no_negative_span() {
+        let (early, late) = (Timestamp::from_millis(1_000), Timestamp::from_millis(3_000));
+        assert_eq!(late.since(early), Duration::from_secs(2));
+        assert_eq!(early.since(late), Duration::ZERO);
+    }
+}

@@ -1,0 +1,20 @@
+//! The nouns of Keyrack: what things are, and what may be said of them. No I/O, no async, no HTTP, no SQL.
+
+pub mod account;
+pub mod api_key;
+pub mod audit_event;
+pub mod caller;
+pub mod clock;
+pub mod dialect;
+pub mod duration;
+pub mod email;
+pub mod error;
+pub mod ids;
+pub mod name;
+pub mod page;
+pub mod scope;
+pub mod session;
+pub mod tier;
+pub mod user;
+
+pub use error::{AppError, FieldErrors, Result};

@@ -1,0 +1,125 @@
+//! Windows and tiers: how many requests an account may make, and in what time.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::duration;
+
+/// At most `limit` requests in `seconds` seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    pub limit: u64,
+    pub seconds: u32,
+}
+
+impl Window {
+    /// The longest window: 366 days.
+    pub const MAX_SECONDS: u32 = 366 * 86_400;
+    /// The largest number of requests a window can name.
+    pub const MAX_LIMIT: u64 = 1_000_000_000_000;
+
+    pub const fn new(limit: u64, seconds: u32) -> Self {
+        Self { limit, seconds }
+    }
+
+    /// The command line's form: `1000/1h`, `50/1s`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let example = "write a number and a time, for example 1000/1h or 50/1s";
+        let (limit, span) = text.split_once('/').ok_or_else(|| format!("`{text}`: {example}"))?;
+        let limit = limit.trim().replace(['_', ','], "").parse().map_err(|_| format!("`{text}`: {example}"))?;
+        let seconds = duration::parse(span.trim()).map_err(|_| format!("`{text}`: {example}"))?.as_secs();
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        Self::new(limit, seconds).checked()
+    }
+
+    /// The window itself when its numbers make sense.
+    pub fn checked(self) -> Result<Self, String> {
+        if self.limit == 0 || self.limit > Self::MAX_LIMIT {
+            return Err(format!("a window's limit must be from 1 to {}", Self::MAX_LIMIT));
+        }
+        if self.seconds == 0 || self.seconds > Self::MAX_SECONDS {
+            return Err(format!("a window must last from 1 to {} seconds", Self::MAX_SECONDS));
+        }
+        Ok(self)
+    }
+}
+
+/// `1000/1h`
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.limit, duration::show(std::time::Duration::from_secs(self.seconds.into())))
+    }
+}
+
+/// The windows of a tier, an account or a key: shortest first, no two of the same length, eight at most.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Windows(Vec<Window>);
+
+impl Windows {
+    pub const MAX: usize = 8;
+
+    pub fn new(mut windows: Vec<Window>) -> Result<Self, String> {
+        if windows.len() > Self::MAX {
+            return Err(format!("at most {} windows", Self::MAX));
+        }
+        for window in &windows {
+            window.checked()?;
+        }
+        windows.sort_by_key(|window| window.seconds);
+        if windows.windows(2).any(|pair| pair[0].seconds == pair[1].seconds) {
+            return Err("two windows have the same length".into());
+        }
+        Ok(Self(windows))
+    }
+
+    pub fn as_slice(&self) -> &[Window] {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Windows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, window) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{window}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A named set of windows that accounts may be given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tier {
+    pub name: String,
+    pub windows: Windows,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_read_as_people_write_them() {
+        assert_eq!(Window::parse("1000/1h"), Ok(Window::new(1000, 3600)));
+        assert_eq!(Window::parse("1,000 / 60s"), Ok(Window::new(1000, 60)));
+        assert!(Window::parse("1000").is_err());
+        assert!(Window::parse("0/1s").is_err());
+        assert!(Window::parse("5/0s").is_err());
+    }
+
+    #[test]
+    fn windows_sort_shortest_first_and_refuse_two_of_one_length() {
+        let both = Windows::new(vec![Window::new(1000, 3600), Window::new(50, 1)]).expect("windows");
+        assert_eq!(both.to_string(), "50/1s, 1000/1h");
+        assert!(Windows::new(vec![Window::new(1, 60), Window::new(2, 60)]).is_err());
+    }
+}
