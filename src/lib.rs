@@ -1,2 +1,3 @@
 //! Keyrack.
+pub mod limits;
 pub mod model;
