@@ -1,3 +1,4 @@
 //! Keyrack.
+pub mod http;
 pub mod limits;
 pub mod model;
