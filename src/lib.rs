@@ -1,4 +1,5 @@
 //! Keyrack.
+pub mod config;
 pub mod http;
 pub mod limits;
 pub mod model;
