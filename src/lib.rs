@@ -1,2 +1,4 @@
 //! Keyrack.
+pub mod crypto;
 pub mod model;
+pub mod store;
