@@ -27,10 +27,6 @@ impl Conditions {
         self.values.push(Box::new(format!("{start}\u{10ffff}")));
         self.sql.push(fragment.replace("{low}", &format!("${low}")).replace("{high}", &format!("${high}")));
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.sql.is_empty()
-    }
 }
 
 /// One page of the rows that meet the conditions, ordered by id, which is by time of creation.
