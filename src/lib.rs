@@ -1,4 +1,6 @@
 //! Keyrack.
+
 pub mod crypto;
+pub mod limits;
 pub mod model;
 pub mod store;
