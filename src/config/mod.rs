@@ -12,8 +12,9 @@ use ipnet::IpNet;
 
 pub use load::{ConfigFile, Fault, Faults, Flag, Inputs, Loaded, Source, load};
 pub use read::Given;
-pub use values::{KeyPrefix, LogFormat, LogLevel, PublicUrl};
+pub use values::{LogFormat, LogLevel, PublicUrl};
 
+use crate::crypto::secret::Prefix;
 use crate::model::dialect::DialectName;
 use read::Show;
 
@@ -83,7 +84,7 @@ settings! {
     api: Api {
         dialect: DialectName = DialectName::Native, read::dialect, None,
             "The conventions in which the API answers: native.";
-        key_prefix: Option<KeyPrefix> = None, read::key_prefix, None,
+        key_prefix: Option<Prefix> = None, read::key_prefix, None,
             "What the secrets of new keys begin with. Empty: as the dialect has it.";
         require_user_agent: bool = false, read::boolean, None,
             "Refuse API requests without a User-Agent header.";

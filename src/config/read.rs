@@ -6,7 +6,8 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv4Net};
 use toml::de::DeValue;
 
-use super::values::{KeyPrefix, LogFormat, LogLevel, PublicUrl};
+use super::values::{LogFormat, LogLevel, PublicUrl};
+use crate::crypto::secret::Prefix;
 use crate::model::dialect::DialectName;
 use crate::model::duration;
 
@@ -84,11 +85,12 @@ pub(super) fn public_url(given: &Given) -> Result<Option<PublicUrl>, String> {
     optional(given, PublicUrl::parse, "use a URL in quotes, for example \"https://keys.example.com\"")
 }
 
-pub(super) fn key_prefix(given: &Given) -> Result<Option<KeyPrefix>, String> {
-    optional(given, KeyPrefix::parse, "use text in quotes, for example \"acme_\"")
+pub(super) fn key_prefix(given: &Given) -> Result<Option<Prefix>, String> {
+    let wrong = "use up to 15 letters and digits and a _ at the end, for example \"acme_\"; not kro_, krr_, krc_ or krs_";
+    optional(given, |text| Prefix::parse(text).map_err(|_| wrong.into()), wrong)
 }
 
-fn optional<T>(given: &Given, parse: fn(&str) -> Result<T, String>, wrong: &str) -> Result<Option<T>, String> {
+fn optional<T>(given: &Given, parse: impl Fn(&str) -> Result<T, String>, wrong: &str) -> Result<Option<T>, String> {
     match given.text().ok_or(wrong)? {
         "" => Ok(None),
         text => parse(text).map(Some),
@@ -179,9 +181,9 @@ impl Show for Option<PublicUrl> {
     }
 }
 
-impl Show for Option<KeyPrefix> {
+impl Show for Option<Prefix> {
     fn show(&self) -> String {
-        format!("\"{}\"", self.as_ref().map_or("", KeyPrefix::as_str))
+        format!("\"{}\"", self.as_ref().map_or("", Prefix::as_str))
     }
 }
 

@@ -83,8 +83,8 @@ fn a_bad_value_is_quoted_with_what_to_write_instead() {
         ("[server]\nbody_timeout = 10", "use a number and unit"),
         ("[server]\nbody_timeout = \"0s\"", "use a time from 1s to 1h"),
         ("[api]\ndialect = \"klingon\"", "use \"native\""),
-        ("[api]\nkey_prefix = \"no dash-\"", "end in _"),
-        ("[api]\nkey_prefix = \"kro_\"", "another kind of secret"),
+        ("[api]\nkey_prefix = \"no dash-\"", "a _ at the end"),
+        ("[api]\nkey_prefix = \"kro_\"", "not kro_"),
         ("[limits]\nmax_concurrent = 0", "use a whole number from 1"),
         ("[log]\nlevel = \"loud\"", "\"error\" or \"warn\""),
     ] {

@@ -50,32 +50,6 @@ impl fmt::Display for PublicUrl {
     }
 }
 
-/// What the secrets of new keys begin with: letters and digits, then `_`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyPrefix(String);
-
-impl KeyPrefix {
-    pub const MAX_BYTES: usize = 16;
-    /// The prefixes of the other secrets, which a key must not be taken for.
-    const TAKEN: [&str; 5] = ["kro_", "krr_", "krc_", "krs_", "whsec_"];
-
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let words = text.strip_suffix('_').unwrap_or_default();
-        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if text.len() > Self::MAX_BYTES || !words.split('_').all(is_word) {
-            return Err("use up to 16 letters and digits that end in _, for example \"acme_\"".into());
-        }
-        if Self::TAKEN.contains(&text) {
-            return Err("this prefix belongs to another kind of secret; use another, for example \"acme_\"".into());
-        }
-        Ok(Self(text.into()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {

@@ -1,6 +1,7 @@
 //! Requests per window, counted for accounts and for single keys. A window starts with its first request, lasts its
 //! seconds, and starts anew with the next request after that.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,22 @@ pub const KEPT_FROM_SECONDS: u32 = 60;
 pub enum Subject {
     Account(AccountId),
     Key(ApiKeyId),
+}
+
+impl Subject {
+    /// The subject with this id.
+    pub fn parse(id: &str) -> Option<Self> {
+        AccountId::parse(id).map(Self::Account).or_else(|| ApiKeyId::parse(id).map(Self::Key))
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(id) => id.fmt(f),
+            Self::Key(id) => id.fmt(f),
+        }
+    }
 }
 
 /// The counters of one subject. Whoever caches a credential holds them too, so that a request needs no look-up.
