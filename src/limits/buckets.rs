@@ -28,6 +28,11 @@ impl BucketKey {
         }
     }
 
+    /// A name tried from an address: guessing one person's password from one place.
+    pub fn of_user_at(name: &str, addr: IpAddr) -> Self {
+        Self::of_parts(&[name.as_bytes(), &Self::of_address(addr).0.to_be_bytes()])
+    }
+
     /// Anything else, such as an address and the email tried from it.
     pub fn of_parts(parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();

@@ -104,7 +104,7 @@ pub fn find_presented(conn: &Connection, hash: SecretHash) -> Result<Option<Pres
     let mut one = conn.prepare_cached(
         "SELECT s.expires_at AS secret_expires_at, k.id AS key_id, k.scopes, k.enabled, k.revoked_at, k.expires_at, k.ip_allow,
              k.windows, a.status AS account_status, coalesce(a.windows, t.windows) AS account_windows,
-             u.id, u.account_id, u.name, u.email, u.role, u.status, u.created_at, u.updated_at, u.revision
+             u.id, u.account_id, u.name, u.email, u.role, u.status, u.time_zone, u.created_at, u.updated_at, u.revision
          FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id
              JOIN accounts a ON a.id = k.account_id LEFT JOIN tiers t ON t.name_folded = a.tier
          WHERE s.hash = $1",

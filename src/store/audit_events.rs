@@ -1,6 +1,6 @@
 //! The audit log: rows that are only added, each with a hash over itself and the row before.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use crate::model::Result;
@@ -68,6 +68,10 @@ pub fn append(tx: &Transaction, caller: &Caller, now: Timestamp, account: Option
         hash.as_slice()
     ])?;
     Ok(())
+}
+
+pub fn is_empty(conn: &Connection) -> Result<bool> {
+    Ok(!conn.prepare_cached("SELECT 1 FROM audit_events LIMIT 1")?.exists([])?)
 }
 
 /// SHA-256 over the hash before and the fields, each behind its length, so that no two rows read alike.

@@ -82,9 +82,8 @@ impl Store {
         configure_writer(&conn).map_err(sqlite)?;
         let migrated = migrate::migrate(&mut conn)?;
 
-        let readers = SqliteConnectionManager::file(&path)
-            .with_flags(flags | OpenFlags::SQLITE_OPEN_READ_ONLY)
-            .with_init(|conn| configure(conn));
+        let readers =
+            SqliteConnectionManager::file(&path).with_flags(flags | OpenFlags::SQLITE_OPEN_READ_ONLY).with_init(configure);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let readers = r2d2::Pool::builder()
             .max_size(u32::try_from(cores + 4).unwrap_or(8))

@@ -12,7 +12,7 @@ use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::user::{Role, User, UserStatus};
 use crate::model::{AppError, Result};
 
-const COLUMNS: &str = "id, account_id, name, email, role, status, created_at, updated_at, revision";
+const COLUMNS: &str = "id, account_id, name, email, role, status, time_zone, created_at, updated_at, revision";
 
 /// What a list of users is narrowed to.
 #[derive(Clone, Debug, Default)]
@@ -109,12 +109,13 @@ pub struct Insert<'a> {
     pub email: &'a Email,
     pub password_hash: Option<&'a str>,
     pub role: Role,
+    pub time_zone: &'a str,
 }
 
 pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<User> {
     let sql = format!(
-        "INSERT INTO users (id, account_id, name, name_folded, email, email_canonical, password_hash, role, status, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $9) RETURNING {COLUMNS}"
+        "INSERT INTO users (id, account_id, name, name_folded, email, email_canonical, password_hash, role, status, time_zone, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $10) RETURNING {COLUMNS}"
     );
     let values = params![
         UserId::new(),
@@ -125,6 +126,7 @@ pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<User> {
         new.email.canonical(),
         new.password_hash,
         new.role.name(),
+        new.time_zone,
         now
     ];
     tx.prepare_cached(&sql)?.query_row(values, from_row).map_err(meaning)
@@ -138,14 +140,15 @@ pub struct Update<'a> {
     pub password_hash: Option<&'a str>,
     pub role: Option<Role>,
     pub status: Option<UserStatus>,
+    pub time_zone: Option<&'a str>,
 }
 
 pub fn update(tx: &Transaction, id: UserId, changes: &Update, now: Timestamp) -> Result<User> {
     let sql = format!(
         "UPDATE users SET name = coalesce($1, name), name_folded = coalesce($2, name_folded), email = coalesce($3, email),
              email_canonical = coalesce($4, email_canonical), password_hash = coalesce($5, password_hash),
-             role = coalesce($6, role), status = coalesce($7, status), updated_at = $8, revision = revision + 1
-         WHERE id = $9 RETURNING {COLUMNS}"
+             role = coalesce($6, role), status = coalesce($7, status), time_zone = coalesce($8, time_zone), updated_at = $9, revision = revision + 1
+         WHERE id = $10 RETURNING {COLUMNS}"
     );
     let values = params![
         changes.name.map(Name::as_str),
@@ -155,6 +158,7 @@ pub fn update(tx: &Transaction, id: UserId, changes: &Update, now: Timestamp) ->
         changes.password_hash,
         changes.role.map(Role::name),
         changes.status.map(UserStatus::name),
+        changes.time_zone,
         now,
         id
     ];
@@ -188,6 +192,7 @@ pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
         email: row.get("email")?,
         role: Role::parse(&row.get::<_, String>("role")?).map_err(|problem| damaged(problem.message))?,
         status: UserStatus::parse(&row.get::<_, String>("status")?).map_err(|problem| damaged(problem.message))?,
+        time_zone: row.get("time_zone")?,
         created_at: at(row, "created_at")?,
         updated_at: at(row, "updated_at")?,
         revision: row.get("revision")?,

@@ -33,6 +33,7 @@ CREATE TABLE users (
     password_hash   TEXT,             -- PHC string; NULL: cannot sign in
     role            TEXT    NOT NULL CHECK (role IN ('admin', 'member')),
     status          TEXT    NOT NULL CHECK (status IN ('active', 'disabled')),
+    time_zone       TEXT    NOT NULL, -- IANA name, for the dashboard
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL,
     revision        INTEGER NOT NULL DEFAULT 1
