@@ -181,7 +181,10 @@ async fn nobody_gets_a_new_secret_of_a_key_that_may_do_more_than_theirs() {
     let strong = server.key(&[UsersRead, UsersWrite, KeysWrite]).await;
     let weak = server.key_of(strong.user(), &[KeysRead, KeysWrite]).await;
     let refused = weak.post(&format!("/v1/keys/{}/rotate", strong.key_id()), json!({})).await.expect(403);
-    assert_eq!((refused.error().as_str(), &refused.json()["required_scope"]), ("insufficient_scope", &json!("users:read users:write")));
+    assert_eq!(
+        (refused.error().as_str(), &refused.json()["required_scope"]),
+        ("insufficient_scope", &json!("users:read users:write"))
+    );
     strong.get("/v1/users").await.expect(200);
     assert!(weak.get(&format!("/v1/keys/{}", strong.key_id())).await.json()["rotation"].is_null());
 }

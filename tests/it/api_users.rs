@@ -247,7 +247,10 @@ async fn a_list_is_narrowed_by_time_of_creation() {
 
     assert_eq!(key.get("/v1/users?created_after=2026-11-22T10:00:30Z").await.expect(200).ids(), [later.clone()]);
     assert_eq!(key.get("/v1/users?created_before=2026-11-22T11:00:30%2B01:00").await.expect(200).ids(), [own.clone()]);
-    assert_eq!(key.get("/v1/users?created_after=2026-11-22T09:00:00Z&created_before=2027-01-01T00:00:00Z").await.ids(), [own, later]);
+    assert_eq!(
+        key.get("/v1/users?created_after=2026-11-22T09:00:00Z&created_before=2027-01-01T00:00:00Z").await.ids(),
+        [own, later]
+    );
     for time in ["yesterday", "2026-11-22", "1700000000", "2026-13-01T00:00:00Z"] {
         let refused = key.get(&format!("/v1/users?created_after={time}")).await.expect(400);
         assert_eq!(refused.problems(), [("created_after".into(), "invalid_time".into())], "{time}");
@@ -350,7 +353,12 @@ async fn names_addresses_and_passwords_have_bounds() {
         (json!({ "password": "" }), "required"),
     ] {
         let refused = key.post("/v1/users", charlie_but(changes.clone())).await.expect(400);
-        assert_eq!(refused.problems().first().map(|(_, code)| code.clone()).as_deref(), Some(code), "{changes}: {}", refused.text);
+        assert_eq!(
+            refused.problems().first().map(|(_, code)| code.clone()).as_deref(),
+            Some(code),
+            "{changes}: {}",
+            refused.text
+        );
     }
     let longest = json!({ "name": "é".repeat(100), "password": "é".repeat(256) });
     key.post("/v1/users", charlie_but(longest)).await.expect(201);

@@ -57,7 +57,11 @@ async fn a_key_works_from_no_other_place_than_the_header() {
     for query in ["api_key", "apikey", "access_token", "key", "token", "Authorization"] {
         refused(&server.anonymous().get(&format!("/v1/users?{query}={secret}")).await, "missing_api_key");
     }
-    for (name, value) in [("X-Api-Key", secret.to_owned()), ("Cookie", format!("api_key={secret}")), ("Proxy-Authorization", format!("Bearer {secret}"))] {
+    for (name, value) in [
+        ("X-Api-Key", secret.to_owned()),
+        ("Cookie", format!("api_key={secret}")),
+        ("Proxy-Authorization", format!("Bearer {secret}")),
+    ] {
         refused(&server.anonymous().header(name, &value).get("/v1/users").await, "missing_api_key");
     }
 }
