@@ -2,8 +2,10 @@
 
 mod support;
 
+mod access;
 mod api_key_rotation;
 mod api_keys;
 mod api_users;
 mod cli;
 mod credentials;
+mod tidy;
