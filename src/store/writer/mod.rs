@@ -60,9 +60,13 @@ impl<T: Send, F: FnOnce(&Transaction) -> Result<T> + Send> Job for Change<T, F> 
     }
 
     fn answer(self: Box<Self>, committed: Result<()>) {
-        let outcome = self.outcome.unwrap_or_else(|| Err(AppError::internal("the change did not run")));
+        let answer = match self.outcome {
+            Some(outcome) => outcome.and_then(|value| committed.map(|()| value)),
+            // The transaction failed before its turn came, or could not begin.
+            None => Err(committed.err().unwrap_or_else(|| AppError::internal("the change did not run"))),
+        };
         // An asker that went away is no fault: what is committed is committed.
-        drop(self.reply.send(outcome.and_then(|value| committed.map(|()| value))));
+        drop(self.reply.send(answer));
     }
 }
 
