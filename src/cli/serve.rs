@@ -76,7 +76,7 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         return Err(Failure::failed(fault));
     }
     // A server that has the data already is told before a port that it has too.
-    let listener = port::listen(outside.server.listen);
+    let listener = port::listen(outside.server.listen, place);
     let bound = listener.as_ref().ok().and_then(|listener| listener.local_addr().ok());
     let clock = Clock::real();
     let note = Running { pid: std::process::id(), since: clock.now(), url: base_url(&outside, bound) };
@@ -95,6 +95,7 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         let link = setup::new_link(&app).await?;
         let base = base_url(&app.config, bound);
         let started = Started {
+            place,
             dir: &dir,
             is_new,
             migrated: &migrated,
@@ -176,6 +177,7 @@ fn logs_as_json(log: &Log) -> bool {
 
 /// What there is to say once the port is open.
 struct Started<'a> {
+    place: &'a Place<'a>,
     dir: &'a Path,
     is_new: bool,
     migrated: &'a Migrated,
@@ -211,9 +213,9 @@ impl Started<'_> {
     fn in_words(&self, app: &App, out: &Output) -> String {
         let (base, migrated) = (self.base, self.migrated);
         let state = match (self.is_new, migrated.to - migrated.from) {
-            (true, _) => " (new)".into(),
-            (false, 0) => String::new(),
-            (false, steps) => format!(" (migrated, {steps} steps)"),
+            (true, _) => " (new, SQLite)".into(),
+            (false, 0) => " (SQLite)".into(),
+            (false, steps) => format!(" (SQLite, {steps} migrations)"),
         };
         let zone = jiff::tz::TimeZone::system();
         let zone = zone.iana_name().unwrap_or("UTC");
@@ -235,7 +237,8 @@ impl Started<'_> {
         if let (Some(link), Some(url)) = (&self.link, self.setup_url()) {
             let until = clock_time(link.expires_at, app.clock.now());
             words += &format!(
-                "\nCreate the first admin (link works once, until {until}, then run: keyrack setup-link):\n  {}",
+                "\nCreate the first admin (link works once, until {until}, then run: {}):\n  {}",
+                self.place.command(["setup-link"]),
                 out.bold(&url)
             );
         }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,6 +39,7 @@ impl Keyrack {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyrack"));
+        command.arg0("keyrack");
         command.current_dir(self.root.path()).env_clear().env("KEYRACK_DATA", self.data()).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -361,6 +363,31 @@ fn exit_codes_tell_scripts_what_happened() {
 }
 
 #[test]
+fn the_data_directory_is_the_one_named_else_the_units_else_here() {
+    let keyrack = Keyrack::new();
+    let root = keyrack.root.path();
+    let migrate = |args: &[&str], state: Option<&str>| {
+        let mut command = keyrack.command(&[args, &["migrate"]].concat());
+        command.env_remove("KEYRACK_DATA").envs(state.map(|dirs| ("STATE_DIRECTORY", dirs.to_owned())));
+        finished(command.spawn().expect("it starts")).ok();
+    };
+    migrate(&["--data", "named"], Some("unit:other"));
+    assert!(root.join("named/keyrack.db").exists() && !root.join("unit").exists());
+    migrate(&[], Some("unit:other"));
+    assert!(root.join("unit/keyrack.db").exists());
+    migrate(&[], None);
+    assert!(root.join("keyrack-data/keyrack.db").exists());
+}
+
+#[test]
+fn commands_in_messages_can_be_copied_as_they_stand() {
+    let keyrack = Keyrack::with_admin();
+    let mut command = keyrack.command(&["--data", "data", "tier", "set", "Big Ones", "--window", "9/1s"]);
+    let set = finished(command.arg0("./keyrack").env_remove("KEYRACK_DATA").spawn().expect("it starts")).ok();
+    assert_eq!(set.err, "Undo: ./keyrack --data data tier delete 'Big Ones'\n");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let keyrack = Keyrack::with_admin();
     let mut child = keyrack.command(&["completions", "bash"]).spawn().expect("it starts");
@@ -376,7 +403,7 @@ fn a_server_says_where_it_is_and_its_link_last() {
     let told: Vec<String> = lines.by_ref().take(6).collect();
     child.kill().expect("it runs");
     child.wait().expect("it ends");
-    assert!(told[0].starts_with("keyrack ") && told[0].contains("(new)"), "{told:?}");
+    assert!(told[0].starts_with("keyrack ") && told[0].contains("(new, SQLite)"), "{told:?}");
     assert!(told[1].contains("/v1") && told[1].contains("/docs"), "{told:?}");
     assert!(told[3].starts_with("! Only this machine can connect."), "{told:?}");
     assert!(told[4].starts_with("Create the first admin (link works once, until "), "{told:?}");
@@ -449,7 +476,6 @@ fn data_of_a_newer_version_is_refused_and_left_alone() {
 
 /// The same command as an ordinary user: root may do everything.
 fn unprivileged(mut command: Command) -> Command {
-    use std::os::unix::process::CommandExt;
     if rustix::process::geteuid().is_root() {
         command.uid(65_534).gid(65_534);
     }
