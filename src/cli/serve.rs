@@ -29,7 +29,7 @@ pub struct ServeArgs {
     /// The address and port to listen on [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// The address under which clients reach this server, for example https://keys.example.com
+    /// The address under which clients reach this server, for example `https://keys.example.com`
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     /// Serve plain HTTP beyond this machine
@@ -156,11 +156,10 @@ async fn until_stopped(server: actix_web::dev::Server, app: &App) -> Result<()> 
     app.draining.store(true, Relaxed);
     let stopping = handle.stop(true);
     tokio::select! {
-        () = stopping => {}
-        _ = terminate.recv() => handle.stop(false).await,
-        _ = interrupt.recv() => handle.stop(false).await,
+        () = stopping => server.await??,
+        _ = terminate.recv() => tracing::warn!("SIGTERM again: leaving the requests under way"),
+        _ = interrupt.recv() => tracing::warn!("interrupted again: leaving the requests under way"),
     }
-    server.await??;
     if disk_failed {
         return Err(Failure::failed(format!(
             "{}: the disk failed a write. Check the disk, then start again.",

@@ -524,6 +524,56 @@ fn a_key_revoked_from_the_shell_is_refused_by_the_running_server() {
 }
 
 #[test]
+fn a_second_signal_does_not_wait_for_the_requests_under_way() {
+    let keyrack = Keyrack::with_admin();
+    let key = keyrack.json(&["key", "create", "ci", "--scope", "write"]);
+    let secret = text(&key["secret"]);
+    let server = keyrack.serve(&[]);
+    let mut stuck = server.connect();
+    write!(stuck, "POST /v1/users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n").expect("sent");
+    write!(stuck, "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{").expect("sent");
+    std::thread::sleep(Duration::from_millis(300));
+    let asked = Instant::now();
+    server.terminate();
+    std::thread::sleep(Duration::from_millis(300));
+    server.terminate();
+    assert_eq!(server.stopped(), 0);
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    assert_eq!(stuck.read(&mut [0; 64]).unwrap_or(0), 0, "it was left unanswered");
+}
+
+#[test]
+fn an_idle_connection_holds_up_no_stop() {
+    let keyrack = Keyrack::new();
+    let server = keyrack.serve(&[]);
+    let mut idle = server.connect();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+    let mut some = [0; 64];
+    assert!(idle.read(&mut some).expect("an answer") > 0);
+    let asked = Instant::now();
+    server.terminate();
+    assert_eq!(server.stopped(), 0);
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn a_restart_hands_out_no_fresh_hour() {
+    let keyrack = Keyrack::with_admin();
+    let key = keyrack.json(&["key", "create", "ci"]);
+    let left = |server: &Server| {
+        let mut answer = String::new();
+        server.get("/v1/users", text(&key["secret"])).read_to_string(&mut answer).expect("text");
+        let line = answer.lines().find_map(|line| line.strip_prefix("x-ratelimit-remaining: ")).expect("the header");
+        line.parse::<u64>().expect("a number")
+    };
+    let server = keyrack.serve(&[]);
+    assert_eq!([left(&server), left(&server)], [999, 998]);
+    server.terminate();
+    assert_eq!(server.stopped(), 0);
+    assert_eq!(left(&keyrack.serve(&[])), 997);
+}
+
+#[test]
 fn a_stop_under_load_loses_no_request() {
     const CLIENTS: usize = 20;
     let keyrack = Keyrack::with_admin();
