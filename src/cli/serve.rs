@@ -1,14 +1,16 @@
 //! `keyrack serve`: opens everything, says where it is, serves until it is told to stop.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
+use actix_web::dev::{Server, ServerHandle};
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::data::{self, Place};
 use super::failure::Failure;
@@ -23,6 +25,9 @@ use crate::model::clock::Clock;
 use crate::services::{maintenance, setup};
 use crate::store::migrate::Migrated;
 use crate::store::{ServerLock, Store};
+
+/// How long a stopping server reads from the connections that it has accepted.
+const LAST_READS: Duration = Duration::from_millis(200);
 
 #[derive(Args, Default)]
 pub struct ServeArgs {
@@ -103,6 +108,9 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
             bound: bound.unwrap_or(app.config.server.listen),
             link,
         };
+        // Before anyone is told that we run, and may stop us.
+        let signals = Signals::new()?;
+        let door = listener.try_clone()?;
         let server = http::server(app.clone(), listener)?;
         if out.json {
             out.raw(format!("{}\n", started.to_json()).as_bytes())?;
@@ -114,7 +122,7 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
             started.log();
         }
         let upkeep = actix_web::rt::spawn(maintenance::run(app.clone()));
-        let served = until_stopped(server, &app).await;
+        let served = until_stopped(server, &door, signals, &app).await;
         upkeep.abort();
         // What the last requests used belongs to the next start.
         maintenance::flush(&app).await?;
@@ -137,28 +145,46 @@ fn lock(dir: &Path, note: &Running, clock: &Clock) -> Result<ServerLock> {
     })
 }
 
+/// What asks a server to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
 /// Serves until SIGTERM or SIGINT; then finishes what is being worked on. A second signal does not wait for that.
-async fn until_stopped(server: actix_web::dev::Server, app: &App) -> Result<()> {
+async fn until_stopped(server: Server, door: &TcpListener, mut signals: Signals, app: &App) -> Result<()> {
     let handle = server.handle();
     let mut broken = app.store.broken();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut server = actix_web::rt::spawn(server);
     let mut disk_failed = false;
     tokio::select! {
         ended = &mut server => return Ok(ended??),
-        _ = terminate.recv() => tracing::info!("SIGTERM: finishing the requests under way"),
-        _ = interrupt.recv() => tracing::info!("interrupted: finishing the requests under way; once more to stop at once"),
+        name = signals.next() => tracing::info!("{name}: finishing the requests under way; once more to leave them"),
         Ok(_) = broken.wait_for(|&broken| broken) => {
             disk_failed = true;
             tracing::error!(path = %app.store.path().display(), "the disk failed a write: stopping, since nothing more can be kept");
         }
     }
-    app.draining.store(true, Relaxed);
-    let stopping = handle.stop(true);
+    let finishing = async {
+        close(&handle, door, app).await;
+        handle.stop(true).await;
+    };
     tokio::select! {
-        () = stopping => server.await??,
-        _ = terminate.recv() => tracing::warn!("SIGTERM again: leaving the requests under way"),
-        _ = interrupt.recv() => tracing::warn!("interrupted again: leaving the requests under way"),
+        () = finishing => server.await??,
+        name = signals.next() => tracing::warn!("{name} again: leaving the requests under way"),
     }
     if disk_failed {
         return Err(Failure::failed(format!(
@@ -168,6 +194,20 @@ async fn until_stopped(server: actix_web::dev::Server, app: &App) -> Result<()> 
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Lets nobody in any more, and those who are in finish. A worker that is told to stop drops the connections that it
+/// has not read from yet, so it is told when there are none: first the port is closed, then whoever got through it is
+/// given the time to be read. Connections that stay open are closed with their next answer, since we are draining.
+async fn close(handle: &ServerHandle, door: &TcpListener, app: &App) {
+    handle.pause().await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    // Refused, those who come now try elsewhere; let into the queue of the socket, they would be cut off there.
+    if let Err(err) = rustix::net::shutdown(door, rustix::net::Shutdown::Read) {
+        tracing::debug!(error = %err, "the port stays open until the end");
+    }
+    app.draining.store(true, Relaxed);
+    tokio::time::sleep(LAST_READS).await;
 }
 
 fn logs_as_json(log: &Log) -> bool {

@@ -9,13 +9,14 @@ mod health;
 use std::net::TcpListener;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App as Actix, Error, HttpMessage, HttpServer};
@@ -101,6 +102,12 @@ async fn surround(
             headers.insert(X_REQUEST_ID, value);
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    }
+    if let Ok(response) = &mut answered
+        && app.is_some_and(|app| app.draining.load(Ordering::Relaxed))
+    {
+        // The client's next request must not come to a connection that is about to close.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     if let Some((method, path)) = logged {
         let ms = began.elapsed().as_secs_f64() * 1e3;
