@@ -4,6 +4,7 @@ pub mod callers;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -12,11 +13,12 @@ use parking_lot::Mutex;
 use crate::config::Config;
 use crate::crypto::{Passwords, Prefix};
 use crate::limits::{Buckets, InFlight, RateLimits};
+use crate::model::Result;
 use crate::model::clock::Clock;
 use crate::model::tier::Window;
 use crate::store::idempotency_keys;
-use crate::store::{OpenError, Store};
-use callers::Callers;
+use crate::store::{OpenError, Store, Tx};
+use callers::{Callers, Concerns};
 
 pub struct App {
     pub store: Store,
@@ -29,7 +31,7 @@ pub struct App {
     pub anonymous: Buckets,
     pub guesses: Guesses,
     pub in_flight: InFlight,
-    pub callers: Callers,
+    pub callers: Arc<Callers>,
     /// The server is stopping: no new work should be sent to it.
     pub draining: AtomicBool,
     /// Requests with an `Idempotency-Key` that are being worked on.
@@ -64,13 +66,23 @@ impl App {
             in_flight: InFlight::new(limits.max_concurrent, limits.max_queued, limits.queue_timeout),
             rates: RateLimits::new(),
             passwords: Passwords::new(std::thread::available_parallelism().map_or(2, usize::from)),
-            callers: Callers::new(),
+            callers: Arc::default(),
             draining: AtomicBool::new(false),
             in_progress: Mutex::default(),
             store,
             clock,
             config,
         }
+    }
+
+    /// A change after which what is remembered of someone is stale, from the moment it is committed.
+    pub async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Tx) -> Result<T> + Send + 'static,
+        concerns: impl FnOnce(&T) -> Concerns + Send + 'static,
+    ) -> Result<T> {
+        let callers = self.callers.clone();
+        self.store.write_then(work, move |changed| callers.forget(concerns(changed))).await
     }
 
     /// What the secret of a new key begins with.
