@@ -153,4 +153,25 @@ mod tests {
         assert!(!https(&[]) && !https(&["http"]) && !https(&["https, http"]) && !https(&["https", "http"]));
         assert!(!https(&["httpsx"]) && !https(&["https,"]));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_a_client_writes_hides_its_address(lines in proptest::collection::vec(r"[0-9a-f.:\[\], x]{0,40}", 0..4)) {
+            // A proxy appends to the last line, or adds a line.
+            let trusted = nets(&["10.0.0.0/8"]);
+            let peer = "10.0.0.1".parse().expect("an address");
+            let mut appended = lines.clone();
+            match appended.last_mut() {
+                Some(last) => *last += ", 203.0.113.7",
+                None => appended.push("203.0.113.7".into()),
+            }
+            let mut added = lines;
+            added.push("203.0.113.7".into());
+            for sent in [appended, added] {
+                let values = sent.iter().map(|line| line.as_bytes());
+                let client = client_addr(&trusted, peer, values, std::iter::empty());
+                proptest::prop_assert_eq!(client.ip.to_string(), "203.0.113.7");
+            }
+        }
+    }
 }
