@@ -32,7 +32,7 @@ impl Arrival {
 
     /// Whether what was sent could not be read on the way, or the operator has said that it may be.
     pub fn is_private(&self, config: &Config) -> bool {
-        self.client.https || self.client.ip.is_loopback() || config.server.insecure_http
+        self.client.https || self.client.is_local() || config.server.insecure_http
     }
 }
 

@@ -18,6 +18,13 @@ pub struct ClientAddr {
     pub ignored_forwarding: bool,
 }
 
+impl ClientAddr {
+    /// The client is on this machine. A proxy on this machine that does not name its client is not one.
+    pub fn is_local(&self) -> bool {
+        self.ip.is_loopback() && !self.via_proxy
+    }
+}
+
 /// Derives the client from the peer and from the values of `X-Forwarded-For` and `X-Forwarded-Proto`, in the order in
 /// which they came. `Forwarded` is not read: proxies pass on what a client put there.
 pub fn client_addr<'h>(
@@ -95,6 +102,13 @@ mod tests {
         assert_eq!(client.ip.to_string(), "198.51.100.9");
         assert!(!client.https && !client.via_proxy && client.ignored_forwarding);
         assert!(!derive(&[], "198.51.100.9", &[], &[]).ignored_forwarding);
+    }
+
+    #[test]
+    fn a_proxy_on_this_machine_does_not_make_its_clients_local() {
+        assert!(derive(&[], "127.0.0.1", &[], &[]).is_local());
+        assert!(!derive(&["127.0.0.0/8"], "127.0.0.1", &[], &[]).is_local());
+        assert!(!derive(&["127.0.0.0/8"], "127.0.0.1", &["127.0.0.1"], &["http"]).is_local());
     }
 
     #[test]
