@@ -29,6 +29,8 @@ pub struct App {
     pub rates: RateLimits,
     /// What requests without a valid credential have used, by address.
     pub anonymous: Buckets,
+    /// Peers whose forwarding headers were ignored, so that the log names each of them once an hour.
+    pub ignored_proxies: Buckets,
     pub guesses: Guesses,
     pub in_flight: InFlight,
     pub callers: Arc<Callers>,
@@ -58,6 +60,7 @@ impl App {
         let limits = &config.limits;
         Self {
             anonymous: Buckets::new(Window::new(limits.anonymous_per_minute, 60)),
+            ignored_proxies: Buckets::with_capacity(Window::new(1, 3_600), 256),
             guesses: Guesses {
                 of_user: Buckets::new(Window::new(5, 60)),
                 of_address: Buckets::new(Window::new(30, 60)),

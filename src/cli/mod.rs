@@ -71,7 +71,7 @@ pub struct Common {
         global = true,
         value_name = "DIR",
         env = "KEYRACK_DATA",
-        hide_env = true,
+        hide_env_values = true,
         help_heading = "Global options"
     )]
     data: Option<PathBuf>,
@@ -82,7 +82,7 @@ pub struct Common {
         global = true,
         value_name = "FILE",
         env = "KEYRACK_CONFIG",
-        hide_env = true,
+        hide_env_values = true,
         help_heading = "Global options"
     )]
     config: Option<PathBuf>,

@@ -74,6 +74,9 @@ async fn surround(
     let app = req.app_data::<Data<App>>().cloned();
     let arrival = Arrival::of(&req, app.as_ref().map_or(&[][..], |app| &app.config.server.trusted_proxies));
     let (id, ip) = (arrival.request_id.clone(), arrival.client.ip);
+    if let Some(app) = app.as_ref().filter(|_| arrival.client.ignored_forwarding) {
+        arrival::tell_of_ignored_proxy(app, ip);
+    }
     // Taken before the request is passed on: nothing may hold it then.
     let logged = tracing::enabled!(target: "access", tracing::Level::INFO).then(|| (req.method().clone(), req.path().to_owned()));
     let at_panic = (arrival.clone(), req.path().to_owned());

@@ -561,6 +561,23 @@ fn an_idle_connection_holds_up_no_stop() {
 }
 
 #[test]
+fn a_proxy_that_nobody_trusts_is_told_of_once() {
+    let keyrack = Keyrack::new();
+    let mut server = keyrack.serve(&[]);
+    for _ in 0..3 {
+        let mut stream = server.connect();
+        write!(stream, "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.7\r\nConnection: close\r\n\r\n")
+            .expect("sent");
+        assert_eq!(status_of(stream), 200);
+    }
+    server.terminate();
+    let mut log = String::new();
+    server.child.stderr.take().expect("a pipe").read_to_string(&mut log).expect("text");
+    let told = "X-Forwarded-For from 127.0.0.1 ignored: not a trusted proxy. Trust it: trusted_proxies = [";
+    assert_eq!(log.matches(told).count(), 1, "{log}");
+}
+
+#[test]
 fn a_restart_hands_out_no_fresh_hour() {
     let keyrack = Keyrack::with_admin();
     let key = keyrack.json(&["key", "create", "ci"]);
