@@ -1,8 +1,8 @@
 //! The frame that every page has, and how an error looks to a person.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
 use super::assets::AssetUrls;
@@ -33,6 +33,24 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// For someone of whom nothing is known.
+    pub fn of_a_stranger() -> Self {
+        Self {
+            title: String::new(),
+            place: Place::Elsewhere,
+            who: None,
+            csrf: String::new(),
+            look: Look::default(),
+            assets: AssetUrls::current(),
+            zone: "UTC".into(),
+            banner: None,
+            plain_http: false,
+            faulty: false,
+            bare: false,
+            reading: false,
+        }
+    }
+
     pub fn titled(mut self, title: impl Into<String>) -> Self {
         self.title = title.into();
         self
@@ -133,6 +151,16 @@ impl Banner {
         Self { tone: "ok", heading: heading.into(), text: text.into() }
     }
 
+    /// What the page before did, where this one does not show it. The address carries a word and never the text.
+    pub fn of_done(done: &str) -> Option<Self> {
+        match done {
+            "renewed" => Some(Self::warn(super::csrf::RENEWED, "Nothing was changed yet.")),
+            "deleted" => Some(Self::ok("User deleted", "Their keys and sessions have stopped.")),
+            "saved" => Some(Self::ok("Saved", "")),
+            _ => None,
+        }
+    }
+
     pub fn warn(heading: impl Into<String>, text: impl Into<String>) -> Self {
         Self { tone: "warn", heading: heading.into(), text: text.into() }
     }
@@ -155,11 +183,33 @@ impl FormErrors {
         self.0.as_slice().iter()
     }
 
+    /// The same, with the form's name for a field that the API calls otherwise.
+    pub fn renamed(self, from: &str, to: &str) -> Self {
+        let mut errors = FieldErrors::default();
+        for error in self.iter() {
+            errors.add(if error.field == from { to } else { &error.field }, error.code, error.message.clone());
+        }
+        Self(errors)
+    }
+
     /// One error that belongs to no field.
     pub fn at_large(message: impl Into<String>) -> Self {
         let mut errors = FieldErrors::default();
         errors.add("", "refused", message);
         Self(errors)
+    }
+}
+
+impl FormErrors {
+    /// What a form can mend comes back as errors of its fields; anything else is an error of the page.
+    pub fn of_refusal(err: AppError) -> Result<Self, PageError> {
+        match err {
+            AppError::Invalid(errors) => Ok(Self(errors)),
+            AppError::LastAdmin | AppError::KeyRevoked | AppError::KeyExpired | AppError::ScopeBeyondCaller(_) => {
+                Ok(Self::at_large(err.to_string()))
+            }
+            err => Err(err.into()),
+        }
     }
 }
 
@@ -183,8 +233,63 @@ pub fn render(status: StatusCode, page: &impl Template) -> HttpResponse {
     }
 }
 
-pub fn ok(page: &impl Template) -> HttpResponse {
-    render(StatusCode::OK, page)
+/// Why a page is not shown. The shell makes a page of it, since that takes the request.
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// No page of ours sent this form.
+    #[error("This form was not sent by a page of this server.")]
+    Forged,
+    /// Nobody is signed in.
+    #[error("Sign in first.")]
+    SignIn { next: String },
+}
+
+impl ResponseError for PageError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::App(err) => status(err),
+            Self::Forged => StatusCode::FORBIDDEN,
+            Self::SignIn { .. } => StatusCode::SEE_OTHER,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        if let Self::SignIn { next } = self {
+            let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+            response.insert_header((LOCATION, if next == "%2F" { "/sign-in".into() } else { format!("/sign-in?next={next}") }));
+        }
+        response.finish()
+    }
+}
+
+/// The status of an error on a page.
+pub fn status(err: &AppError) -> StatusCode {
+    match err {
+        AppError::NotAnAdmin
+        | AppError::MissingScope(_)
+        | AppError::ScopeBeyondCaller(_)
+        | AppError::UserRequired
+        | AppError::IpNotAllowed(_)
+        | AppError::HttpsRequired => StatusCode::FORBIDDEN,
+        AppError::MissingApiKey | AppError::InvalidApiKey | AppError::ExpiredApiKey | AppError::TokenExpired => {
+            StatusCode::UNAUTHORIZED
+        }
+        AppError::NotFound(_) | AppError::NoRoute => StatusCode::NOT_FOUND,
+        AppError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+        AppError::LastAdmin | AppError::KeyRevoked | AppError::KeyExpired => StatusCode::CONFLICT,
+        AppError::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        AppError::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        AppError::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        AppError::RequestTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
+        AppError::RateLimited { .. } | AppError::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
+        AppError::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        AppError::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+        AppError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    }
 }
 
 /// What an error page says and where it leads.
@@ -205,20 +310,21 @@ pub struct Link {
 }
 
 impl ErrorPage {
-    pub fn new(frame: Frame, err: &AppError, status: StatusCode, request_id: &str) -> Self {
-        let (title, next) = words(err);
+    pub fn new(frame: Frame, err: &PageError, request_id: &str) -> Self {
+        let (title, next) = match err {
+            PageError::App(err) => words(err),
+            _ => ("Not sent from here", "Go back, load the page again, and send the form from there. Nothing was changed."),
+        };
         let signed_in = frame.who.is_some();
-        let mut frame = frame.titled(title);
-        frame.reading = true;
         Self {
-            frame,
+            frame: Frame { reading: true, ..frame.titled(title) },
             what: err.to_string(),
             next: next.into(),
             link: Some(Link {
                 href: if signed_in { "/" } else { "/sign-in" }.into(),
                 words: if signed_in { "Back to the start" } else { "Sign in" }.into(),
             }),
-            status: status.as_u16(),
+            status: err.status_code().as_u16(),
             request_id: request_id.into(),
         }
     }

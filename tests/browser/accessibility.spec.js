@@ -199,7 +199,7 @@ describe("weight", () => {
     await signIn(page, admin);
     await page.goto("/settings");
     await page.getByRole("radio", { name: "Dark" }).check();
-    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("button", { name: "Save look" }).click();
     await page.waitForLoadState();
     assert.equal(await page.locator("html").getAttribute("data-theme"), "dark");
     assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(16, 21, 19)");

@@ -1,62 +1,17 @@
-//! How the things of the model look on a page: words, colours of a state, times in the reader's zone.
+//! How the things of the model look on a page: words, and the colour of a state.
 
-use jiff::tz::TimeZone;
+use std::time::Duration;
 
+use crate::http::moment::{Moment, Now};
 use crate::model::api_key::{ApiKey, KeyStatus, LastUse};
 use crate::model::clock::Timestamp;
+use crate::model::duration;
+use crate::model::page::Page;
+use crate::model::tier::Windows;
 use crate::model::user::{User, UserStatus};
 
 /// A key this near its end is marked.
 const SOON_SECONDS: i64 = 7 * 86_400;
-
-/// What times are shown against.
-#[derive(Clone)]
-pub struct Now {
-    pub at: Timestamp,
-    pub zone: TimeZone,
-}
-
-impl Now {
-    pub fn zone_name(&self) -> String {
-        self.zone.iana_name().unwrap_or("UTC").to_owned()
-    }
-
-    pub fn moment(&self, at: Timestamp) -> Moment {
-        let zoned = at.to_jiff().to_zoned(self.zone.clone());
-        Moment {
-            iso: at.to_string(),
-            day: zoned.strftime("%-d %b %Y").to_string(),
-            full: zoned.strftime("%a %-d %b %Y %H:%M %Z").to_string(),
-            relative: relative(at.seconds() - self.at.seconds(), || zoned.strftime("%-d %b %Y").to_string()),
-        }
-    }
-}
-
-/// One moment, in each way that a page may say it.
-#[derive(Clone)]
-pub struct Moment {
-    pub iso: String,
-    pub day: String,
-    pub full: String,
-    pub relative: String,
-}
-
-fn relative(seconds: i64, day: impl FnOnce() -> String) -> String {
-    let away = seconds.unsigned_abs();
-    let span = match away {
-        0..60 => format!("{away} s"),
-        60..3600 => format!("{} min", away / 60),
-        3600..172_800 => format!("{} h", away / 3600),
-        172_800..2_592_000 => format!("{} days", away / 86_400),
-        _ if seconds < 0 => return day(),
-        _ => format!("{} days", away / 86_400),
-    };
-    match seconds {
-        0 => "now".into(),
-        1.. => format!("in {span}"),
-        _ => format!("{span} ago"),
-    }
-}
 
 /// A state in one word, and its colour.
 #[derive(Clone, Copy)]
@@ -198,6 +153,41 @@ impl UserRow {
     }
 }
 
+/// `1,000 requests an hour, 50 a second`: the longest first, as people think of a quota.
+pub fn window_words(windows: &Windows) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for (n, window) in windows.as_slice().iter().rev().enumerate() {
+        let each = match window.seconds {
+            1 => "a second".into(),
+            60 => "a minute".into(),
+            3600 => "an hour".into(),
+            86_400 => "a day".into(),
+            seconds => format!("in {}", duration::show(Duration::from_secs(seconds.into()))),
+        };
+        let requests = if n == 0 { " requests" } else { "" };
+        words.push(format!("{}{requests} {each}", grouped(window.limit)));
+    }
+    if words.is_empty() { "no limit".into() } else { words.join(", ") }
+}
+
+/// `1,204`
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+pub fn capitalized(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
 /// The foot of a list: where the neighbours are and how many rows a page has.
 #[derive(Default)]
 pub struct Pages {
@@ -213,24 +203,94 @@ pub struct PageSize {
     pub href: String,
 }
 
+/// A list that is paged through: what its links keep, all of it in the address.
+pub struct Listed {
+    base: &'static str,
+    kept: Vec<(&'static str, String)>,
+    size: u32,
+    /// The number of the page's first row. Only shown, so a wrong one harms nobody.
+    from: u64,
+}
+
+impl Listed {
+    const SIZES: [u32; 3] = [25, 50, 100];
+
+    pub fn new(base: &'static str, size: Option<u32>, from: Option<u64>) -> Self {
+        let size = size.filter(|size| Self::SIZES.contains(size)).unwrap_or(Self::SIZES[0]);
+        Self { base, kept: Vec::new(), size, from: from.unwrap_or(1).max(1) }
+    }
+
+    pub fn keeping(mut self, name: &'static str, value: &str) -> Self {
+        if !value.is_empty() {
+            self.kept.push((name, value.into()));
+        }
+        self
+    }
+
+    pub fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// A link to the same list with something more in its address.
+    pub fn link(&self, size: u32, more: &[(&str, &str)]) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&self.kept);
+        if size != Self::SIZES[0] {
+            query.append_pair("limit", &size.to_string());
+        }
+        query.extend_pairs(more);
+        let query = query.finish();
+        if query.is_empty() { self.base.into() } else { format!("{}?{query}", self.base) }
+    }
+
+    pub fn pages<T>(&self, page: &Page<T>, id: impl Fn(&T) -> String) -> Pages {
+        let count = page.rows.len() as u64;
+        let neighbour = |has: bool, row: Option<&T>, cursor: &str, from: u64| {
+            let row = row.filter(|_| has)?;
+            Some(self.link(self.size, &[(cursor, &id(row)), ("from", &from.to_string())]))
+        };
+        let is_whole = !page.has_prev && !page.has_next;
+        let total = page.total.map(|total| format!(" of {}", grouped(total))).unwrap_or_default();
+        let last = self.from + count.saturating_sub(1);
+        Pages {
+            previous: neighbour(page.has_prev, page.rows.first(), "before", self.from.saturating_sub(self.size.into()).max(1)),
+            next: neighbour(page.has_next, page.rows.last(), "after", self.from + count),
+            words: if count == 0 { String::new() } else { format!("{}–{}{total}", grouped(self.from), grouped(last)) },
+            size: self.size,
+            sizes: if is_whole && count <= Self::SIZES[0].into() {
+                Vec::new()
+            } else {
+                Self::SIZES.map(|count| PageSize { count, href: self.link(count, &[]) }).into()
+            },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::tier::Window;
 
     #[test]
-    fn last_uses_are_relative_until_they_are_a_month_old() {
-        let day = || "1 Jan 2026".to_owned();
-        for (seconds, words) in [
-            (0, "now"),
-            (-4, "4 s ago"),
-            (-180, "3 min ago"),
-            (-7200, "2 h ago"),
-            (-86_400 * 3, "3 days ago"),
-            (-86_400 * 40, "1 Jan 2026"),
-            (86_399, "in 23 h"),
-            (86_400 * 90, "in 90 days"),
-        ] {
-            assert_eq!(relative(seconds, day), words);
-        }
+    fn windows_read_as_people_say_them() {
+        let windows = |list: &[(u64, u32)]| {
+            let list = list.iter().map(|&(limit, seconds)| Window::new(limit, seconds)).collect();
+            window_words(&Windows::new(list).expect("windows"))
+        };
+        assert_eq!(windows(&[(50, 1), (1000, 3600)]), "1,000 requests an hour, 50 a second");
+        assert_eq!(windows(&[(1_234_567, 7200)]), "1,234,567 requests in 2h");
+        assert_eq!(windows(&[]), "no limit");
+    }
+
+    #[test]
+    fn links_of_a_list_keep_what_was_asked_for() {
+        let listed = Listed::new("/admin/users", Some(50), Some(51)).keeping("q", "a b&c").keeping("sort", "");
+        let page = Page { rows: vec!["x", "y"], has_prev: true, has_next: true, total: Some(1204) };
+        let pages = listed.pages(&page, ToString::to_string);
+        assert_eq!(pages.previous.as_deref(), Some("/admin/users?q=a+b%26c&limit=50&before=x&from=1"));
+        assert_eq!(pages.next.as_deref(), Some("/admin/users?q=a+b%26c&limit=50&after=y&from=53"));
+        assert_eq!(pages.words, "51–52 of 1,204");
+        assert_eq!(pages.sizes[0].href, "/admin/users?q=a+b%26c");
+        assert_eq!(Listed::new("/x", Some(1_000_000), None).size(), 25, "a size of one's own making is not taken");
     }
 }
