@@ -12,8 +12,8 @@ pub struct Caller {
     pub actor: Actor,
     /// The user behind the credential; none on the command line.
     pub user_id: Option<UserId>,
-    /// None: the command line, which belongs to no account.
-    pub account_id: Option<AccountId>,
+    /// Whose things it sees and changes.
+    pub reach: Reach,
     /// What the credential may do and its owner still may.
     pub scopes: ScopeSet,
     pub ip: Option<IpAddr>,
@@ -31,12 +31,21 @@ pub enum Actor {
     System,
 }
 
+/// How far a caller sees. What lies beyond does not exist for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    Everything,
+    Account(AccountId),
+    /// A member in the dashboard: their own things.
+    User(AccountId, UserId),
+}
+
 impl Caller {
     pub fn command_line() -> Self {
         Self {
             actor: Actor::CommandLine,
             user_id: None,
-            account_id: None,
+            reach: Reach::Everything,
             scopes: ScopeSet::of(&[Scope::Admin]),
             ip: None,
             request_id: None,
@@ -55,8 +64,19 @@ impl Caller {
         self.scopes.has(Scope::Admin)
     }
 
-    /// The account whose things this caller sees; none: all of them.
-    pub fn sees(&self) -> Option<AccountId> {
-        if self.is_admin() { None } else { self.account_id }
+    /// The account that a list is narrowed to; none: all of them.
+    pub fn account(&self) -> Option<AccountId> {
+        match self.reach {
+            Reach::Everything => None,
+            Reach::Account(account) | Reach::User(account, _) => Some(account),
+        }
+    }
+
+    /// The user that a list is narrowed to; none: all of them.
+    pub fn only_user(&self) -> Option<UserId> {
+        match self.reach {
+            Reach::User(_, user) => Some(user),
+            _ => None,
+        }
     }
 }

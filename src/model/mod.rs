@@ -12,6 +12,7 @@ pub mod error;
 pub mod ids;
 pub mod name;
 pub mod page;
+pub mod revision;
 pub mod scope;
 pub mod session;
 pub mod tier;

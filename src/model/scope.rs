@@ -92,6 +92,12 @@ impl ScopeSet {
         Self(self.0 | other.0)
     }
 
+    /// What both sets allow: `admin` on one side leaves the other as it is.
+    pub fn both(self, other: Self) -> Self {
+        let common = Scope::ALL.iter().filter(|&&scope| self.allows(scope) && other.allows(scope));
+        common.fold(Self::EMPTY, |set, &scope| set.with(scope))
+    }
+
     /// Whether this set allows what needs `scope`.
     pub const fn allows(self, scope: Scope) -> bool {
         self.0 & (scope.bit() | Scope::Admin.bit()) != 0

@@ -17,6 +17,8 @@ pub struct User {
     pub email: String,
     pub role: Role,
     pub status: UserStatus,
+    /// An IANA name: the zone in which the dashboard shows times.
+    pub time_zone: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Grows with every change; what ETags are made of.
@@ -79,6 +81,7 @@ pub struct NewUser {
     /// None: the caller's own account.
     pub account_id: Option<AccountId>,
     pub role: Role,
+    pub time_zone: Option<String>,
 }
 
 /// The fields to change; what is `None` stays.
@@ -89,12 +92,16 @@ pub struct UserChanges {
     pub password: Option<Password>,
     pub role: Option<Role>,
     pub status: Option<UserStatus>,
+    pub time_zone: Option<String>,
 }
 
-impl UserChanges {
-    pub fn is_empty(&self) -> bool {
-        self.name.is_none() && self.email.is_none() && self.password.is_none() && self.role.is_none() && self.status.is_none()
-    }
+/// A time zone by its IANA name, for example `Europe/Berlin`.
+pub fn parse_time_zone(text: &str) -> Result<String, Problem> {
+    let known = jiff::tz::TimeZone::get(text.trim());
+    known
+        .ok()
+        .and_then(|zone| zone.iana_name().map(str::to_owned))
+        .ok_or_else(|| Problem::new("unknown_time_zone", "Enter a time zone by its name, for example Europe/Berlin or UTC."))
 }
 
 /// A password as a person typed it, in NFC, within its bounds and not a common one. Never printed; wiped when dropped.

@@ -1,0 +1,80 @@
+//! What all requests share. Made once, at start.
+
+pub mod callers;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::config::Config;
+use crate::crypto::{Passwords, Prefix};
+use crate::limits::{Buckets, InFlight, RateLimits};
+use crate::model::clock::Clock;
+use crate::model::tier::Window;
+use crate::store::idempotency_keys;
+use crate::store::{OpenError, Store};
+use callers::Callers;
+
+pub struct App {
+    pub store: Store,
+    pub clock: Clock,
+    pub config: Config,
+    pub passwords: Passwords,
+    /// What valid credentials have used of their windows.
+    pub rates: RateLimits,
+    /// What requests without a valid credential have used, by address.
+    pub anonymous: Buckets,
+    pub guesses: Guesses,
+    pub in_flight: InFlight,
+    pub callers: Callers,
+    /// The server is stopping: no new work should be sent to it.
+    pub draining: AtomicBool,
+    /// Requests with an `Idempotency-Key` that are being worked on.
+    pub in_progress: Mutex<HashSet<idempotency_keys::Request>>,
+}
+
+/// How often a person may fail, so that guessing is slow.
+pub struct Guesses {
+    /// Sign-ins, by address of the client and of the user.
+    pub of_user: Buckets,
+    /// Sign-ins, by address of the client.
+    pub of_address: Buckets,
+    /// Codes of setup links, by address of the client.
+    pub of_setup: Buckets,
+}
+
+impl App {
+    pub fn open(dir: &Path, config: Config, clock: Clock) -> Result<Self, OpenError> {
+        let store = Store::open(dir)?;
+        let limits = &config.limits;
+        Ok(Self {
+            anonymous: Buckets::new(Window::new(limits.anonymous_per_minute, 60)),
+            guesses: Guesses {
+                of_user: Buckets::new(Window::new(5, 60)),
+                of_address: Buckets::new(Window::new(30, 60)),
+                of_setup: Buckets::new(Window::new(10, 60)),
+            },
+            in_flight: InFlight::new(limits.max_concurrent, limits.max_queued, limits.queue_timeout),
+            rates: RateLimits::new(),
+            passwords: Passwords::new(std::thread::available_parallelism().map_or(2, usize::from)),
+            callers: Callers::new(),
+            draining: AtomicBool::new(false),
+            in_progress: Mutex::default(),
+            store,
+            clock,
+            config,
+        })
+    }
+
+    /// What the secret of a new key begins with.
+    pub fn key_prefix(&self) -> Prefix {
+        let dialects = || Prefix::parse(self.config.api.dialect.key_prefix()).expect("a dialect's prefix is well formed");
+        self.config.api.key_prefix.clone().unwrap_or_else(dialects)
+    }
+
+    /// How long an idempotency key is remembered.
+    pub const IDEMPOTENCY: Duration = Duration::from_secs(24 * 60 * 60);
+}

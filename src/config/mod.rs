@@ -1,0 +1,157 @@
+//! Every setting of the program: what it means, its default, and where its value came from. A flag wins over the
+//! environment, that over the file, that over what the dashboard stored, and that over the default.
+
+mod load;
+mod read;
+mod values;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+pub use load::{ConfigFile, Fault, Faults, Flag, Inputs, Loaded, Source, load};
+pub use read::Given;
+pub use values::{LogFormat, LogLevel, PublicUrl};
+
+use crate::crypto::secret::Prefix;
+use crate::model::dialect::DialectName;
+use read::Show;
+
+/// A setting as `config explain` tells it. The table of them is all that the rest is made from.
+pub struct Setting {
+    pub section: &'static str,
+    pub key: &'static str,
+    pub words: &'static str,
+    /// The flag of `keyrack serve` that sets it.
+    pub flag: Option<&'static str>,
+    read: fn(&mut Config, &Given) -> Result<(), String>,
+    show: fn(&Config) -> String,
+}
+
+macro_rules! settings {
+    ($($field:ident: $section:ident { $(
+        $key:ident: $type:ty = $default:expr, $read:expr, $flag:expr, $words:literal;
+    )* })*) => {
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Config { $(pub $field: $section,)* }
+
+        $(
+            #[derive(Clone, Debug, PartialEq)]
+            pub struct $section { $(#[doc = $words] pub $key: $type,)* }
+
+            impl Default for $section {
+                fn default() -> Self {
+                    Self { $($key: $default,)* }
+                }
+            }
+        )*
+
+        pub const SETTINGS: &[Setting] = &[$($(
+            Setting {
+                section: stringify!($field),
+                key: stringify!($key),
+                words: $words,
+                flag: $flag,
+                read: |config, given| $read(given).map(|value| config.$field.$key = value),
+                show: |config| config.$field.$key.show(),
+            },
+        )*)*];
+    };
+}
+
+settings! {
+    server: Server {
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)), read::listen, Some("--listen"),
+            "The address and port to listen on. Port 0: a free one is chosen and printed.";
+        public_url: Option<PublicUrl> = None, read::public_url, Some("--public-url"),
+            "The address under which clients reach this server, for links and for OAuth. Empty: as requests come in.";
+        insecure_http: bool = false, read::boolean, Some("--insecure-http"),
+            "Serve plain HTTP beyond this machine, so that keys and passwords can be read on the way.";
+        trusted_proxies: Vec<IpNet> = Vec::new(), read::networks, None,
+            "The networks of the proxies in front, whose X-Forwarded-For and X-Forwarded-Proto are believed.";
+        max_body_bytes: usize = 65_536, |given: &_| read::number(given, 1_024, 33_554_432), None,
+            "The largest body of a request.";
+        header_timeout: Duration = Duration::from_secs(5), |given: &_| read::span(given, 1, 300), None,
+            "A request's headers must have come within this time.";
+        body_timeout: Duration = Duration::from_secs(10), |given: &_| read::span(given, 1, 3_600), None,
+            "A request's body must have come within this time.";
+        drain_timeout: Duration = Duration::from_secs(30), |given: &_| read::span(given, 0, 3_600), None,
+            "How long a stopping server waits for the requests that it is working on.";
+        workers: usize = 0, |given: &_| read::number(given, 0, 1_024), None,
+            "Threads that serve requests. 0: one for each core.";
+    }
+    api: Api {
+        dialect: DialectName = DialectName::Native, read::dialect, None,
+            "The conventions in which the API answers: native.";
+        key_prefix: Option<Prefix> = None, read::key_prefix, None,
+            "What the secrets of new keys begin with. Empty: as the dialect has it.";
+        require_user_agent: bool = false, read::boolean, None,
+            "Refuse API requests without a User-Agent header.";
+    }
+    limits: Limits {
+        max_concurrent: usize = 256, |given: &_| read::number(given, 1, 65_536), None,
+            "API requests that are worked on at once. More wait in a queue.";
+        max_queued: usize = 1_024, |given: &_| read::number(given, 0, 1_048_576), None,
+            "Requests that may wait in the queue. More get 503.";
+        queue_timeout: Duration = Duration::from_secs(15), |given: &_| read::span(given, 1, 300), None,
+            "A request that waited this long in the queue gets 503.";
+        anonymous_per_minute: u64 = 100, |given: &_| read::number(given, 1, 1_000_000_000), None,
+            "Requests without a valid key that one client address may make in a minute.";
+    }
+    log: Log {
+        format: LogFormat = LogFormat::Auto, read::log_format, Some("--log-format"),
+            "auto: for people on a terminal and JSON elsewhere; or pretty, or json.";
+        level: LogLevel = LogLevel::Info, read::log_level, None,
+            "The least that is logged: error, warn, info, debug or trace.";
+    }
+}
+
+impl Setting {
+    /// `server.listen`
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.section, self.key)
+    }
+
+    /// `KEYRACK_SERVER_LISTEN`
+    pub fn variable(&self) -> String {
+        format!("KEYRACK_{}_{}", self.section.to_uppercase(), self.key.to_uppercase())
+    }
+
+    /// Its value as the file would have it.
+    pub fn show(&self, config: &Config) -> String {
+        (self.show)(config)
+    }
+
+    /// By `section.key`, or by the key alone where it is the only one of that name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        let mut found = SETTINGS.iter().filter(|setting| setting.name() == name || setting.key == name);
+        found.next().filter(|_| found.next().is_none())
+    }
+}
+
+/// The sections, in the order of the table.
+pub fn sections() -> impl Iterator<Item = &'static str> {
+    let first_of = |&n: &usize| n == 0 || SETTINGS[n].section != SETTINGS[n - 1].section;
+    (0..SETTINGS.len()).filter(first_of).map(|n| SETTINGS[n].section)
+}
+
+/// A file that says what each setting means and sets none.
+pub fn example_file() -> String {
+    let default = Config::default();
+    let mut text = String::from(
+        "# Settings of Keyrack, each with its default. Take away the # in front of those to be changed, then start with\n\
+         # `keyrack serve --config keyrack.toml`. A flag wins over the environment (KEYRACK_SERVER_LISTEN=…), that over\n\
+         # this file, and this file over what was set in the dashboard. `keyrack config check` finds mistakes.\n",
+    );
+    for section in sections() {
+        text += &format!("\n[{section}]\n");
+        for setting in SETTINGS.iter().filter(|setting| setting.section == section) {
+            text += &format!("# {}\n#{} = {}\n", setting.words, setting.key, setting.show(&default));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

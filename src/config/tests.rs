@@ -1,0 +1,146 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+fn file(text: &str) -> Inputs<'static> {
+    Inputs { file: Some(ConfigFile { name: "keyrack.toml".into(), text: text.into() }), ..Inputs::default() }
+}
+
+fn faults(inputs: &Inputs) -> String {
+    load(inputs).expect_err("a mistake").to_string()
+}
+
+fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+#[test]
+fn the_example_file_tells_the_defaults() {
+    let written = include_str!("../../packaging/config.example.toml");
+    assert_eq!(written, example_file(), "run: keyrack config explain --toml > packaging/config.example.toml");
+    let uncommented: String = written
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line).to_owned() + "\n")
+        .collect();
+    let loaded = load(&file(&uncommented)).expect("the example loads");
+    assert_eq!(loaded.config, Config::default());
+    assert!(SETTINGS.iter().all(|setting| matches!(loaded.source(setting), Source::File { .. })), "it names every setting");
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_over_the_file_over_the_dashboard() {
+    let set = |flag: bool, variable: bool, in_file: bool, stored: bool| {
+        let environment = variables(if variable { &[("KEYRACK_SERVER_LISTEN", "127.0.0.1:2")] } else { &[] });
+        let loaded = load(&Inputs {
+            flags: if flag { vec![Flag { name: "--listen", value: "127.0.0.1:1".into() }] } else { vec![] },
+            environment: &environment,
+            file: in_file.then(|| ConfigFile { name: "f".into(), text: "\n[server]\nlisten = '127.0.0.1:3'".into() }),
+            stored: stored.then(|| ("server.listen".to_owned(), "127.0.0.1:4".to_owned())).into_iter().collect(),
+        })
+        .expect("it loads");
+        let setting = Setting::find("server.listen").expect("a setting");
+        (loaded.config.server.listen.port(), loaded.source(setting).to_string())
+    };
+    assert_eq!(set(true, true, true, true), (1, "--listen".into()));
+    assert_eq!(set(false, true, true, true), (2, "KEYRACK_SERVER_LISTEN".into()));
+    assert_eq!(set(false, false, true, true), (3, "f:3".into()));
+    assert_eq!(set(false, false, false, true), (4, "dashboard".into()));
+    assert_eq!(set(false, false, false, false), (8080, "default".into()));
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line_and_a_suggestion() {
+    assert_eq!(
+        faults(&file("[server]\nlisten = \"127.0.0.1:80\"\npubic_url = \"https://a.example\"\n")),
+        "keyrack.toml:3: unknown key \"pubic_url\".\nDid you mean public_url?   All keys: keyrack config explain"
+    );
+    assert_eq!(
+        faults(&file("[server]\nmax_concurrent = 3")),
+        "keyrack.toml:2: unknown key \"max_concurrent\".\n\
+         Did you mean max_concurrent under [limits]?   All keys: keyrack config explain"
+    );
+    assert!(faults(&file("[sever]\nlisten = 3")).contains("unknown section [sever].\nDid you mean [server]?"));
+    assert!(faults(&file("listen = 3")).contains("before any section.\nDid you mean listen under [server]?"));
+}
+
+#[test]
+fn a_bad_value_is_quoted_with_what_to_write_instead() {
+    assert_eq!(
+        faults(&file("[server]\ndrain_timeout = \"2 weeks\"")),
+        "keyrack.toml:2: drain_timeout = \"2 weeks\": use a number and unit, for example \"30s\" or \"2m\"."
+    );
+    for (text, advice) in [
+        ("[server]\nlisten = 8080", "use an address and a port"),
+        ("[server]\nlisten = \"example.com:80\"", "use an address and a port"),
+        ("[server]\npublic_url = \"keys.example.com\"", "use a URL without a path"),
+        ("[server]\npublic_url = \"https://keys.example.com/a\"", "use a URL without a path"),
+        ("[server]\npublic_url = \"ftp://keys.example.com\"", "use a URL without a path"),
+        ("[server]\ninsecure_http = \"maybe\"", "use true or false"),
+        ("[server]\ntrusted_proxies = \"10.0.0.0/8\"", "use a list of networks"),
+        ("[server]\ntrusted_proxies = [\"10.0.0.0/99\"]", "use a list of networks"),
+        ("[server]\nmax_body_bytes = 0", "use a whole number from 1024"),
+        ("[server]\nmax_body_bytes = -1", "use a whole number from 1024"),
+        ("[server]\nbody_timeout = 10", "use a number and unit"),
+        ("[server]\nbody_timeout = \"0s\"", "use a time from 1s to 1h"),
+        ("[api]\ndialect = \"klingon\"", "use \"native\""),
+        ("[api]\nkey_prefix = \"no dash-\"", "a _ at the end"),
+        ("[api]\nkey_prefix = \"kro_\"", "not kro_"),
+        ("[limits]\nmax_concurrent = 0", "use a whole number from 1"),
+        ("[log]\nlevel = \"loud\"", "\"error\" or \"warn\""),
+    ] {
+        let told = faults(&file(text));
+        assert!(told.contains(advice) && told.starts_with("keyrack.toml:2: "), "{text}: {told}");
+    }
+    assert!(faults(&file("[server\n")).starts_with("keyrack.toml:1: "));
+}
+
+#[test]
+fn all_mistakes_are_told_together() {
+    let environment = variables(&[("KEYRACK_LOG_LEVEL", "loud"), ("KEYRACK_SERVER_PUBIC_URL", "x")]);
+    let mut inputs = file("[server]\nlisten = 1\n[limits]\nmax_queued = \"many\"");
+    inputs.environment = &environment;
+    inputs.flags = vec![Flag { name: "--public-url", value: "x".into() }];
+    let told = faults(&inputs);
+    for part in [
+        "keyrack.toml:2: listen = 1: ",
+        "keyrack.toml:4: max_queued = \"many\": ",
+        "KEYRACK_LOG_LEVEL=\"loud\": ",
+        "KEYRACK_SERVER_PUBIC_URL: unknown key \"pubic_url\".\nDid you mean KEYRACK_SERVER_PUBLIC_URL?",
+        "--public-url x: ",
+    ] {
+        assert!(told.contains(part), "{part}\nin:\n{told}");
+    }
+}
+
+#[test]
+fn variables_of_others_are_left_alone_and_empty_ones_set_nothing() {
+    let environment = variables(&[
+        ("KEYRACK_DATA", "/srv"),
+        ("KEYRACK_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+        ("SERVER_LISTEN", "x"),
+        ("KEYRACK_SERVER_LISTEN", ""),
+        ("KEYRACK_SERVER_TRUSTED_PROXIES", "10.1.2.3/8, ::ffff:192.0.2.0/120,2001:db8::7"),
+        ("KEYRACK_SERVER_INSECURE_HTTP", "true"),
+        ("KEYRACK_LIMITS_MAX_QUEUED", "1_000"),
+    ]);
+    let loaded = load(&Inputs { environment: &environment, ..Inputs::default() }).expect("it loads");
+    assert_eq!(loaded.config.server.listen.port(), 8080);
+    assert_eq!(loaded.config.server.trusted_proxies.show(), "[\"10.0.0.0/8\", \"192.0.2.0/24\", \"2001:db8::7/128\"]");
+    assert!(loaded.config.server.insecure_http);
+    assert_eq!(loaded.config.limits.max_queued, 1_000);
+}
+
+#[test]
+fn what_a_newer_version_stored_is_passed_over() {
+    let stored = BTreeMap::from([("tls.mode".to_owned(), "acme".to_owned())]);
+    assert!(load(&Inputs { stored, ..Inputs::default() }).is_ok());
+}
+
+#[test]
+fn a_public_url_is_kept_as_its_origin() {
+    let url = |text| PublicUrl::parse(text).expect("a url");
+    assert_eq!(url("HTTPS://Keys.Example.com:443/").as_str(), "https://keys.example.com");
+    assert_eq!(url("http://localhost:8080").to_string(), "http://localhost:8080");
+    assert!(url("http://[::1]:8080").is_loopback() && !url("https://10.0.0.1").is_loopback());
+    assert!(PublicUrl::parse("https://user:pw@keys.example.com").is_err());
+}

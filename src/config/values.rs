@@ -1,0 +1,95 @@
+//! The values that only settings have.
+
+use std::fmt;
+
+use url::{Host, Url};
+
+/// The address under which clients reach the server: scheme, host and port, without a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    origin: String,
+    https: bool,
+    loopback: bool,
+}
+
+impl PublicUrl {
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || "use a URL without a path, for example \"https://keys.example.com\"".to_owned();
+        let url: Url = text.trim().parse().map_err(|_| wrong())?;
+        let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let is_open = url.username().is_empty() && url.password().is_none();
+        let loopback = match url.host().ok_or_else(wrong)? {
+            Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+            Host::Ipv4(addr) => addr.is_loopback(),
+            Host::Ipv6(addr) => addr.is_loopback(),
+        };
+        if !is_bare || !is_open || !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong());
+        }
+        Ok(Self { origin: url.origin().ascii_serialization(), https: url.scheme() == "https", loopback })
+    }
+
+    /// `https://keys.example.com`, without a slash at the end: what links begin with, and what `Origin` must equal.
+    pub fn as_str(&self) -> &str {
+        &self.origin
+    }
+
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// Names this machine alone.
+    pub fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.origin)
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people on a terminal, JSON elsewhere.
+    Auto,
+    Pretty,
+    Json,
+}
+
+impl LogFormat {
+    pub const ALL: &[Self] = &[Self::Auto, Self::Pretty, Self::Json];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Pretty => "pretty",
+            Self::Json => "json",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    pub const ALL: &[Self] = &[Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}

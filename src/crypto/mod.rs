@@ -1,0 +1,8 @@
+//! Secrets and passwords: making them, hashing them, comparing them.
+
+pub mod common;
+pub mod password;
+pub mod secret;
+
+pub use password::Passwords;
+pub use secret::{Prefix, Secret, SecretHash};

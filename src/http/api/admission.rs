@@ -1,0 +1,197 @@
+//! What each request to the API passes, top to bottom: HTTPS, User-Agent, credential, rate limit, its turn. The scope
+//! is in the handler's signature ([`super::allowed`]). It answers a refusal with a response, never with an `Err`, which
+//! outer layers would not see.
+
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, USER_AGENT};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage};
+
+use super::allowed::Admitted;
+use super::{ApiError, refuse};
+use crate::app::App;
+use crate::app::callers::Credential;
+use crate::http::api::dialect::Dialect;
+use crate::http::arrival::{Arrival, Arrived};
+use crate::limits::rate;
+use crate::limits::{BucketKey, Decision, Slot};
+use crate::model::clock::Timestamp;
+use crate::model::{AppError, Result};
+use crate::services::credentials;
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NOTHING_LOADS: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+/// What a request holds while it is worked on. Dropping it gives its turn to the next.
+struct Pass {
+    credential: Option<Arc<Credential>>,
+    left: Decision,
+    _slot: Slot,
+}
+
+/// Why a request goes no further, and the limits to tell it of.
+struct Refusal {
+    error: AppError,
+    left: Decision,
+}
+
+/// For whoever has a credential.
+pub async fn admit(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let app = app_of(&req);
+    let arrival = req.request().arrival();
+    let now = app.clock.now();
+    let dialect = Dialect::of(app.config.api.dialect);
+    let passed = pass(&app, &req, &arrival, dialect, now).await;
+    answer(app, req, next, passed, (arrival, dialect, now)).await
+}
+
+/// For anyone: counts against the address.
+pub async fn admit_anyone(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let app = app_of(&req);
+    let arrival = req.request().arrival();
+    let now = app.clock.now();
+    let dialect = Dialect::of(app.config.api.dialect);
+    let passed = pass_anyone(&app, &req, &arrival, dialect).await;
+    answer(app, req, next, passed, (arrival, dialect, now)).await
+}
+
+async fn pass(
+    app: &App,
+    req: &ServiceRequest,
+    arrival: &Arrival,
+    dialect: &Dialect,
+    now: Timestamp,
+) -> Result<Pass, Box<Refusal>> {
+    before_credential(app, req, arrival, dialect)?;
+    let credential = match bearer(req.headers()).and_then(|secret| credentials::authenticate(app, secret, now)) {
+        Ok(credential) => credential,
+        // A fault of ours is no guess.
+        Err(error @ (AppError::Internal(_) | AppError::Busy { .. })) => return Err(unlimited(app, arrival, error)),
+        Err(error) => return Err(guessed(app, arrival, error)),
+    };
+    if !credential.ip_allow.allows(arrival.client.ip) {
+        return Err(unlimited(app, arrival, AppError::IpNotAllowed(arrival.client.ip)));
+    }
+    let of_key = credential.key_counters.as_deref().map(|counters| (counters, credential.key_windows.as_slice()));
+    let left = rate::take(&credential.account_counters, credential.account_windows.as_slice(), of_key, 1, app.clock.tick());
+    let user_agent = req.headers().get(USER_AGENT).map_or("", |value| value.to_str().unwrap_or(""));
+    app.callers.note_use(&credential, now, Some(arrival.client.ip), user_agent);
+    if let Err(error) = left.check() {
+        return Err(Box::new(Refusal { error, left }));
+    }
+    match app.in_flight.enter().await {
+        Ok(slot) => Ok(Pass { credential: Some(credential), left, _slot: slot }),
+        Err(error) => Err(Box::new(Refusal { error, left })),
+    }
+}
+
+async fn pass_anyone(app: &App, req: &ServiceRequest, arrival: &Arrival, dialect: &Dialect) -> Result<Pass, Box<Refusal>> {
+    before_credential(app, req, arrival, dialect)?;
+    let left = app.anonymous.take(BucketKey::of_address(arrival.client.ip), app.clock.tick());
+    if let Err(error) = left.check() {
+        return Err(Box::new(Refusal { error, left }));
+    }
+    match app.in_flight.enter().await {
+        Ok(slot) => Ok(Pass { credential: None, left, _slot: slot }),
+        Err(error) => Err(Box::new(Refusal { error, left })),
+    }
+}
+
+fn before_credential(app: &App, req: &ServiceRequest, arrival: &Arrival, dialect: &Dialect) -> Result<(), Box<Refusal>> {
+    if !arrival.is_private(&app.config) {
+        return Err(unlimited(app, arrival, AppError::HttpsRequired));
+    }
+    if (dialect.user_agent_required || app.config.api.require_user_agent) && !has_user_agent(req.headers()) {
+        return Err(unlimited(app, arrival, AppError::UserAgentRequired));
+    }
+    Ok(())
+}
+
+/// No valid credential: counts against the address, so that guessing is slow.
+fn guessed(app: &App, arrival: &Arrival, error: AppError) -> Box<Refusal> {
+    let left = app.anonymous.take(BucketKey::of_address(arrival.client.ip), app.clock.tick());
+    let error = left.check().err().unwrap_or(error);
+    Box::new(Refusal { error, left })
+}
+
+/// Refused without being counted. Tells of the address's bucket: an account's is nobody's business here.
+fn unlimited(app: &App, arrival: &Arrival, error: AppError) -> Box<Refusal> {
+    Box::new(Refusal { error, left: peek(app, arrival) })
+}
+
+/// What requests without a credential have left from this address.
+pub fn peek(app: &App, arrival: &Arrival) -> Decision {
+    app.anonymous.peek(BucketKey::of_address(arrival.client.ip), app.clock.tick())
+}
+
+async fn answer(
+    app: Data<App>,
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+    passed: Result<Pass, Box<Refusal>>,
+    (arrival, dialect, now): (Arrival, &'static Dialect, Timestamp),
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let pass = match passed {
+        Ok(pass) => pass,
+        Err(refusal) => {
+            let Refusal { error, left } = *refusal;
+            let mut response = refuse(req.request(), &app, &error);
+            finish(response.headers_mut(), dialect, &left, now);
+            return Ok(req.into_response(response).map_into_right_body());
+        }
+    };
+    let caller = pass
+        .credential
+        .as_deref()
+        .map(|credential| credentials::caller(credential, arrival.client.ip, arrival.request_id.clone()));
+    req.extensions_mut().insert(Admitted { caller, credential: pass.credential.clone(), left: pass.left.clone() });
+    let response = next.call(req).await?;
+    let refused = response.response().error().and_then(|err| err.as_error::<ApiError>());
+    let refused = refused.map(|ApiError(error)| refuse(response.request(), &app, error));
+    let mut response = match refused {
+        Some(body) => response.into_response(body).map_into_right_body(),
+        None => response.map_into_left_body(),
+    };
+    finish(response.headers_mut(), dialect, &pass.left, now);
+    Ok(response)
+    // `pass` ends here, and gives its turn back.
+}
+
+/// The headers of every answer of the API.
+pub fn finish(headers: &mut HeaderMap, dialect: &Dialect, left: &Decision, now: Timestamp) {
+    dialect.rate_headers.write(headers, left, now);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(CONTENT_SECURITY_POLICY, NOTHING_LOADS);
+}
+
+/// What stands behind `Bearer` (RFC 6750 §2.1).
+fn bearer(headers: &HeaderMap) -> Result<&str> {
+    let mut values = headers.get_all(AUTHORIZATION);
+    let value = values.next().ok_or(AppError::MissingApiKey)?;
+    // Two credentials are none: which of them would count?
+    if values.next().is_some() {
+        return Err(AppError::InvalidApiKey);
+    }
+    let text = value.to_str().map_err(|_| AppError::InvalidApiKey)?;
+    let (scheme, secret) = text.trim_start().split_once(' ').unwrap_or((text, ""));
+    let secret = secret.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || secret.is_empty() { Err(AppError::MissingApiKey) } else { Ok(secret) }
+}
+
+fn has_user_agent(headers: &HeaderMap) -> bool {
+    headers.get(USER_AGENT).is_some_and(|value| !value.as_bytes().trim_ascii().is_empty())
+}
+
+fn app_of(req: &ServiceRequest) -> Data<App> {
+    req.app_data::<Data<App>>().cloned().expect("the app is put into every server")
+}

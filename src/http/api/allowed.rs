@@ -1,0 +1,86 @@
+//! Who may call a handler, said in its signature: `Allowed<UsersWrite>` as the first argument refuses before the body
+//! is read.
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+
+use super::ApiError;
+use crate::app::callers::Credential;
+use crate::limits::Decision;
+use crate::model::AppError;
+use crate::model::caller::Caller;
+use crate::model::scope::Scope;
+
+/// What admission found, for the handler.
+#[derive(Clone)]
+pub struct Admitted {
+    pub caller: Option<Caller>,
+    pub credential: Option<Arc<Credential>>,
+    pub left: Decision,
+}
+
+/// A caller whose credential has the scope of `S`.
+pub struct Allowed<S> {
+    pub caller: Caller,
+    pub credential: Arc<Credential>,
+    pub left: Decision,
+    scope: PhantomData<S>,
+}
+
+/// What a handler needs.
+pub trait Needs {
+    /// None: a valid credential is enough.
+    const SCOPE: Option<Scope>;
+}
+
+macro_rules! needs {
+    ($($name:ident $scope:expr;)*) => {$(
+        pub struct $name;
+        impl Needs for $name {
+            const SCOPE: Option<Scope> = $scope;
+        }
+    )*};
+}
+needs! {
+    AnyScope None;
+    UsersRead Some(Scope::UsersRead);
+    UsersWrite Some(Scope::UsersWrite);
+    KeysRead Some(Scope::KeysRead);
+    KeysWrite Some(Scope::KeysWrite);
+}
+
+impl<S: Needs> FromRequest for Allowed<S> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let admitted = req.extensions().get::<Admitted>().cloned();
+        ready(allow(admitted).map_err(ApiError))
+    }
+}
+
+fn allow<S: Needs>(admitted: Option<Admitted>) -> Result<Allowed<S>, AppError> {
+    let Some(Admitted { caller: Some(caller), credential: Some(credential), left }) = admitted else {
+        return Err(AppError::MissingApiKey);
+    };
+    if let Some(scope) = S::SCOPE {
+        caller.must_have(scope)?;
+    }
+    Ok(Allowed { caller, credential, left, scope: PhantomData })
+}
+
+/// Anyone, with or without a credential: only for what `access.rs` lists as open.
+pub struct Anyone;
+
+impl FromRequest for Anyone {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(_: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self))
+    }
+}

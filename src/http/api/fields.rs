@@ -1,0 +1,145 @@
+//! A JSON body, field by field: each problem is noted with its field, and unknown fields are refused by name.
+
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{Bytes, Data};
+use actix_web::{FromRequest, HttpRequest};
+use serde_json::{Map, Value};
+
+use super::ApiError;
+use crate::app::App;
+use crate::http::body;
+use crate::model::error::Problem;
+use crate::model::{AppError, FieldErrors, Result};
+
+/// The fields of a body, to be taken one by one.
+pub struct Fields {
+    /// As it was sent.
+    pub bytes: Bytes,
+    map: Map<String, Value>,
+    known: Vec<&'static str>,
+    errors: FieldErrors,
+}
+
+impl FromRequest for Fields {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (req, mut payload) = (req.clone(), payload.take());
+        Box::pin(async move {
+            let app = req.app_data::<Data<App>>().expect("the app is put into every server");
+            if !is_json(&req) {
+                return Err(ApiError(AppError::UnsupportedMediaType { expected: "application/json" }));
+            }
+            let server = &app.config.server;
+            let bytes = body::read(&mut payload, server.max_body_bytes, server.body_timeout).await?;
+            Ok(Self::parse(bytes)?)
+        })
+    }
+}
+
+impl Fields {
+    fn parse(bytes: Bytes) -> Result<Self> {
+        let value: Value = serde_json::from_slice(&bytes).map_err(|err| {
+            let text = err.to_string();
+            let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem).to_owned();
+            AppError::InvalidJson { problem, line: err.line(), column: err.column() }
+        })?;
+        let Value::Object(map) = value else {
+            return Err(AppError::invalid(
+                "",
+                "not_an_object",
+                "The body must be a JSON object, for example {\"name\":\"Ada\"}.",
+            ));
+        };
+        Ok(Self { bytes, map, known: Vec::new(), errors: FieldErrors::default() })
+    }
+
+    /// The value as it came; `null` too.
+    pub fn value(&mut self, field: &'static str) -> Option<Value> {
+        self.known.push(field);
+        self.map.remove(field)
+    }
+
+    /// A text, if given, as what it means.
+    pub fn text<T>(&mut self, field: &'static str, parse: impl FnOnce(&str) -> Result<T, Problem>) -> Option<T> {
+        match self.value(field)? {
+            Value::String(text) => self.errors.note(field, parse(&text)),
+            _ => self.wrong_type(field, "a string"),
+        }
+    }
+
+    /// A text that must be given.
+    pub fn required<T>(&mut self, field: &'static str, parse: impl FnOnce(&str) -> Result<T, Problem>) -> Option<T> {
+        if self.map.get(field).is_none_or(Value::is_null) {
+            self.map.remove(field);
+            self.known.push(field);
+            self.error(field, "required", format!("`{field}` is required."));
+            return None;
+        }
+        self.text(field, parse)
+    }
+
+    pub fn boolean(&mut self, field: &'static str) -> Option<bool> {
+        match self.value(field)? {
+            Value::Bool(value) => Some(value),
+            _ => self.wrong_type(field, "true or false"),
+        }
+    }
+
+    /// A list of texts, if given, as what it means.
+    pub fn texts<T>(&mut self, field: &'static str, parse: impl FnOnce(&[&str]) -> Result<T, Problem>) -> Option<T> {
+        let value = self.value(field)?;
+        let texts: Option<Vec<&str>> = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
+        match texts {
+            Some(texts) => self.errors.note(field, parse(&texts)),
+            None => self.wrong_type(field, "a list of strings"),
+        }
+    }
+
+    /// Any JSON, if given, as what it means.
+    pub fn json<T>(&mut self, field: &'static str, parse: impl FnOnce(Value) -> Result<T, Problem>) -> Option<T> {
+        let value = self.value(field)?;
+        self.errors.note(field, parse(value))
+    }
+
+    pub fn error(&mut self, field: &'static str, code: &'static str, message: impl Into<String>) {
+        self.errors.add(field, code, message);
+    }
+
+    /// `Err` with all that was wrong. What was not asked for by now is unknown.
+    pub fn finish(&mut self) -> Result<()> {
+        for field in self.map.keys() {
+            let shown: String = field.chars().take(60).collect();
+            let near = self.known.iter().max_by(|a, b| strsim::jaro(a, field).total_cmp(&strsim::jaro(b, field)));
+            let message = match near.filter(|near| strsim::jaro(near, field) > 0.75) {
+                Some(near) => format!("There is no field `{shown}`. Did you mean `{near}`?"),
+                None => format!("There is no field `{shown}`. The fields are: {}.", self.known.join(", ")),
+            };
+            self.errors.add(shown, "unknown_field", message);
+        }
+        std::mem::take(&mut self.errors).check()
+    }
+
+    /// Finishes, and gives what was required: where that is missing, the finish has failed already.
+    pub fn all_of<T, const N: usize>(&mut self, required: [Option<T>; N]) -> Result<[T; N]> {
+        self.finish()?;
+        let missing = || AppError::internal("a required field is missing, and nobody noted it");
+        let given: Option<Vec<T>> = required.into_iter().collect();
+        given.and_then(|given| given.try_into().ok()).ok_or_else(missing)
+    }
+
+    fn wrong_type<T>(&mut self, field: &'static str, expected: &str) -> Option<T> {
+        self.error(field, "wrong_type", format!("`{field}` must be {expected}."));
+        None
+    }
+}
+
+fn is_json(req: &HttpRequest) -> bool {
+    let sent = req.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    sent.map(essence).is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"))
+}

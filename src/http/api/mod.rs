@@ -1,0 +1,140 @@
+//! The API for programs: JSON, bearer credentials, limits on every answer.
+
+pub mod admission;
+pub mod allowed;
+mod api_keys;
+pub mod dialect;
+mod fields;
+mod idempotent;
+pub mod operations;
+mod query;
+mod reply;
+mod users;
+
+use actix_web::http::header::ACCEPT;
+use actix_web::middleware::from_fn;
+use actix_web::web::{Data, Path, ServiceConfig, delete, get, patch, post, put, resource, scope, to};
+use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route};
+
+use super::arrival::{Arrival, Arrived, base_url};
+use crate::app::App;
+use crate::model::AppError;
+use admission::{admit, admit_anyone};
+use dialect::Dialect;
+use dialect::error::Context;
+use operations::{OPERATIONS, Operation};
+
+/// The route table. Each path is an exact one, with its verbs; the access matrix is generated from it.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(
+        scope("/v1")
+            .service(at("/users/me").route(keyed(get().to(users::me))))
+            .service(at("/users").route(keyed(get().to(users::list))).route(keyed(post().to(users::create))))
+            .service(
+                at("/users/{id}")
+                    .route(keyed(get().to(users::show)))
+                    .route(keyed(patch().to(users::update)))
+                    .route(keyed(put().to(users::update)))
+                    .route(keyed(delete().to(users::delete))),
+            )
+            .service(at("/key").route(keyed(get().to(api_keys::own))))
+            .service(at("/keys").route(keyed(get().to(api_keys::list))).route(keyed(post().to(api_keys::create))))
+            .service(at("/keys/report").route(open(post().to(api_keys::report))))
+            .service(
+                at("/keys/{id}")
+                    .route(keyed(get().to(api_keys::show)))
+                    .route(keyed(patch().to(api_keys::update)))
+                    .route(keyed(delete().to(api_keys::revoke))),
+            )
+            .service(at("/keys/{id}/rotate").route(keyed(post().to(api_keys::rotate))))
+            .default_service(to(no_route)),
+    );
+}
+
+fn at(path: &'static str) -> Resource {
+    resource(path).default_service(to(wrong_method))
+}
+
+/// For whoever has a credential.
+fn keyed(route: Route) -> Route {
+    route.wrap(from_fn(admit))
+}
+
+/// For anyone.
+fn open(route: Route) -> Route {
+    route.wrap(from_fn(admit_anyone))
+}
+
+/// Carries what went wrong from a handler to admission, which shows it in the dialect that is on.
+#[derive(Debug)]
+pub struct ApiError(pub AppError);
+
+impl From<AppError> for ApiError {
+    fn from(error: AppError) -> Self {
+        Self(error)
+    }
+}
+
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ResponseError for ApiError {}
+
+type Result<T = HttpResponse> = std::result::Result<T, ApiError>;
+
+/// The answer that tells of an error, in the dialect that is on.
+pub fn refuse(req: &HttpRequest, app: &App, error: &AppError) -> HttpResponse {
+    let arrival = req.arrival();
+    let accept = req.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+    Dialect::of(app.config.api.dialect).refuse(
+        error,
+        &Context {
+            request_id: &arrival.request_id,
+            base_url: &base_url(req, &app.config),
+            problem_json: accept.is_some_and(|types| types.contains("application/problem+json")),
+        },
+    )
+}
+
+/// The same where there is no request left to look at.
+pub fn fault(arrival: &Arrival, error: &AppError) -> HttpResponse {
+    let context = Context { request_id: &arrival.request_id, base_url: "", problem_json: false };
+    let mut response = Dialect::of(Default::default()).refuse(error, &context);
+    if let Ok(id) = actix_web::http::header::HeaderValue::from_str(&arrival.request_id) {
+        response.headers_mut().insert(super::X_REQUEST_ID, id);
+    }
+    response
+}
+
+/// A path that does not exist: answered before any credential, and charged to nobody.
+pub async fn no_route(req: HttpRequest, app: Data<App>) -> HttpResponse {
+    uncounted(&req, &app, AppError::NoRoute)
+}
+
+/// A verb that the path does not answer. OPTIONS needs no key.
+pub async fn wrong_method(req: HttpRequest, app: Data<App>) -> HttpResponse {
+    let pattern = req.match_pattern().unwrap_or_default();
+    let mut verbs: Vec<&str> = OPERATIONS.iter().filter(|op| op.path == pattern).flat_map(Operation::verbs).collect();
+    verbs.push("OPTIONS");
+    let allowed = verbs.join(", ");
+    if req.method() == actix_web::http::Method::OPTIONS {
+        let mut response = HttpResponse::NoContent();
+        return response.insert_header((actix_web::http::header::ALLOW, allowed)).finish();
+    }
+    uncounted(&req, &app, AppError::MethodNotAllowed { method: req.method().to_string(), allowed })
+}
+
+fn uncounted(req: &HttpRequest, app: &App, error: AppError) -> HttpResponse {
+    let mut response = refuse(req, app, &error);
+    let left = admission::peek(app, &req.arrival());
+    admission::finish(response.headers_mut(), Dialect::of(app.config.api.dialect), &left, app.clock.now());
+    response
+}
+
+/// An id from the path. What can be no id names nothing, and that is 404.
+fn id_from<Id>(path: Path<String>, parse: impl Fn(&str) -> Option<Id>, noun: &'static str) -> Result<Id> {
+    parse(&path).ok_or(ApiError(AppError::NotFound(noun)))
+}

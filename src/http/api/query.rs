@@ -1,0 +1,76 @@
+//! The parameters behind `?`: each once at most, problems noted by name.
+
+use std::collections::HashMap;
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::ApiError;
+use crate::model::clock::Timestamp;
+use crate::model::error::Problem;
+use crate::model::page::{Limit, Order, Start};
+use crate::model::{AppError, FieldErrors, Result};
+
+pub struct Query {
+    given: HashMap<String, String>,
+    errors: FieldErrors,
+}
+
+impl FromRequest for Query {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::parse(req.query_string())))
+    }
+}
+
+impl Query {
+    fn parse(text: &str) -> Self {
+        let mut query = Self { given: HashMap::new(), errors: FieldErrors::default() };
+        for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
+            if query.given.insert(name.to_string(), value.to_string()).is_some() {
+                query.errors.add(name.to_string(), "duplicate", format!("Send `{name}` once."));
+            }
+        }
+        query
+    }
+
+    /// A parameter, if given and not empty, as what it means.
+    pub fn text<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, Problem>) -> Option<T> {
+        let value = self.given.get(name).filter(|value| !value.is_empty())?;
+        self.errors.note(name, parse(value))
+    }
+
+    pub fn time(&mut self, name: &'static str) -> Option<Timestamp> {
+        let example = || Problem::new("invalid_time", format!("`{name}` must be a time such as 2023-10-27T10:00:00Z."));
+        self.text(name, |text| Timestamp::parse(text).ok_or_else(example))
+    }
+
+    /// `limit`, `offset`, `after`, `before` and `sort`.
+    pub fn place<Id>(&mut self, id: impl Fn(&str) -> Option<Id>) -> (Start<Id>, Order, Limit) {
+        // An empty limit is no number, and refused as one.
+        let limit = self.given.get("limit").map(|text| Limit::parse(text));
+        let limit = limit.and_then(|parsed| self.errors.note("limit", parsed)).unwrap_or(Limit::DEFAULT);
+        let order = self.text("sort", Order::parse).unwrap_or_default();
+        let given = |name: &str| self.given.get(name).map(String::as_str);
+        let start = Start::parse(given("offset"), given("after"), given("before"), id, &mut self.errors);
+        (start, order, limit)
+    }
+
+    pub fn finish(self) -> Result<(), AppError> {
+        self.errors.check()
+    }
+
+    /// The same parameters but for paging, to be repeated in links.
+    pub fn repeated(text: &str) -> String {
+        let mut kept = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
+            if !["offset", "after", "before"].contains(&name.as_ref()) {
+                kept.append_pair(&name, &value);
+            }
+        }
+        kept.finish()
+    }
+}

@@ -1,0 +1,67 @@
+//! What is known of a request before anything looks at it: where it came from, over what, and its id.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use actix_web::HttpRequest;
+use actix_web::dev::ServiceRequest;
+use actix_web::http::header::{HOST, HeaderMap, HeaderName};
+use ipnet::IpNet;
+
+use super::client_addr::{ClientAddr, client_addr};
+use crate::config::Config;
+use crate::model::ids::RequestId;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// The client's own, when it sent a good one.
+    pub request_id: String,
+    pub client: ClientAddr,
+}
+
+impl Arrival {
+    pub fn of(req: &ServiceRequest, trusted: &[IpNet]) -> Self {
+        let headers = req.headers();
+        let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |addr| addr.ip());
+        let values = |name: HeaderName| headers.get_all(name).map(|value| value.as_bytes());
+        let client = client_addr(trusted, peer, values(X_FORWARDED_FOR), values(X_FORWARDED_PROTO));
+        Self { request_id: request_id(headers), client }
+    }
+
+    /// Whether what was sent could not be read on the way, or the operator has said that it may be.
+    pub fn is_private(&self, config: &Config) -> bool {
+        self.client.https || self.client.ip.is_loopback() || config.server.insecure_http
+    }
+}
+
+/// Puts it where handlers find it.
+pub trait Arrived {
+    fn arrival(&self) -> Arrival;
+}
+
+impl Arrived for HttpRequest {
+    fn arrival(&self) -> Arrival {
+        use actix_web::HttpMessage;
+        self.extensions().get::<Arrival>().cloned().expect("every request passes `surround` first")
+    }
+}
+
+/// The address under which this server is reached: as configured, else as the request came in.
+pub fn base_url(req: &HttpRequest, config: &Config) -> String {
+    if let Some(url) = &config.server.public_url {
+        return url.as_str().to_owned();
+    }
+    let host = req.headers().get(HOST).and_then(|host| host.to_str().ok());
+    // Shown in links: nothing but what a host and a port are written with.
+    let plain = |host: &&str| host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
+    let scheme = if req.arrival().client.https { "https" } else { "http" };
+    format!("{scheme}://{}", host.filter(plain).unwrap_or("localhost"))
+}
+
+fn request_id(headers: &HeaderMap) -> String {
+    let sent = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    let good = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    sent.filter(good).map_or_else(|| RequestId::new().to_string(), str::to_owned)
+}

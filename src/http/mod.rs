@@ -1,0 +1,110 @@
+//! The listener, what surrounds every request, and the surfaces mounted under it.
+
+pub mod api;
+pub mod arrival;
+pub mod body;
+pub mod client_addr;
+mod health;
+
+use std::net::TcpListener;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{App as Actix, Error, HttpMessage, HttpServer};
+use futures_util::FutureExt;
+
+use crate::app::App;
+use crate::model::AppError;
+use arrival::Arrival;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// Idle connections are kept this long.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The server, on a listener that is open already. It is not stopped by signals: whoever starts it does that.
+pub fn server(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
+    let config = &app.config.server;
+    let workers = match config.workers {
+        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        n => n,
+    };
+    let (header_timeout, drain) = (config.header_timeout, config.drain_timeout);
+    let data = Data::from(app);
+    let server = HttpServer::new(move || {
+        let data = data.clone();
+        Actix::new().wrap(from_fn(surround)).configure(move |cfg| routes(cfg, data))
+    });
+    Ok(server
+        .workers(workers)
+        .disable_signals()
+        // A client that closed its half has gone: it must not keep its place in the queue.
+        .h1_allow_half_closed(false)
+        .client_request_timeout(header_timeout)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(drain.as_secs())
+        .listen(listener)?
+        .run())
+}
+
+/// Every surface. The routes that programs call most come first: each one before another costs it a comparison.
+pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
+    cfg.app_data(app);
+    api::routes(cfg);
+    health::routes(cfg);
+    cfg.default_service(actix_web::web::to(api::no_route));
+}
+
+/// What surrounds every request, outermost: where it came from, its id, HEAD, panics, the log.
+async fn surround(
+    mut req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let began = Instant::now();
+    let app = req.app_data::<Data<App>>().cloned();
+    let arrival = Arrival::of(&req, app.as_ref().map_or(&[][..], |app| &app.config.server.trusted_proxies));
+    let (id, ip) = (arrival.request_id.clone(), arrival.client.ip);
+    // Taken before the request is passed on: nothing may hold it then.
+    let logged = tracing::enabled!(target: "access", tracing::Level::INFO).then(|| (req.method().clone(), req.path().to_owned()));
+    let at_panic = (arrival.clone(), req.path().to_owned());
+    // `resource` would answer HEAD with 405. The encoder knows by itself that it owes no body.
+    if req.method() == Method::HEAD {
+        req.head_mut().method = Method::GET;
+    }
+    req.extensions_mut().insert(arrival);
+
+    let answered = AssertUnwindSafe(next.call(req)).catch_unwind().await;
+    let mut answered = match answered {
+        Ok(answered) => answered,
+        Err(_) => {
+            let (arrival, path) = at_panic;
+            tracing::error!(request_id = %arrival.request_id, %path, "a handler panicked");
+            let error = AppError::internal("a handler panicked");
+            Err(InternalError::from_response("", api::fault(&arrival, &error)).into())
+        }
+    };
+    let (status, headers) = match &mut answered {
+        Ok(response) => (response.status(), Some(response.headers_mut())),
+        Err(err) => (err.as_response_error().status_code(), None),
+    };
+    if let Some(headers) = headers {
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            headers.insert(X_REQUEST_ID, value);
+        }
+        headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    }
+    if let Some((method, path)) = logged {
+        let ms = began.elapsed().as_secs_f64() * 1e3;
+        tracing::info!(target: "access", %method, %path, status = status.as_u16(), ms = %format_args!("{ms:.1}"), %ip, request_id = %id);
+    }
+    answered
+}

@@ -1,0 +1,109 @@
+//! Accounts: list, find, create, update. Only those who see every account change one.
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::model::account::{Account, AccountChanges, AccountStatus, NewAccount};
+use crate::model::audit_event::Happening;
+use crate::model::caller::Caller;
+use crate::model::clock::Timestamp;
+use crate::model::ids::AccountId;
+use crate::model::name::Name;
+use crate::model::scope::Scope;
+use crate::model::{AppError, Result};
+use crate::store::{self, Conn, Tx};
+
+/// The account that the first admin and the command line make users in.
+pub const DEFAULT: &str = "Default";
+
+pub async fn list(app: &App, caller: &Caller, after: Option<AccountId>, limit: u32) -> Result<Vec<Account>> {
+    caller.must_have(Scope::Admin)?;
+    app.store.read(move |conn| store::accounts::list(conn, after, limit)).await
+}
+
+/// The account of this id; one's own, unless one sees all.
+pub async fn find(app: &App, caller: &Caller, id: AccountId) -> Result<Account> {
+    let seen = caller.account().is_none_or(|own| own == id);
+    let found = app.store.read(move |conn| store::accounts::find(conn, id)).await?;
+    found.filter(|_| seen).ok_or(AppError::NotFound("account"))
+}
+
+/// By id, or by name.
+pub async fn find_named(app: &App, caller: &Caller, id_or_name: &str) -> Result<Account> {
+    caller.must_have(Scope::Admin)?;
+    let text = id_or_name.to_owned();
+    let found = app.store.read(move |conn| match AccountId::parse(&text) {
+        Some(id) => store::accounts::find(conn, id),
+        None => store::accounts::find_by_name(conn, &text),
+    });
+    found.await?.ok_or(AppError::NotFound("account"))
+}
+
+pub async fn create(app: &App, caller: &Caller, new: NewAccount) -> Result<Account> {
+    caller.must_have(Scope::Admin)?;
+    let (caller, now) = (caller.clone(), app.clock.now());
+    app.store
+        .write(move |tx| {
+            must_be_a_tier(tx, new.tier.as_deref())?;
+            let account = store::accounts::insert(tx, &new, now)?;
+            let happening =
+                Happening::new("account.created", "account", account.id, &account.name).with(json!({ "tier": account.tier }));
+            store::audit_events::append(tx, &caller, now, Some(account.id), &happening)?;
+            Ok(account)
+        })
+        .await
+}
+
+/// Changes the fields given. Suspending stops the account's keys at once.
+pub async fn update(app: &App, caller: &Caller, id: AccountId, changes: AccountChanges) -> Result<Account> {
+    caller.must_have(Scope::Admin)?;
+    let (caller, now) = (caller.clone(), app.clock.now());
+    let account = app
+        .store
+        .write(move |tx| {
+            let before = store::accounts::find(tx, id)?.ok_or(AppError::NotFound("account"))?;
+            if let Some(tier) = &changes.tier {
+                must_be_a_tier(tx, tier.as_deref())?;
+            }
+            let action = match changes.status {
+                Some(AccountStatus::Suspended) => "account.suspended",
+                Some(AccountStatus::Active) => "account.resumed",
+                None => "account.updated",
+            };
+            let wanted = Account {
+                name: changes.name.map_or(before.name, |name| name.as_str().to_owned()),
+                tier: changes.tier.unwrap_or(before.tier),
+                windows: changes.windows.unwrap_or(before.windows),
+                status: changes.status.unwrap_or(before.status),
+                ..before
+            };
+            let account = store::accounts::update(tx, &wanted, now)?;
+            let happening = Happening::new(action, "account", id, &account.name).with(json!({
+                "tier": account.tier, "windows": account.windows, "status": account.status.name(),
+            }));
+            store::audit_events::append(tx, &caller, now, Some(id), &happening)?;
+            Ok(account)
+        })
+        .await?;
+    app.callers.forget_account(id);
+    Ok(account)
+}
+
+/// The account `Default`, made when it is first needed.
+pub(super) fn default_account(tx: &Tx, now: Timestamp) -> Result<Account> {
+    if let Some(account) = store::accounts::find_by_name(tx, DEFAULT)? {
+        return Ok(account);
+    }
+    let name = Name::parse(DEFAULT).map_err(|problem| problem.of("name"))?;
+    store::accounts::insert(tx, &NewAccount { name, tier: None }, now)
+}
+
+fn must_be_a_tier(conn: &Conn, name: Option<&str>) -> Result<()> {
+    let Some(name) = name else { return Ok(()) };
+    if store::tiers::find(conn, name)?.is_some() {
+        return Ok(());
+    }
+    let names: Vec<String> = store::tiers::list(conn)?.into_iter().map(|tier| tier.name).collect();
+    let shown: String = name.chars().take(60).collect();
+    Err(AppError::invalid("tier", "unknown", format!("There is no tier `{shown}`. The tiers are: {}.", names.join(", "))))
+}

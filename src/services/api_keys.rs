@@ -1,0 +1,310 @@
+//! API keys: list, find, create, change, rotate and revoke. Checking a presented secret is in `credentials`.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::authorize::{may_wield, scopes_of_role, seen_key, seen_user};
+use super::idempotency::Keep;
+use crate::app::App;
+use crate::crypto::secret::has_checksum;
+use crate::crypto::{Secret, SecretHash};
+use crate::model::api_key::{ApiKey, ApiKeyChanges, NewApiKey, Overlap};
+use crate::model::audit_event::Happening;
+use crate::model::caller::{Actor, Caller};
+use crate::model::clock::Timestamp;
+use crate::model::ids::ApiKeyId;
+use crate::model::page::{Limit, Order, Page, Start};
+use crate::model::revision::IfMatch;
+use crate::model::{AppError, Result};
+use crate::store::{self, Tx};
+
+pub use crate::store::api_keys::Filter;
+
+/// How long a form remembers what it made.
+const FORM_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub async fn list(
+    app: &App,
+    caller: &Caller,
+    mut filter: Filter,
+    place: (Start<ApiKeyId>, Order, Limit),
+) -> Result<Page<ApiKey>> {
+    filter.account = caller.account().or(filter.account);
+    filter.user = caller.only_user().or(filter.user);
+    let now = app.clock.now();
+    app.store.read(move |conn| store::api_keys::list(conn, &filter, place, now)).await
+}
+
+pub async fn find(app: &App, caller: &Caller, id: ApiKeyId) -> Result<ApiKey> {
+    let found = app.store.read(move |conn| store::api_keys::find(conn, id)).await?;
+    seen_key(caller, found)
+}
+
+/// A new key and its secret, which is told this once.
+pub async fn create(app: &App, caller: &Caller, new: NewApiKey, keep: Keep<ApiKey>) -> Result<(ApiKey, Secret)> {
+    let (secret, caller, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
+    let (hash, hint) = (secret.hash(), secret.hint());
+    let made = app.store.write(move |tx| {
+        let key = insert(tx, &caller, new, (hash, &hint), now)?;
+        keep.store(tx, &key, now)?;
+        Ok(key)
+    });
+    Ok((made.await?, secret))
+}
+
+/// The same for a form, whose nonce makes it answer once: sent again, it tells which key it made.
+pub async fn create_by_form(app: &App, caller: &Caller, new: NewApiKey, nonce: &str) -> Result<Formed> {
+    let (secret, caller, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
+    let (hash, hint, nonce) = (secret.hash(), secret.hint(), SecretHash::of(nonce));
+    let made = app.store.write(move |tx| {
+        if let Some(made) = store::setup::made_by_form(tx, nonce)? {
+            return Ok(Err(made));
+        }
+        let key = insert(tx, &caller, new, (hash, &hint), now)?;
+        store::setup::remember_form(tx, nonce, &key.id.to_string(), now.saturating_add(FORM_LIFE))?;
+        Ok(Ok(key))
+    });
+    Ok(match made.await? {
+        Ok(key) => Formed::Made(Box::new(key), secret),
+        Err(made) => Formed::Before(ApiKeyId::parse(&made)),
+    })
+}
+
+/// What a form did.
+pub enum Formed {
+    Made(Box<ApiKey>, Secret),
+    /// It was sent before, and this is the key it made then.
+    Before(Option<ApiKeyId>),
+}
+
+fn insert(tx: &Tx, caller: &Caller, new: NewApiKey, (hash, hint): (SecretHash, &str), now: Timestamp) -> Result<ApiKey> {
+    let owner = new.user_id.or(caller.user_id);
+    let owner = match owner {
+        Some(id) => seen_user(caller, store::users::find(tx, id)?)?,
+        None => store::users::first_admin(tx)?.ok_or(AppError::NotFound("user"))?,
+    };
+    let allowed = scopes_of_role(owner.role);
+    let scopes = new.scopes.within(caller.scopes.both(allowed));
+    caller.scopes.must_cover(scopes)?;
+    let beyond = allowed.lacks(scopes);
+    if !beyond.is_empty() {
+        let words = format!("{} is a member, and a member's key cannot have `{beyond}`.", owner.name);
+        return Err(AppError::invalid("scopes", "not_for_members", words));
+    }
+    let insert = store::api_keys::Insert {
+        user_id: owner.id,
+        account_id: owner.account_id,
+        name: &new.name,
+        scopes,
+        expires_at: new.expiry.resolve(now).map_err(|problem| problem.of("expires_at"))?,
+        ip_allow: &new.ip_allow,
+        windows: &new.windows,
+        metadata: &new.metadata,
+        hash,
+        hint,
+    };
+    let key = store::api_keys::insert(tx, &insert, now)?;
+    let diff = json!({ "owner": owner.email, "scopes": key.scopes, "expires_at": key.expires_at, "hint": key.hint });
+    note(tx, caller, now, "key.created", &key, diff)?;
+    Ok(key)
+}
+
+/// Changes the fields given.
+pub async fn update(app: &App, caller: &Caller, id: ApiKeyId, changes: ApiKeyChanges, expected: IfMatch) -> Result<ApiKey> {
+    let (caller, now) = (caller.clone(), app.clock.now());
+    let changed = app.store.write(move |tx| {
+        let before = changeable(tx, &caller, id, &expected)?;
+        may_wield(&caller, &before)?;
+        let owner = store::users::find(tx, before.user_id)?.ok_or(AppError::NotFound("user"))?;
+        let allowed = scopes_of_role(owner.role);
+        let scopes = changes.scopes.map_or(before.scopes, |asked| asked.within(caller.scopes.both(allowed)));
+        caller.scopes.must_cover(scopes)?;
+        let beyond = allowed.lacks(scopes);
+        if changes.scopes.is_some() && !beyond.is_empty() {
+            let words = format!("{} is a member, and a member's key cannot have `{beyond}`.", owner.name);
+            return Err(AppError::invalid("scopes", "not_for_members", words));
+        }
+        let expires_at = match changes.expiry {
+            Some(expiry) => expiry.resolve(now).map_err(|problem| problem.of("expires_at"))?,
+            None => before.expires_at,
+        };
+        let wanted = ApiKey {
+            name: changes.name.map_or_else(|| before.name.clone(), |name| name.as_str().to_owned()),
+            scopes,
+            enabled: changes.enabled.unwrap_or(before.enabled),
+            expires_at,
+            ip_allow: changes.ip_allow.unwrap_or_else(|| before.ip_allow.clone()),
+            windows: changes.windows.unwrap_or_else(|| before.windows.clone()),
+            metadata: changes.metadata.unwrap_or_else(|| before.metadata.clone()),
+            ..before.clone()
+        };
+        let mut key = store::api_keys::update(tx, &wanted, now)?;
+        // The older secret never outlives the key.
+        if let (Some(rotation), Some(end)) = (&key.rotation, key.expires_at)
+            && rotation.old_expires_at > end
+        {
+            key = store::api_keys::end_old_secret(tx, id, Some(end), now)?;
+        }
+        let action = match (before.enabled, key.enabled) {
+            (true, false) => "key.disabled",
+            (false, true) => "key.enabled",
+            _ => "key.updated",
+        };
+        note(tx, &caller, now, action, &key, diff(&before, &key))?;
+        Ok(key)
+    });
+    let key = changed.await?;
+    app.callers.forget_account(key.account_id);
+    Ok(key)
+}
+
+/// A new secret for the key. The one before works until the overlap ends, never past the key's own expiry; what was
+/// older still ends now.
+pub async fn rotate(
+    app: &App,
+    caller: &Caller,
+    id: ApiKeyId,
+    overlap: Overlap,
+    expected: IfMatch,
+    keep: Keep<ApiKey>,
+) -> Result<(ApiKey, Secret)> {
+    let (secret, caller, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
+    let (hash, hint) = (secret.hash(), secret.hint());
+    let rotated = app.store.write(move |tx| {
+        let key = renew(tx, &caller, id, overlap, &expected, (hash, &hint), now)?;
+        keep.store(tx, &key, now)?;
+        Ok(key)
+    });
+    let key = rotated.await?;
+    app.callers.forget_account(key.account_id);
+    Ok((key, secret))
+}
+
+/// The same for a form, whose nonce makes it answer once.
+pub async fn rotate_by_form(app: &App, caller: &Caller, id: ApiKeyId, overlap: Overlap, nonce: &str) -> Result<Formed> {
+    let (secret, caller, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
+    let (hash, hint, nonce) = (secret.hash(), secret.hint(), SecretHash::of(nonce));
+    let rotated = app.store.write(move |tx| {
+        if store::setup::made_by_form(tx, nonce)?.is_some() {
+            return Ok(None);
+        }
+        let key = renew(tx, &caller, id, overlap, &IfMatch::ANY, (hash, &hint), now)?;
+        store::setup::remember_form(tx, nonce, &key.id.to_string(), now.saturating_add(FORM_LIFE))?;
+        Ok(Some(key))
+    });
+    let Some(key) = rotated.await? else { return Ok(Formed::Before(Some(id))) };
+    app.callers.forget_account(key.account_id);
+    Ok(Formed::Made(Box::new(key), secret))
+}
+
+fn renew(
+    tx: &Tx,
+    caller: &Caller,
+    id: ApiKeyId,
+    overlap: Overlap,
+    expected: &IfMatch,
+    secret: (SecretHash, &str),
+    now: Timestamp,
+) -> Result<ApiKey> {
+    let before = changeable(tx, caller, id, expected)?;
+    may_wield(caller, &before)?;
+    if before.expires_at.is_some_and(|end| end <= now) {
+        return Err(AppError::KeyExpired);
+    }
+    let end = now.saturating_add(overlap.get());
+    let end = before.expires_at.map_or(end, |expiry| expiry.min(end));
+    let old_ends = (end > now).then_some(end);
+    let key = store::api_keys::rotate(tx, &before, secret, old_ends, now)?;
+    let diff = json!({ "old_hint": before.hint, "old_expires_at": old_ends, "hint": key.hint });
+    note(tx, caller, now, "key.rotated", &key, diff)?;
+    Ok(key)
+}
+
+/// Moves the end of the older secret, by at most 30 days from now; zero: it ends now.
+pub async fn end_rotation(app: &App, caller: &Caller, id: ApiKeyId, in_: Overlap) -> Result<ApiKey> {
+    let (caller, now) = (caller.clone(), app.clock.now());
+    let moved = app.store.write(move |tx| {
+        let before = changeable(tx, &caller, id, &IfMatch::ANY)?;
+        may_wield(&caller, &before)?;
+        if before.rotation_at(now).is_none() {
+            return Ok(before);
+        }
+        let end = now.saturating_add(in_.get());
+        let end = before.expires_at.map_or(end, |expiry| expiry.min(end));
+        let key = store::api_keys::end_old_secret(tx, id, (end > now).then_some(end), now)?;
+        note(tx, &caller, now, "key.updated", &key, json!({ "old_expires_at": (end > now).then_some(end) }))?;
+        Ok(key)
+    });
+    let key = moved.await?;
+    app.callers.forget_account(key.account_id);
+    Ok(key)
+}
+
+/// Ends the key for good.
+pub async fn revoke(app: &App, caller: &Caller, id: ApiKeyId, expected: IfMatch) -> Result<ApiKey> {
+    let (caller, now) = (caller.clone(), app.clock.now());
+    let revoked = app.store.write(move |tx| {
+        let key = seen_key(&caller, store::api_keys::find(tx, id)?)?;
+        expected.check(key.revision)?;
+        // Revoked already: what was asked for is so.
+        if key.revoked_at.is_some() { Ok(key) } else { end(tx, &caller, key, now, json!({})) }
+    });
+    let key = revoked.await?;
+    app.callers.forget_account(key.account_id);
+    Ok(key)
+}
+
+/// Revokes the key of a leaked secret, for whoever holds it. Tells nobody whether there was one.
+pub async fn report(app: &App, secret: &str, caller: &Caller) -> Result<()> {
+    if !has_checksum(secret) {
+        return Ok(());
+    }
+    let (hash, caller, now) = (SecretHash::of(secret), caller.clone(), app.clock.now());
+    let reported = app.store.write(move |tx| {
+        let Some(found) = store::api_keys::find_presented(tx, hash)? else { return Ok(None) };
+        let Some(key) = store::api_keys::find(tx, found.key_id)?.filter(|key| key.revoked_at.is_none()) else { return Ok(None) };
+        let caller = Caller { actor: Actor::Key(key.id), ..caller };
+        end(tx, &caller, key, now, json!({ "reason": "reported as leaked" })).map(Some)
+    });
+    if let Some(key) = reported.await? {
+        tracing::warn!(key = %key.id, "a key was reported as leaked, and is revoked");
+        app.callers.forget_account(key.account_id);
+    }
+    Ok(())
+}
+
+fn end(tx: &Tx, caller: &Caller, key: ApiKey, now: Timestamp, diff: serde_json::Value) -> Result<ApiKey> {
+    let revoked = store::api_keys::update(tx, &ApiKey { revoked_at: Some(now), ..key }, now)?;
+    note(tx, caller, now, "key.revoked", &revoked, diff)?;
+    Ok(revoked)
+}
+
+fn changeable(tx: &Tx, caller: &Caller, id: ApiKeyId, expected: &IfMatch) -> Result<ApiKey> {
+    let key = seen_key(caller, store::api_keys::find(tx, id)?)?;
+    key.must_be_changeable()?;
+    expected.check(key.revision)?;
+    Ok(key)
+}
+
+fn note(tx: &Tx, caller: &Caller, now: Timestamp, action: &'static str, key: &ApiKey, diff: serde_json::Value) -> Result<()> {
+    let happening = Happening::new(action, "key", key.id, &key.name).with(diff);
+    store::audit_events::append(tx, caller, now, Some(key.account_id), &happening)
+}
+
+fn diff(before: &ApiKey, after: &ApiKey) -> serde_json::Value {
+    let mut changed = serde_json::Map::new();
+    let mut note = |field: &str, old: serde_json::Value, new: serde_json::Value| {
+        if old != new {
+            changed.insert(field.into(), json!({ "from": old, "to": new }));
+        }
+    };
+    note("name", json!(before.name), json!(after.name));
+    note("scopes", json!(before.scopes), json!(after.scopes));
+    note("enabled", json!(before.enabled), json!(after.enabled));
+    note("expires_at", json!(before.expires_at), json!(after.expires_at));
+    note("ip_allow", json!(before.ip_allow), json!(after.ip_allow));
+    note("windows", json!(before.windows), json!(after.windows));
+    note("metadata", json!(before.metadata.as_map()), json!(after.metadata.as_map()));
+    changed.into()
+}

@@ -1,0 +1,44 @@
+//! May this caller do this to that? What a caller does not see does not exist for it: 404, never 403.
+
+use crate::model::api_key::ApiKey;
+use crate::model::caller::{Caller, Reach};
+use crate::model::ids::{AccountId, UserId};
+use crate::model::scope::{Scope, ScopeSet};
+use crate::model::user::{Role, User};
+use crate::model::{AppError, Result};
+
+pub fn sees(caller: &Caller, account: AccountId, user: UserId) -> bool {
+    match caller.reach {
+        Reach::Everything => true,
+        Reach::Account(own) => own == account,
+        Reach::User(_, own) => own == user,
+    }
+}
+
+/// The user, if there is one that the caller sees.
+pub fn seen_user(caller: &Caller, found: Option<User>) -> Result<User> {
+    found.filter(|user| sees(caller, user.account_id, user.id)).ok_or(AppError::NotFound("user"))
+}
+
+/// The key, if there is one that the caller sees.
+pub fn seen_key(caller: &Caller, found: Option<ApiKey>) -> Result<ApiKey> {
+    found.filter(|key| sees(caller, key.account_id, key.user_id)).ok_or(AppError::NotFound("key"))
+}
+
+/// Changing an administrator, whose password opens the whole dashboard, takes more than `users:write`.
+pub fn may_change_user(caller: &Caller, user: &User) -> Result<()> {
+    if user.role == Role::Admin { caller.must_have(Scope::Admin) } else { Ok(()) }
+}
+
+/// A new secret of a key is as good as the key: nobody gets one for a key that may do more than they.
+pub fn may_wield(caller: &Caller, key: &ApiKey) -> Result<()> {
+    caller.scopes.must_cover(key.scopes)
+}
+
+/// What a user's credentials may do at most.
+pub fn scopes_of_role(role: Role) -> ScopeSet {
+    match role {
+        Role::Admin => ScopeSet::of(Scope::ALL),
+        Role::Member => ScopeSet::for_members(),
+    }
+}

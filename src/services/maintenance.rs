@@ -1,0 +1,100 @@
+//! What happens by itself: uses and windows written in batches, what has ended swept away, other processes' changes
+//! noticed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::App;
+use crate::limits::rate::{KeptWindow, Subject};
+use crate::model::Result;
+use crate::model::ids::{AccountId, ApiKeyId};
+use crate::store;
+use crate::store::api_keys::Use;
+use crate::store::rate_windows::SavedWindow;
+
+/// How often uses and windows are written: what a crash may lose of them.
+pub const FLUSH: Duration = Duration::from_secs(5);
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// Runs until the program ends.
+pub async fn run(app: Arc<App>) {
+    let mut foreign = app.store.foreign_commits();
+    let mut flush_at = tokio::time::interval(FLUSH);
+    let mut sweep_at = tokio::time::interval(SWEEP);
+    loop {
+        let done = tokio::select! {
+            _ = flush_at.tick() => flush(&app).await,
+            _ = sweep_at.tick() => sweep(&app).await,
+            changed = foreign.changed() => match changed {
+                Ok(()) => {
+                    app.callers.forget_all();
+                    Ok(())
+                }
+                Err(_) => return,
+            },
+        };
+        if let Err(err) = done {
+            tracing::warn!(error = %err, "maintenance will try again");
+        }
+    }
+}
+
+/// Whether changes can be committed, and the server is not about to stop.
+pub async fn is_ready(app: &App) -> bool {
+    !app.draining.load(std::sync::atomic::Ordering::Relaxed) && app.store.write(|_| Ok(())).await.is_ok()
+}
+
+/// Goes on counting where the process before this one stopped. Done before the first request.
+pub async fn restore_windows(app: &App) -> Result<()> {
+    let now = app.clock.now();
+    let saved = app.store.read(move |conn| store::rate_windows::list(conn, now)).await?;
+    let kept = saved.into_iter().filter_map(|window| {
+        let subject = (AccountId::parse(&window.subject).map(Subject::Account))
+            .or_else(|| ApiKeyId::parse(&window.subject).map(Subject::Key))?;
+        Some(KeptWindow { subject, seconds: window.seconds, used: window.used, ends_in: window.ends_at.since(now) })
+    });
+    app.rates.restore(kept, app.clock.tick());
+    Ok(())
+}
+
+/// Writes what was used since the last time.
+pub async fn flush(app: &App) -> Result<()> {
+    let uses: Vec<Use> = app.callers.take_uses().into_iter().map(|(key_id, secret, last)| Use { key_id, secret, last }).collect();
+    let now = app.clock.now();
+    let kept = app.rates.snapshot(app.clock.tick());
+    let windows: Vec<SavedWindow> = kept
+        .iter()
+        .map(|window| SavedWindow {
+            subject: match window.subject {
+                Subject::Account(id) => id.to_string(),
+                Subject::Key(id) => id.to_string(),
+            },
+            seconds: window.seconds,
+            used: window.used,
+            ends_at: now.saturating_add(window.ends_in),
+        })
+        .collect();
+    if uses.is_empty() && windows.is_empty() {
+        return Ok(());
+    }
+    let written = app.store.write(move |tx| {
+        store::api_keys::note_uses(tx, &uses)?;
+        store::rate_windows::save(tx, &windows)
+    });
+    written.await.inspect_err(|_| app.rates.not_saved(&kept))
+}
+
+async fn sweep(app: &App) -> Result<()> {
+    app.rates.sweep(app.clock.tick());
+    app.callers.sweep();
+    let now = app.clock.now();
+    app.store
+        .write(move |tx| {
+            store::sessions::sweep(tx, now, super::sessions::idle_since(now))?;
+            store::idempotency_keys::sweep(tx, now)?;
+            store::setup::sweep(tx, now)?;
+            store::rate_windows::sweep(tx, now)?;
+            store::api_keys::sweep(tx, now)
+        })
+        .await
+}

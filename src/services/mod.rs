@@ -1,0 +1,14 @@
+//! The verbs of Keyrack: who may, the rule, the transaction, and what follows from it. HTTP and the command line both
+//! call these; nothing here knows which of them did.
+
+pub mod accounts;
+pub mod api_keys;
+mod authorize;
+pub mod credentials;
+pub mod idempotency;
+pub mod maintenance;
+pub mod sessions;
+pub mod settings;
+pub mod setup;
+pub mod tiers;
+pub mod users;

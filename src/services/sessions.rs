@@ -1,0 +1,183 @@
+//! Signing in to the dashboard and out of it; the session behind a cookie.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::crypto::SecretHash;
+use crate::crypto::password::Verdict;
+use crate::crypto::secret::random_token;
+use crate::limits::BucketKey;
+use crate::model::account::AccountStatus;
+use crate::model::audit_event::Happening;
+use crate::model::caller::{Actor, Caller, Reach};
+use crate::model::clock::Timestamp;
+use crate::model::email::Email;
+use crate::model::ids::{SessionId, UserId};
+use crate::model::scope::{Scope, ScopeSet};
+use crate::model::session::{ABSOLUTE, IDLE, Session};
+use crate::model::user::{Password, Role, User, UserStatus};
+use crate::model::{AppError, Result};
+use crate::store;
+
+/// The browser that a session is for.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    pub ip: IpAddr,
+    pub user_agent: String,
+}
+
+/// What the cookie holds.
+pub struct Token(Zeroizing<String>);
+
+impl Token {
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn hash(&self) -> SecretHash {
+        SecretHash::of(&self.0)
+    }
+}
+
+pub struct SignedIn {
+    pub session: Session,
+    pub token: Token,
+}
+
+/// Why a sign-in failed, without telling which of address and password was wrong.
+const REFUSED: &str = "The email address or the password is not right.";
+
+/// Checks the password and begins a session. Unknown addresses take as long as wrong passwords.
+pub async fn sign_in(app: &App, email: &str, password: Password, device: NewSession) -> Result<(User, SignedIn)> {
+    let email = Email::parse(email).map_err(|_| refused())?;
+    let guess = Guess::take(app, &email, device.ip)?;
+    let address = email.clone();
+    let found = app.store.read(move |conn| store::users::find_to_sign_in(conn, &address)).await?;
+    let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
+    let verdict = app.passwords.verify(password.clone(), hash.clone()).await?;
+    let user = user.filter(|user| verdict != Verdict::Wrong && user.status == UserStatus::Active);
+    let Some(user) = user else {
+        tracing::info!(ip = %device.ip, "a sign-in was refused");
+        return Err(refused());
+    };
+    let stronger = match (verdict, hash) {
+        (Verdict::RightButWeak, Some(old)) => Some((old, app.passwords.hash(password).await?)),
+        _ => None,
+    };
+    let now = app.clock.now();
+    let (ip, (draft, token)) = (device.ip, begin(now, device));
+    let token_hash = token.hash();
+    let made = app.store.write(move |tx| {
+        // Looked at again: the user may have been disabled while the hash was computed.
+        let user = store::users::find(tx, user.id)?.filter(|user| user.status == UserStatus::Active).ok_or_else(refused)?;
+        let account = store::accounts::find(tx, user.account_id)?;
+        if account.is_none_or(|account| account.status == AccountStatus::Suspended) && user.role != Role::Admin {
+            return Err(refused());
+        }
+        if let Some((old, new)) = stronger {
+            store::users::rehash(tx, user.id, &old, &new)?;
+        }
+        let session = draft.of(user.id);
+        store::sessions::insert(tx, token_hash, &session)?;
+        let caller = Caller { actor: Actor::User(user.id), ip: Some(ip), ..Caller::system() };
+        let happening = Happening::new("session.created", "user", user.id, &user.name).with(json!({ "session": session.id }));
+        store::audit_events::append(tx, &caller, now, Some(user.account_id), &happening)?;
+        Ok((user, session))
+    });
+    let (user, session) = made.await?;
+    guess.refund(app);
+    Ok((user, SignedIn { session, token }))
+}
+
+/// The session of a cookie and its user, if both are good. Notes that it is in use, once a minute at most.
+pub async fn resolve(app: &App, token: &str) -> Result<Option<(User, Session)>> {
+    let hash = SecretHash::of(token);
+    let found = app.store.read(move |conn| {
+        let Some(session) = store::sessions::find(conn, hash)? else { return Ok(None) };
+        Ok(store::users::find(conn, session.user_id)?.map(|user| (user, session)))
+    });
+    let now = app.clock.now();
+    let good = |(user, session): &(User, Session)| user.status == UserStatus::Active && !session.is_over(now);
+    let Some((user, session)) = found.await?.filter(good) else { return Ok(None) };
+    if now.since(session.last_seen_at) >= Duration::from_secs(60) {
+        app.store.write(move |tx| store::sessions::touch(tx, hash, now)).await?;
+    }
+    Ok(Some((user, session)))
+}
+
+pub async fn sign_out(app: &App, token: &str) -> Result<()> {
+    let hash = SecretHash::of(token);
+    app.store.write(move |tx| store::sessions::delete(tx, hash)).await
+}
+
+/// Who calls, by a session.
+pub fn caller(user: &User, ip: IpAddr, request_id: String) -> Caller {
+    let (reach, scopes) = match user.role {
+        Role::Admin => (Reach::Everything, ScopeSet::of(&[Scope::Admin])),
+        Role::Member => (Reach::User(user.account_id, user.id), ScopeSet::for_members()),
+    };
+    Caller { actor: Actor::User(user.id), user_id: Some(user.id), reach, scopes, ip: Some(ip), request_id: Some(request_id) }
+}
+
+/// A session that has no user yet, and its token.
+pub(super) fn begin(now: Timestamp, device: NewSession) -> (Draft, Token) {
+    (Draft { now, device }, Token(random_token()))
+}
+
+pub(super) struct Draft {
+    now: Timestamp,
+    device: NewSession,
+}
+
+impl Draft {
+    pub(super) fn of(self, user_id: UserId) -> Session {
+        Session {
+            id: SessionId::new(),
+            user_id,
+            created_at: self.now,
+            last_seen_at: self.now,
+            expires_at: self.now.saturating_add(ABSOLUTE),
+            ip: Some(self.device.ip),
+            user_agent: self.device.user_agent.chars().take(200).collect(),
+        }
+    }
+}
+
+/// A try to sign in, counted before the password is checked, so that many at once do not slip through together.
+struct Guess {
+    of_user: BucketKey,
+    of_address: BucketKey,
+}
+
+impl Guess {
+    fn take(app: &App, email: &Email, ip: IpAddr) -> Result<Self> {
+        let of_address = BucketKey::of_address(ip);
+        let of_user = BucketKey::of_user_at(email.canonical(), ip);
+        let now = app.clock.tick();
+        let decisions = [app.guesses.of_user.take(of_user, now), app.guesses.of_address.take(of_address, now)];
+        match decisions.iter().filter_map(crate::limits::Decision::retry_after).max() {
+            Some(retry_after) => Err(AppError::TooManyAttempts { retry_after }),
+            None => Ok(Self { of_user, of_address }),
+        }
+    }
+
+    /// The password was right: only failures count.
+    fn refund(&self, app: &App) {
+        let now = app.clock.tick();
+        app.guesses.of_user.refund(self.of_user, now);
+        app.guesses.of_address.refund(self.of_address, now);
+    }
+}
+
+fn refused() -> AppError {
+    AppError::invalid("email", "refused", REFUSED)
+}
+
+/// When an idle session was last used that is over at `now`.
+pub(super) fn idle_since(now: Timestamp) -> Timestamp {
+    now.saturating_sub(IDLE)
+}

@@ -1,0 +1,49 @@
+//! Tiers: list, set, delete. A change reaches every account that has the tier, at once.
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::model::audit_event::Happening;
+use crate::model::caller::Caller;
+use crate::model::name::Name;
+use crate::model::scope::Scope;
+use crate::model::tier::{Tier, Windows};
+use crate::model::{AppError, Result};
+use crate::store;
+
+pub async fn list(app: &App) -> Result<Vec<Tier>> {
+    app.store.read(store::tiers::list).await
+}
+
+/// Adds a tier, or gives the one of this name other windows.
+pub async fn set(app: &App, caller: &Caller, name: Name, windows: Windows) -> Result<Tier> {
+    caller.must_have(Scope::Admin)?;
+    if windows.is_empty() {
+        return Err(AppError::invalid("windows", "required", "A tier has at least one window, for example 1000/1h."));
+    }
+    let (caller, now) = (caller.clone(), app.clock.now());
+    let tier = Tier { name: name.as_str().into(), windows };
+    let set = tier.clone();
+    app.store
+        .write(move |tx| {
+            store::tiers::set(tx, &set, now)?;
+            let happening = Happening::new("tier.set", "tier", &set.name, &set.name).with(json!({ "windows": set.windows }));
+            store::audit_events::append(tx, &caller, now, None, &happening)
+        })
+        .await?;
+    app.callers.forget_all();
+    Ok(tier)
+}
+
+pub async fn delete(app: &App, caller: &Caller, name: &str) -> Result<()> {
+    caller.must_have(Scope::Admin)?;
+    let (caller, now, name) = (caller.clone(), app.clock.now(), name.to_owned());
+    app.store
+        .write(move |tx| {
+            if !store::tiers::delete(tx, &name)? {
+                return Err(AppError::NotFound("tier"));
+            }
+            store::audit_events::append(tx, &caller, now, None, &Happening::new("tier.deleted", "tier", &name, &name))
+        })
+        .await
+}

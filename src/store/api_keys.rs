@@ -1,0 +1,338 @@
+//! API keys and their secrets.
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::lists::{self, Conditions};
+use super::tiers::{to_json, windows_from_json};
+use super::{at, at_opt, damaged};
+use crate::crypto::SecretHash;
+use crate::model::Result;
+use crate::model::account::AccountStatus;
+use crate::model::api_key::{ApiKey, IpAllow, KeyStatus, LastUse, Metadata, Rotation};
+use crate::model::clock::Timestamp;
+use crate::model::ids::{AccountId, ApiKeyId, UserId};
+use crate::model::name::{Name, fold};
+use crate::model::page::{Limit, Order, Page, Start};
+use crate::model::scope::{Scope, ScopeSet};
+use crate::model::tier::Windows;
+use crate::model::user::User;
+
+const SELECT: &str = "SELECT k.id, k.user_id, k.account_id, k.name, k.scopes, k.enabled, k.revoked_at, k.hint, k.created_at,
+    k.updated_at, k.expires_at, k.last_used_at, k.last_used_ip, k.last_used_agent, k.ip_allow, k.windows, k.metadata,
+    k.old_hint, k.old_expires_at, k.revision,
+    old.last_used_at AS old_used_at, old.last_used_ip AS old_used_ip, old.last_used_agent AS old_used_agent
+    FROM api_keys k LEFT JOIN key_secrets old ON old.key_id = k.id AND old.expires_at IS NOT NULL";
+
+/// What a list of keys is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// None: every account's.
+    pub account: Option<AccountId>,
+    pub user: Option<UserId>,
+    pub status: Option<KeyStatus>,
+    /// The beginning of a name or of its owner's email, a whole id, or the last four characters of a secret.
+    pub q: Option<String>,
+}
+
+pub fn list(conn: &Connection, filter: &Filter, place: (Start<ApiKeyId>, Order, Limit), now: Timestamp) -> Result<Page<ApiKey>> {
+    let mut conditions = Conditions::default();
+    if let Some(account) = filter.account {
+        conditions.add("k.account_id = {}", account);
+    }
+    if let Some(user) = filter.user {
+        conditions.add("k.user_id = {}", user);
+    }
+    match filter.status {
+        None => {}
+        Some(KeyStatus::Revoked) => conditions.add("k.revoked_at <= {}", now),
+        Some(KeyStatus::Expired) => conditions.add("k.revoked_at IS NULL AND k.expires_at <= {}", now),
+        Some(KeyStatus::Disabled) => {
+            conditions.add("k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > {}) AND k.enabled = 0", now);
+        }
+        Some(KeyStatus::Rotating) => conditions.add(
+            "k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > {}) AND k.enabled = 1 AND k.old_expires_at > {}",
+            now,
+        ),
+        Some(KeyStatus::Active) => conditions.add(
+            "k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > {}) AND k.enabled = 1
+             AND (k.old_expires_at IS NULL OR k.old_expires_at <= {})",
+            now,
+        ),
+    }
+    if let Some(q) = &filter.q {
+        match ApiKeyId::parse(&q.to_lowercase()) {
+            Some(id) => conditions.add("k.id = {}", id),
+            None => conditions.begins(
+                "(k.name_folded >= {low} AND k.name_folded < {high}
+                  OR k.user_id IN (SELECT id FROM users WHERE email_canonical >= {low} AND email_canonical < {high}))",
+                &fold(q),
+            ),
+        }
+    }
+    let narrows = filter.user.is_some() || filter.status.is_some() || filter.q.is_some();
+    let mut page = lists::page(conn, SELECT, "k.id", conditions, place, from_row)?;
+    if !narrows {
+        page.total = Some(lists::total(conn, "api_keys", filter.account)?);
+    }
+    Ok(page)
+}
+
+pub fn find(conn: &Connection, id: ApiKeyId) -> Result<Option<ApiKey>> {
+    let mut one = conn.prepare_cached(&format!("{SELECT} WHERE k.id = $1"))?;
+    Ok(one.query_row([id], from_row).optional()?)
+}
+
+/// A presented secret with all that decides on it, in one look-up.
+#[derive(Debug)]
+pub struct Presented {
+    pub key_id: ApiKeyId,
+    pub scopes: ScopeSet,
+    pub enabled: bool,
+    pub revoked: bool,
+    pub expires_at: Option<Timestamp>,
+    /// When this secret of the key ends; only the older one of a rotation has an end of its own.
+    pub secret_expires_at: Option<Timestamp>,
+    pub ip_allow: IpAllow,
+    pub windows: Windows,
+    pub user: User,
+    pub account_status: AccountStatus,
+    /// Those of the account, else of its tier; none: the dialect's.
+    pub account_windows: Option<Windows>,
+}
+
+pub fn find_presented(conn: &Connection, hash: SecretHash) -> Result<Option<Presented>> {
+    let mut one = conn.prepare_cached(
+        "SELECT s.expires_at AS secret_expires_at, k.id AS key_id, k.scopes, k.enabled, k.revoked_at, k.expires_at, k.ip_allow,
+             k.windows, a.status AS account_status, coalesce(a.windows, t.windows) AS account_windows,
+             u.id, u.account_id, u.name, u.email, u.role, u.status, u.time_zone, u.created_at, u.updated_at, u.revision
+         FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id
+             JOIN accounts a ON a.id = k.account_id LEFT JOIN tiers t ON t.name_folded = a.tier
+         WHERE s.hash = $1",
+    )?;
+    Ok(one
+        .query_row([hash], |row| {
+            let account_status: String = row.get("account_status")?;
+            let account_windows: Option<String> = row.get("account_windows")?;
+            Ok(Presented {
+                key_id: row.get("key_id")?,
+                scopes: scopes(row)?,
+                enabled: row.get("enabled")?,
+                revoked: at_opt(row, "revoked_at")?.is_some(),
+                expires_at: at_opt(row, "expires_at")?,
+                secret_expires_at: at_opt(row, "secret_expires_at")?,
+                ip_allow: ip_allow(row)?,
+                windows: windows_from_json(&row.get::<_, String>("windows")?)?,
+                user: super::users::from_row(row)?,
+                account_status: AccountStatus::parse(&account_status).map_err(|problem| damaged(problem.message))?,
+                account_windows: account_windows.map(|text| windows_from_json(&text)).transpose()?,
+            })
+        })
+        .optional()?)
+}
+
+pub struct Insert<'a> {
+    pub user_id: UserId,
+    pub account_id: AccountId,
+    pub name: &'a Name,
+    pub scopes: ScopeSet,
+    pub expires_at: Option<Timestamp>,
+    pub ip_allow: &'a IpAllow,
+    pub windows: &'a Windows,
+    pub metadata: &'a Metadata,
+    pub hash: SecretHash,
+    pub hint: &'a str,
+}
+
+pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> {
+    let id = ApiKeyId::new();
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO api_keys (id, user_id, account_id, name, name_folded, scopes, enabled, expires_at, ip_allow, windows,
+             metadata, hint, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11, $12, $12)",
+    )?;
+    insert.execute(params![
+        id,
+        new.user_id,
+        new.account_id,
+        new.name.as_str(),
+        new.name.folded(),
+        new.scopes.to_string(),
+        new.expires_at,
+        ip_json(new.ip_allow),
+        to_json(new.windows),
+        new.metadata.to_json(),
+        new.hint,
+        now
+    ])?;
+    insert_secret(tx, id, new.hash, new.hint, now)?;
+    must_find(tx, id)
+}
+
+pub fn update(tx: &Transaction, key: &ApiKey, now: Timestamp) -> Result<ApiKey> {
+    let mut update = tx.prepare_cached(
+        "UPDATE api_keys SET name = $1, name_folded = $2, scopes = $3, enabled = $4, revoked_at = $5, expires_at = $6,
+             ip_allow = $7, windows = $8, metadata = $9, updated_at = $10, revision = revision + 1
+         WHERE id = $11",
+    )?;
+    update.execute(params![
+        key.name,
+        fold(&key.name),
+        key.scopes.to_string(),
+        key.enabled,
+        key.revoked_at,
+        key.expires_at,
+        ip_json(&key.ip_allow),
+        to_json(&key.windows),
+        key.metadata.to_json(),
+        now,
+        key.id
+    ])?;
+    must_find(tx, key.id)
+}
+
+/// Gives the key a new secret. The one that was active works until `old_ends`; whatever was older ends now.
+pub fn rotate(
+    tx: &Transaction,
+    key: &ApiKey,
+    (hash, hint): (SecretHash, &str),
+    old_ends: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<ApiKey> {
+    delete_old_secret(tx, key.id)?;
+    match old_ends {
+        Some(end) => {
+            tx.prepare_cached("UPDATE key_secrets SET expires_at = $1 WHERE key_id = $2")?.execute(params![end, key.id])?;
+        }
+        None => {
+            tx.prepare_cached("DELETE FROM key_secrets WHERE key_id = $1")?.execute([key.id])?;
+        }
+    }
+    insert_secret(tx, key.id, hash, hint, now)?;
+    let mut update = tx.prepare_cached(
+        "UPDATE api_keys SET old_hint = CASE WHEN $1 IS NULL THEN NULL ELSE hint END, old_expires_at = $1, hint = $2,
+             updated_at = $3, revision = revision + 1
+         WHERE id = $4",
+    )?;
+    update.execute(params![old_ends, hint, now, key.id])?;
+    must_find(tx, key.id)
+}
+
+/// Moves the end of the older secret; none: it ends now.
+pub fn end_old_secret(tx: &Transaction, id: ApiKeyId, at: Option<Timestamp>, now: Timestamp) -> Result<ApiKey> {
+    match at {
+        Some(end) => {
+            let mut moved =
+                tx.prepare_cached("UPDATE key_secrets SET expires_at = $1 WHERE key_id = $2 AND expires_at IS NOT NULL")?;
+            moved.execute(params![end, id])?;
+        }
+        None => delete_old_secret(tx, id)?,
+    }
+    let mut update = tx.prepare_cached(
+        "UPDATE api_keys SET old_hint = CASE WHEN $1 IS NULL THEN NULL ELSE old_hint END, old_expires_at = $1, updated_at = $2,
+             revision = revision + 1
+         WHERE id = $3",
+    )?;
+    update.execute(params![at, now, id])?;
+    must_find(tx, id)
+}
+
+/// A use to note: of a key, by one of its secrets.
+#[derive(Clone, Debug)]
+pub struct Use {
+    pub key_id: ApiKeyId,
+    pub secret: SecretHash,
+    pub last: LastUse,
+}
+
+pub fn note_uses(tx: &Transaction, uses: &[Use]) -> Result<()> {
+    let mut secret = tx.prepare_cached(
+        "UPDATE key_secrets SET last_used_at = $1, last_used_ip = $2, last_used_agent = $3
+         WHERE hash = $4 AND coalesce(last_used_at, 0) <= $1",
+    )?;
+    let mut key = tx.prepare_cached(
+        "UPDATE api_keys SET last_used_at = $1, last_used_ip = $2, last_used_agent = $3
+         WHERE id = $4 AND coalesce(last_used_at, 0) <= $1",
+    )?;
+    for Use { key_id, secret: hash, last } in uses {
+        let ip = last.ip.map(|ip| ip.to_string());
+        secret.execute(params![last.at, ip, last.user_agent, hash])?;
+        key.execute(params![last.at, ip, last.user_agent, key_id])?;
+    }
+    Ok(())
+}
+
+/// Forgets the older secrets that have ended.
+pub fn sweep(tx: &Transaction, now: Timestamp) -> Result<()> {
+    tx.execute("DELETE FROM key_secrets WHERE expires_at <= $1", params![now])?;
+    Ok(())
+}
+
+fn insert_secret(tx: &Transaction, key: ApiKeyId, hash: SecretHash, hint: &str, now: Timestamp) -> Result<()> {
+    let mut insert = tx.prepare_cached("INSERT INTO key_secrets (hash, key_id, hint, created_at) VALUES ($1, $2, $3, $4)")?;
+    insert.execute(params![hash, key, hint, now])?;
+    Ok(())
+}
+
+fn delete_old_secret(tx: &Transaction, key: ApiKeyId) -> Result<()> {
+    tx.prepare_cached("DELETE FROM key_secrets WHERE key_id = $1 AND expires_at IS NOT NULL")?.execute([key])?;
+    Ok(())
+}
+
+fn must_find(tx: &Transaction, id: ApiKeyId) -> Result<ApiKey> {
+    Ok(tx.prepare_cached(&format!("{SELECT} WHERE k.id = $1"))?.query_row([id], from_row)?)
+}
+
+fn from_row(row: &Row) -> rusqlite::Result<ApiKey> {
+    let old_hint: Option<String> = row.get("old_hint")?;
+    let old_expires_at = at_opt(row, "old_expires_at")?;
+    let rotation = match (old_hint, old_expires_at) {
+        (Some(old_hint), Some(old_expires_at)) => {
+            let old_last_used = last_use(row, ["old_used_at", "old_used_ip", "old_used_agent"])?;
+            Some(Rotation { old_hint, old_expires_at, old_last_used })
+        }
+        _ => None,
+    };
+    let metadata: String = row.get("metadata")?;
+    let metadata =
+        Metadata::new(serde_json::from_str(&metadata).map_err(damaged)?).map_err(|problem| damaged(problem.message))?;
+    Ok(ApiKey {
+        id: row.get("id")?,
+        user_id: row.get("user_id")?,
+        account_id: row.get("account_id")?,
+        name: row.get("name")?,
+        scopes: scopes(row)?,
+        enabled: row.get("enabled")?,
+        revoked_at: at_opt(row, "revoked_at")?,
+        hint: row.get("hint")?,
+        created_at: at(row, "created_at")?,
+        updated_at: at(row, "updated_at")?,
+        expires_at: at_opt(row, "expires_at")?,
+        last_used: last_use(row, ["last_used_at", "last_used_ip", "last_used_agent"])?,
+        ip_allow: ip_allow(row)?,
+        windows: windows_from_json(&row.get::<_, String>("windows")?)?,
+        metadata,
+        rotation,
+        revision: row.get("revision")?,
+    })
+}
+
+fn last_use(row: &Row, [used_at, ip, agent]: [&str; 3]) -> rusqlite::Result<Option<LastUse>> {
+    let Some(at) = at_opt(row, used_at)? else { return Ok(None) };
+    let ip: Option<String> = row.get(ip)?;
+    let ip = ip.map(|text| text.parse().map_err(damaged)).transpose()?;
+    Ok(Some(LastUse { at, ip, user_agent: row.get::<_, Option<String>>(agent)?.unwrap_or_default() }))
+}
+
+fn scopes(row: &Row) -> rusqlite::Result<ScopeSet> {
+    let names: String = row.get("scopes")?;
+    names.split_whitespace().try_fold(ScopeSet::EMPTY, |set, name| Ok(set.with(Scope::parse(name).ok_or_else(|| damaged(name))?)))
+}
+
+fn ip_allow(row: &Row) -> rusqlite::Result<IpAllow> {
+    let entries: Vec<String> = serde_json::from_str(&row.get::<_, String>("ip_allow")?).map_err(damaged)?;
+    IpAllow::parse(entries.iter().map(String::as_str)).map_err(|problem| damaged(problem.message))
+}
+
+fn ip_json(allow: &IpAllow) -> String {
+    serde_json::to_string(allow).expect("addresses are plain text")
+}

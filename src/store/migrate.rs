@@ -1,0 +1,76 @@
+//! Bringing a database to this program's schema: every step in one transaction, and never past what the program knows.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// Append only: a step that was released is never changed.
+const STEPS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+
+pub const SCHEMA: usize = STEPS.len();
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Migrated {
+    pub from: usize,
+    pub to: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    #[error("the data was written by a newer Keyrack (schema {found}); this one knows schema {SCHEMA}")]
+    Newer { found: usize },
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// Takes the write lock before it reads the version, so that a server and a command that start together do not both
+/// build the schema.
+pub fn migrate(conn: &mut Connection) -> Result<Migrated, MigrateError> {
+    let found = version(conn)?;
+    if found == SCHEMA {
+        return Ok(Migrated { from: found, to: SCHEMA });
+    }
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&tx)?;
+    if found > SCHEMA {
+        return Err(MigrateError::Newer { found });
+    }
+    for step in &STEPS[found..] {
+        tx.execute_batch(step)?;
+    }
+    tx.pragma_update(None, "user_version", SCHEMA as i64)?;
+    tx.commit()?;
+    Ok(Migrated { from: found, to: SCHEMA })
+}
+
+fn version(conn: &Connection) -> Result<usize, rusqlite::Error> {
+    conn.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).map(|version| version.max(0) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_database_gets_every_step_and_an_old_one_none_twice() {
+        let mut conn = Connection::open_in_memory().expect("a database");
+        assert_eq!(migrate(&mut conn).expect("migrates"), Migrated { from: 0, to: SCHEMA });
+        assert_eq!(migrate(&mut conn).expect("stays"), Migrated { from: SCHEMA, to: SCHEMA });
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_and_left_alone() {
+        let mut conn = Connection::open_in_memory().expect("a database");
+        conn.pragma_update(None, "user_version", 999).expect("set");
+        let refused = migrate(&mut conn).expect_err("newer");
+        assert!(refused.to_string().contains("schema 999"), "{refused}");
+        assert_eq!(version(&conn).expect("a version"), 999);
+    }
+
+    #[test]
+    fn every_table_is_strict() {
+        let mut conn = Connection::open_in_memory().expect("a database");
+        migrate(&mut conn).expect("migrates");
+        let mut loose = conn.prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite_%'").expect("sql");
+        let names: Vec<String> = loose.query_map([], |row| row.get(0)).expect("rows").map(|row| row.expect("a row")).collect();
+        assert!(names.is_empty(), "{names:?}");
+    }
+}

@@ -1,0 +1,279 @@
+//! The only SQL in the program. Two doors: [`Store::read`], from a pool of read-only connections, and [`Store::write`],
+//! through the one writer. Below the doors are plain functions over a connection, a file for each noun.
+
+pub mod accounts;
+pub mod api_keys;
+pub mod audit_events;
+pub mod idempotency_keys;
+mod lists;
+pub mod migrate;
+pub mod rate_windows;
+pub mod sessions;
+pub mod settings;
+pub mod setup;
+pub mod tiers;
+pub mod users;
+mod writer;
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::watch;
+
+use crate::model::clock::Timestamp;
+use crate::model::{AppError, Result};
+use migrate::{MigrateError, Migrated};
+use writer::Writer;
+
+pub use rusqlite::{Connection as Conn, Transaction as Tx};
+
+/// SQLite before 3.51.3 can damage a WAL that two connections write and checkpoint, which is what we do.
+const SQLITE_MIN: i32 = 3_051_003;
+/// How long a lock that another process holds is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The database of one data directory. Cloned freely.
+#[derive(Clone)]
+pub struct Store {
+    readers: r2d2::Pool<SqliteConnectionManager>,
+    writer: Arc<Writer>,
+    path: Arc<Path>,
+    pub migrated: Arc<Migrated>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("this program was built with SQLite {0}, which can damage its write-ahead log; 3.51.3 is the oldest that is safe")]
+    OldSqlite(&'static str),
+    #[error("{} is a symbolic link; name the file itself", .0.display())]
+    Link(PathBuf),
+    #[error("{} may be read by others (mode {:o}); run: chmod 600 {}", .path.display(), .mode, .path.display())]
+    ReadableByOthers { path: PathBuf, mode: u32 },
+    #[error("{}: {source}", .path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    #[error("{}: {source}", .path.display())]
+    Sqlite { path: PathBuf, source: rusqlite::Error },
+    #[error(transparent)]
+    Pool(#[from] r2d2::Error),
+}
+
+impl Store {
+    /// Opens the database of a data directory; makes both where there is none.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        if rusqlite::version_number() < SQLITE_MIN {
+            return Err(OpenError::OldSqlite(rusqlite::version()));
+        }
+        make_private_dir(dir)?;
+        let path = dir.join("keyrack.db");
+        make_private_file(&path)?;
+        let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
+
+        let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let mut conn = Connection::open_with_flags(&path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
+        configure(&mut conn).map_err(sqlite)?;
+        configure_writer(&conn).map_err(sqlite)?;
+        let migrated = migrate::migrate(&mut conn)?;
+
+        let readers =
+            SqliteConnectionManager::file(&path).with_flags(flags | OpenFlags::SQLITE_OPEN_READ_ONLY).with_init(configure);
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let readers = r2d2::Pool::builder()
+            .max_size(u32::try_from(cores + 4).unwrap_or(8))
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .connection_timeout(BUSY_TIMEOUT)
+            .build(readers)?;
+        let writer = Writer::start(conn).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+        Ok(Self { readers, writer: Arc::new(writer), path: path.into(), migrated: Arc::new(migrated) })
+    }
+
+    /// Reads, away from the workers.
+    pub async fn read<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
+        let readers = self.readers.clone();
+        tokio::task::spawn_blocking(move || work(&*readers.get().map_err(AppError::internal)?))
+            .await
+            .map_err(AppError::internal)?
+    }
+
+    /// Reads on the calling thread: for the one indexed look-up of a credential that is not cached, which costs less
+    /// than a hop to another thread.
+    pub fn look_up<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        work(&*self.readers.get().map_err(AppError::internal)?)
+    }
+
+    /// Changes, in a transaction that is durable when the answer comes. The closure holds no side effect but its SQL.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Transaction) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.write(work).await
+    }
+
+    /// Changes whenever another process has committed to the file.
+    pub fn foreign_commits(&self) -> watch::Receiver<u64> {
+        self.writer.foreign_commits()
+    }
+
+    /// Becomes true when the disk failed a write.
+    pub fn broken(&self) -> watch::Receiver<bool> {
+        self.writer.broken()
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn configure(conn: &mut Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.set_prepared_statement_cache_capacity(256);
+    // Without it SQLite plans a statement anew at every binding once ANALYZE has run.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    conn.execute_batch(
+        "PRAGMA foreign_keys = ON;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA cell_size_check = ON;
+         PRAGMA mmap_size = 0;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -4096;",
+    )
+}
+
+fn configure_writer(conn: &Connection) -> rusqlite::Result<()> {
+    conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    conn.execute_batch("PRAGMA synchronous = FULL")
+}
+
+fn make_private_dir(dir: &Path) -> Result<(), OpenError> {
+    let io = |source| OpenError::Io { path: dir.to_owned(), source };
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => Ok(()),
+        Err(err) if err.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
+            DirBuilder::new().mode(0o700).recursive(true).create(dir).map_err(io)
+        }
+        Err(err) => Err(io(err)),
+    }
+}
+
+// Made before SQLite opens it, so that it is private from its first byte whatever the umask; the -wal and -shm files
+// inherit its mode.
+fn make_private_file(path: &Path) -> Result<(), OpenError> {
+    let io = |source| OpenError::Io { path: path.to_owned(), source };
+    match path.symlink_metadata() {
+        Ok(meta) if meta.is_symlink() => Err(OpenError::Link(path.to_owned())),
+        Ok(meta) if meta.mode() & 0o077 != 0 => {
+            Err(OpenError::ReadableByOthers { path: path.to_owned(), mode: meta.mode() & 0o777 })
+        }
+        Ok(_) => Ok(()),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            match made {
+                Ok(_) => Ok(()),
+                Err(err) if err.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+                Err(err) => Err(io(err)),
+            }
+        }
+        Err(err) => Err(io(err)),
+    }
+}
+
+/// Holds the data directory for one server, as long as it lives. Commands do not take it: they may write beside a
+/// running server.
+#[derive(Debug)]
+pub struct ServerLock(#[allow(dead_code)] File);
+
+impl ServerLock {
+    /// `Err` with what the holder wrote into the file, when another server has the directory. `note` is what this one
+    /// tells the next.
+    pub fn take(dir: &Path, note: &str) -> Result<Result<Self, String>, OpenError> {
+        use std::io::{Read, Seek, Write};
+        make_private_dir(dir)?;
+        let path = dir.join("keyrack.lock");
+        let io = |source| OpenError::Io { path: path.clone(), source };
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
+        if file.try_lock().is_err() {
+            let mut holder = String::new();
+            file.read_to_string(&mut holder).map_err(io)?;
+            return Ok(Err(holder));
+        }
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(note.as_bytes())).map_err(io)?;
+        Ok(Ok(Self(file)))
+    }
+}
+
+impl From<rusqlite::Error> for AppError {
+    fn from(err: rusqlite::Error) -> Self {
+        match err.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::StorageFull,
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                Self::Busy { retry_after: BUSY_TIMEOUT }
+            }
+            _ => Self::internal(err),
+        }
+    }
+}
+
+/// The `table.column` whose uniqueness a statement broke.
+fn violated_unique(err: &rusqlite::Error) -> Option<&str> {
+    match err {
+        rusqlite::Error::SqliteFailure(failure, Some(message)) if failure.code == rusqlite::ErrorCode::ConstraintViolation => {
+            message.strip_prefix("UNIQUE constraint failed: ")
+        }
+        _ => None,
+    }
+}
+
+// How the model's values are kept. A value that cannot be read back is a damaged row.
+
+fn at(row: &rusqlite::Row, column: &str) -> rusqlite::Result<Timestamp> {
+    row.get(column).map(Timestamp::from_millis)
+}
+
+fn at_opt(row: &rusqlite::Row, column: &str) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
+}
+
+fn damaged(what: impl std::fmt::Display) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, format!("damaged row: {what}").into())
+}
+
+macro_rules! kept_as_bytes {
+    ($($id:ident),*) => {$(
+        impl rusqlite::ToSql for crate::model::ids::$id {
+            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+                Ok(self.as_bytes().as_slice().into())
+            }
+        }
+        impl rusqlite::types::FromSql for crate::model::ids::$id {
+            fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
+                <[u8; 16]>::column_result(value).map(Self::from_bytes)
+            }
+        }
+    )*};
+}
+kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId);
+
+impl rusqlite::ToSql for Timestamp {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        Ok(self.millis().into())
+    }
+}
+
+impl rusqlite::ToSql for crate::crypto::SecretHash {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        Ok(self.as_bytes().as_slice().into())
+    }
+}

@@ -1,0 +1,200 @@
+//! Users.
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::lists::{self, Conditions};
+use super::{at, damaged, violated_unique};
+use crate::model::clock::Timestamp;
+use crate::model::email::Email;
+use crate::model::ids::{AccountId, UserId};
+use crate::model::name::{Name, fold};
+use crate::model::page::{Limit, Order, Page, Start};
+use crate::model::user::{Role, User, UserStatus};
+use crate::model::{AppError, Result};
+
+const COLUMNS: &str = "id, account_id, name, email, role, status, time_zone, created_at, updated_at, revision";
+
+/// What a list of users is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// None: every account's.
+    pub account: Option<AccountId>,
+    pub email: Option<Email>,
+    /// The beginning of a name or an email, or a whole id.
+    pub q: Option<String>,
+    pub created_after: Option<Timestamp>,
+    pub created_before: Option<Timestamp>,
+    pub status: Option<UserStatus>,
+    pub role: Option<Role>,
+}
+
+impl Filter {
+    fn narrows(&self) -> bool {
+        self.email.is_some()
+            || self.q.is_some()
+            || self.created_after.is_some()
+            || self.created_before.is_some()
+            || self.status.is_some()
+            || self.role.is_some()
+    }
+}
+
+pub fn list(conn: &Connection, filter: &Filter, place: (Start<UserId>, Order, Limit)) -> Result<Page<User>> {
+    let mut conditions = Conditions::default();
+    if let Some(account) = filter.account {
+        conditions.add("account_id = {}", account);
+    }
+    if let Some(email) = &filter.email {
+        conditions.add("email_canonical = {}", email.canonical().to_owned());
+    }
+    if let Some(q) = &filter.q {
+        match UserId::parse(&q.to_lowercase()) {
+            Some(id) => conditions.add("id = {}", id),
+            None => conditions.begins(
+                "(name_folded >= {low} AND name_folded < {high} OR email_canonical >= {low} AND email_canonical < {high})",
+                &fold(q),
+            ),
+        }
+    }
+    if let Some(after) = filter.created_after {
+        conditions.add("created_at > {}", after);
+    }
+    if let Some(before) = filter.created_before {
+        conditions.add("created_at < {}", before);
+    }
+    if let Some(status) = filter.status {
+        conditions.add("status = {}", status.name());
+    }
+    if let Some(role) = filter.role {
+        conditions.add("role = {}", role.name());
+    }
+    let mut page = lists::page(conn, &format!("SELECT {COLUMNS} FROM users"), "id", conditions, place, from_row)?;
+    if !filter.narrows() {
+        page.total = Some(lists::total(conn, "users", filter.account)?);
+    }
+    Ok(page)
+}
+
+pub fn find(conn: &Connection, id: UserId) -> Result<Option<User>> {
+    let mut one = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE id = $1"))?;
+    Ok(one.query_row([id], from_row).optional()?)
+}
+
+pub fn find_by_email(conn: &Connection, email: &Email) -> Result<Option<User>> {
+    let mut one = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE email_canonical = $1"))?;
+    Ok(one.query_row([email.canonical()], from_row).optional()?)
+}
+
+/// The user who signs in with this address, and the password's hash if one is set.
+pub fn find_to_sign_in(conn: &Connection, email: &Email) -> Result<Option<(User, Option<String>)>> {
+    let mut one = conn.prepare_cached(&format!("SELECT {COLUMNS}, password_hash FROM users WHERE email_canonical = $1"))?;
+    Ok(one.query_row([email.canonical()], |row| Ok((from_row(row)?, row.get("password_hash")?))).optional()?)
+}
+
+/// The admin who came first and is active.
+pub fn first_admin(conn: &Connection) -> Result<Option<User>> {
+    let sql = format!("SELECT {COLUMNS} FROM users WHERE role = 'admin' AND status = 'active' ORDER BY id LIMIT 1");
+    Ok(conn.prepare_cached(&sql)?.query_row([], from_row).optional()?)
+}
+
+/// Whether anyone but this user can administer.
+pub fn has_other_admin(conn: &Connection, but: UserId) -> Result<bool> {
+    let mut other = conn.prepare_cached("SELECT 1 FROM users WHERE role = 'admin' AND status = 'active' AND id <> $1 LIMIT 1")?;
+    Ok(other.exists([but])?)
+}
+
+pub struct Insert<'a> {
+    pub account_id: AccountId,
+    pub name: &'a Name,
+    pub email: &'a Email,
+    pub password_hash: Option<&'a str>,
+    pub role: Role,
+    pub time_zone: &'a str,
+}
+
+pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<User> {
+    let sql = format!(
+        "INSERT INTO users (id, account_id, name, name_folded, email, email_canonical, password_hash, role, status, time_zone, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $10) RETURNING {COLUMNS}"
+    );
+    let values = params![
+        UserId::new(),
+        new.account_id,
+        new.name.as_str(),
+        new.name.folded(),
+        new.email.as_str(),
+        new.email.canonical(),
+        new.password_hash,
+        new.role.name(),
+        new.time_zone,
+        now
+    ];
+    tx.prepare_cached(&sql)?.query_row(values, from_row).map_err(meaning)
+}
+
+/// The columns to change; what is `None` stays.
+#[derive(Default)]
+pub struct Update<'a> {
+    pub name: Option<&'a Name>,
+    pub email: Option<&'a Email>,
+    pub password_hash: Option<&'a str>,
+    pub role: Option<Role>,
+    pub status: Option<UserStatus>,
+    pub time_zone: Option<&'a str>,
+}
+
+pub fn update(tx: &Transaction, id: UserId, changes: &Update, now: Timestamp) -> Result<User> {
+    let sql = format!(
+        "UPDATE users SET name = coalesce($1, name), name_folded = coalesce($2, name_folded), email = coalesce($3, email),
+             email_canonical = coalesce($4, email_canonical), password_hash = coalesce($5, password_hash),
+             role = coalesce($6, role), status = coalesce($7, status), time_zone = coalesce($8, time_zone), updated_at = $9, revision = revision + 1
+         WHERE id = $10 RETURNING {COLUMNS}"
+    );
+    let values = params![
+        changes.name.map(Name::as_str),
+        changes.name.map(Name::folded),
+        changes.email.map(Email::as_str),
+        changes.email.map(Email::canonical),
+        changes.password_hash,
+        changes.role.map(Role::name),
+        changes.status.map(UserStatus::name),
+        changes.time_zone,
+        now,
+        id
+    ];
+    tx.prepare_cached(&sql)?.query_row(values, from_row).map_err(meaning)
+}
+
+/// A stronger hash of the same password: no change that anyone sees.
+pub fn rehash(tx: &Transaction, id: UserId, old: &str, new: &str) -> Result<()> {
+    let mut set = tx.prepare_cached("UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3")?;
+    set.execute(params![new, id, old])?;
+    Ok(())
+}
+
+/// The user, with keys and sessions.
+pub fn delete(tx: &Transaction, id: UserId) -> Result<bool> {
+    Ok(tx.prepare_cached("DELETE FROM users WHERE id = $1")?.execute([id])? > 0)
+}
+
+fn meaning(err: rusqlite::Error) -> AppError {
+    match violated_unique(&err) {
+        Some("users.email_canonical") => AppError::invalid("email", "taken", "Email address is already in use."),
+        _ => err.into(),
+    }
+}
+
+pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
+    Ok(User {
+        id: row.get("id")?,
+        account_id: row.get("account_id")?,
+        name: row.get("name")?,
+        email: row.get("email")?,
+        role: Role::parse(&row.get::<_, String>("role")?).map_err(|problem| damaged(problem.message))?,
+        status: UserStatus::parse(&row.get::<_, String>("status")?).map_err(|problem| damaged(problem.message))?,
+        time_zone: row.get("time_zone")?,
+        created_at: at(row, "created_at")?,
+        updated_at: at(row, "updated_at")?,
+        revision: row.get("revision")?,
+    })
+}

@@ -1,0 +1,236 @@
+//! The one writer: a thread that runs changes one after another, commits what has gathered in one transaction, and
+//! answers each after that commit. `synchronous=FULL` makes a commit cost a disk's flush; sharing it makes it cheap.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::{oneshot, watch};
+
+use crate::model::{AppError, Result};
+
+/// The most changes that share one commit.
+const BATCH: usize = 256;
+/// The most changes that may wait; past it the answer is `Busy`.
+const WAITING: usize = 4096;
+/// How often another process's commits are looked for.
+const LOOK_AROUND: Duration = Duration::from_millis(500);
+
+pub struct Writer {
+    jobs: Option<SyncSender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+    foreign: watch::Receiver<u64>,
+    broken: watch::Receiver<bool>,
+}
+
+/// A change on its way: run inside a transaction, answered when that is committed.
+trait Job: Send {
+    fn run(&mut self, tx: &Transaction) -> Ran;
+    fn answer(self: Box<Self>, committed: Result<()>);
+}
+
+/// How a change went, before the commit.
+enum Ran {
+    Stays,
+    /// Its error concerns itself alone.
+    GoesBack,
+    /// The file failed under it, and with it all that shares the transaction.
+    Failed(Fault),
+}
+
+struct Change<T, F> {
+    work: Option<F>,
+    outcome: Option<Result<T>>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T: Send, F: FnOnce(&Transaction) -> Result<T> + Send> Job for Change<T, F> {
+    fn run(&mut self, tx: &Transaction) -> Ran {
+        let work = self.work.take().expect("a change runs once");
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(tx)))
+            .unwrap_or_else(|_| Err(AppError::internal("a change panicked and was rolled back")));
+        let ran = match &outcome {
+            Ok(_) => Ran::Stays,
+            Err(err) => Fault::behind(err).map_or(Ran::GoesBack, Ran::Failed),
+        };
+        self.outcome = Some(outcome);
+        ran
+    }
+
+    fn answer(self: Box<Self>, committed: Result<()>) {
+        let outcome = self.outcome.unwrap_or_else(|| Err(AppError::internal("the change did not run")));
+        // An asker that went away is no fault: what is committed is committed.
+        drop(self.reply.send(outcome.and_then(|value| committed.map(|()| value))));
+    }
+}
+
+impl Writer {
+    pub fn start(conn: Connection) -> std::io::Result<Self> {
+        let (jobs, queue) = sync_channel(WAITING);
+        let (foreign_tx, foreign) = watch::channel(0);
+        let (broken_tx, broken) = watch::channel(false);
+        let thread = std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || Loop { conn, queue, foreign: foreign_tx, broken: broken_tx }.run())?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), foreign, broken })
+    }
+
+    pub async fn write<T: Send + 'static>(&self, work: impl FnOnce(&Transaction) -> Result<T> + Send + 'static) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        let jobs = self.jobs.as_ref().expect("the channel is open until the writer is dropped");
+        jobs.try_send(Box::new(Change { work: Some(work), outcome: None, reply })).map_err(|err| match err {
+            TrySendError::Full(_) => AppError::Busy { retry_after: Duration::from_secs(1) },
+            TrySendError::Disconnected(_) => AppError::internal("the writer has stopped"),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(AppError::internal("the writer has stopped")))
+    }
+
+    /// Changes whenever another process has committed to the file.
+    pub fn foreign_commits(&self) -> watch::Receiver<u64> {
+        self.foreign.clone()
+    }
+
+    /// Becomes true when the disk failed a write: what the file holds is then unknown, and the process must start anew.
+    pub fn broken(&self) -> watch::Receiver<bool> {
+        self.broken.clone()
+    }
+}
+
+impl Drop for Writer {
+    /// Waits until what was asked for is committed.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+struct Loop {
+    conn: Connection,
+    queue: Receiver<Box<dyn Job>>,
+    foreign: watch::Sender<u64>,
+    broken: watch::Sender<bool>,
+}
+
+impl Loop {
+    fn run(mut self) {
+        let mut seen = data_version(&self.conn);
+        let mut looked = Instant::now();
+        loop {
+            let mut batch = match self.queue.recv_timeout(LOOK_AROUND) {
+                Ok(first) => vec![first],
+                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            while !batch.is_empty() && batch.len() < BATCH {
+                let Ok(next) = self.queue.try_recv() else { break };
+                batch.push(next);
+            }
+            if !batch.is_empty() {
+                self.commit(batch);
+            }
+            if looked.elapsed() >= LOOK_AROUND {
+                looked = Instant::now();
+                let version = data_version(&self.conn);
+                if version != seen {
+                    seen = version;
+                    self.foreign.send_modify(|n| *n += 1);
+                }
+            }
+        }
+        // Leaves one file behind when nobody else has it open.
+        drop(self.conn.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)"));
+    }
+
+    fn commit(&mut self, mut batch: Vec<Box<dyn Job>>) {
+        let committed = if *self.broken.borrow() { Err(Fault::Broken) } else { run_batch(&mut self.conn, &mut batch) };
+        if let Err(fault) = committed {
+            tracing::error!(?fault, changes = batch.len(), "a commit failed; nothing of it was kept");
+            if matches!(fault, Fault::Broken) {
+                self.broken.send_replace(true);
+            }
+        }
+        for job in batch {
+            job.answer(committed.map_err(Fault::to_error));
+        }
+    }
+}
+
+fn run_batch(conn: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Fault> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for job in batch {
+        run(&tx, "SAVEPOINT change")?;
+        match job.run(&tx) {
+            Ran::Stays => {}
+            Ran::GoesBack => run(&tx, "ROLLBACK TO change")?,
+            // SQLite has rolled the whole transaction back by itself, or is about to: nothing of it may be committed.
+            Ran::Failed(fault) => return Err(fault),
+        }
+        run(&tx, "RELEASE change")?;
+    }
+    Ok(tx.commit()?)
+}
+
+fn run(tx: &Transaction, sql: &str) -> rusqlite::Result<()> {
+    tx.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+/// Why a commit failed, as all its changes are told.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Full,
+    Busy,
+    Broken,
+    Other,
+}
+
+impl Fault {
+    fn of(err: &rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, SystemIoFailure};
+        match err.sqlite_error_code() {
+            Some(DiskFull) => Self::Full,
+            Some(DatabaseBusy | DatabaseLocked) => Self::Busy,
+            Some(SystemIoFailure | DatabaseCorrupt | NotADatabase) => Self::Broken,
+            _ => Self::Other,
+        }
+    }
+
+    /// The fault of the file that an error of a change tells of, if it does.
+    fn behind(err: &AppError) -> Option<Self> {
+        match err {
+            AppError::StorageFull => Some(Self::Full),
+            AppError::Internal(source) => match Self::of(source.downcast_ref()?) {
+                Self::Other => None,
+                fault => Some(fault),
+            },
+            _ => None,
+        }
+    }
+
+    fn to_error(self) -> AppError {
+        match self {
+            Self::Full => AppError::StorageFull,
+            Self::Busy => AppError::Busy { retry_after: Duration::from_secs(5) },
+            Self::Broken => AppError::internal("the database file could not be written"),
+            Self::Other => AppError::internal("the commit failed; see the log"),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(err: rusqlite::Error) -> Self {
+        tracing::error!(error = %err, "the database refused");
+        Self::of(&err)
+    }
+}
+
+/// Changes when another connection commits, never by commits of this one.
+fn data_version(conn: &Connection) -> i64 {
+    conn.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

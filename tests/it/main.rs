@@ -1,0 +1,5 @@
+//! The tests that meet the program as its users do: one real server for each test.
+
+mod support;
+
+mod api_users;
