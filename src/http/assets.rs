@@ -1,7 +1,9 @@
 //! The files of `static/`, inside the program. Their names carry a hash of their content, so a browser keeps them for good.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::middleware::Compress;
+use actix_web::web::{Path, ServiceConfig, resource};
+use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 /// In debug builds the files are read from disk at each request.
@@ -35,7 +37,11 @@ fn hash(file: &EmbeddedFile) -> String {
     data_encoding::HEXLOWER.encode(&file.metadata.sha256_hash()[..5])
 }
 
-pub async fn serve(req: HttpRequest, path: web::Path<String>) -> HttpResponse {
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(resource("/static/{path:.*}").wrap(Compress::default()).get(serve));
+}
+
+async fn serve(req: HttpRequest, path: Path<String>) -> HttpResponse {
     let Some((file, kept)) = find(&path) else {
         return HttpResponse::NotFound().insert_header((CONTENT_TYPE, "text/plain; charset=utf-8")).body("No such file.\n");
     };

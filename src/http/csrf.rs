@@ -2,19 +2,20 @@
 //! Reads the form, too, since the token is in it.
 
 use actix_web::dev::Payload;
-use actix_web::error::UrlencodedError;
-use actix_web::http::header::{HeaderMap, ORIGIN};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
+use actix_web::{FromRequest, HttpRequest};
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::future::LocalBoxFuture;
 use subtle::ConstantTimeEq;
 
+use super::arrival::base_url;
+use super::body;
 use super::page::PageError;
-use super::signed_in::{Cookies, Facts};
+use super::signed_in::{Cookies, app_of};
 use crate::crypto::SecretHash;
 use crate::model::AppError;
 
-const LIMIT: usize = 64 * 1024;
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A token for a form of the session with this cookie. Another one each time, so that a compressed page tells nothing
 /// about it (BREACH).
@@ -72,14 +73,21 @@ impl FromRequest for Posted {
     type Future = LocalBoxFuture<'static, Result<Self, PageError>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let app = app_of(req);
+        let is_ours = is_same_origin(req.headers(), &base_url(req, &app.config));
+        let is_form = req.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(FORM.as_bytes()));
         let cookies = Cookies::of(req);
-        let is_ours = is_same_origin(req.headers(), Facts::of(req).own_origin());
-        let form = web::Form::<Vec<(String, String)>>::from_request(req, payload);
+        let mut payload = payload.take();
         Box::pin(async move {
             if !is_ours {
                 return Err(PageError::Forged);
             }
-            let fields = form.await.map_err(|err| PageError::from(meaning(&err)))?.into_inner();
+            if !is_form {
+                return Err(AppError::UnsupportedMediaType { expected: FORM }.into());
+            }
+            let server = &app.config.server;
+            let body = body::read(&mut payload, server.max_body_bytes, server.body_timeout).await?;
+            let fields = url::form_urlencoded::parse(&body).into_owned().collect();
             let posted = Self { fields, is_stale: false };
             let token = posted.text("csrf");
             if token.is_empty() {
@@ -88,19 +96,6 @@ impl FromRequest for Posted {
             let is_fresh = cookies.values().any(|cookie| belongs(token, cookie));
             Ok(Self { is_stale: !is_fresh, ..posted })
         })
-    }
-}
-
-/// How much of a form is read, wherever one is.
-pub fn form_config() -> web::FormConfig {
-    web::FormConfig::default().limit(LIMIT)
-}
-
-fn meaning(err: &actix_web::Error) -> AppError {
-    match err.as_error::<UrlencodedError>() {
-        Some(UrlencodedError::Overflow { .. }) => AppError::BodyTooLarge { limit: LIMIT },
-        Some(UrlencodedError::ContentType) => AppError::UnsupportedMediaType { expected: "application/x-www-form-urlencoded" },
-        _ => AppError::BadRequest("The form did not arrive as a browser sends it.".into()),
     }
 }
 

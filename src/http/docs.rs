@@ -1,9 +1,18 @@
 //! The plain API reference at `/docs`, and a page for each error code that the API may answer with.
 
+use actix_web::HttpResponse;
+use actix_web::web::{Path, ServiceConfig, resource};
 use askama::Template;
 
-use super::page::Frame;
-use super::samples::Sample;
+use super::api::operations::{Access, OPERATIONS};
+use super::page::{Frame, PageError, Place};
+use super::samples::{self, Sample};
+use super::signed_in::Visit;
+use crate::model::AppError;
+
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(resource("/docs").get(show)).service(resource("/docs/errors/{code}").get(show_error));
+}
 
 #[derive(Template)]
 #[template(path = "docs/index.html")]
@@ -105,7 +114,12 @@ pub const ERRORS: &[ErrorDoc] = &[
     },
     ErrorDoc {
         related: &["insufficient_scope"],
-        ..doc("admin_required", 403, "Only an administrator may do this.", "Ask an administrator, or use a key with the scope admin.")
+        ..doc(
+            "admin_required",
+            403,
+            "Only an administrator may do this.",
+            "Ask an administrator, or use a key with the scope admin.",
+        )
     },
     doc(
         "user_required",
@@ -125,7 +139,12 @@ pub const ERRORS: &[ErrorDoc] = &[
     ErrorDoc {
         mistakes: &["An id of another account is not found either: nobody learns what others have."],
         related: &["method_not_allowed"],
-        ..doc("not_found", 404, "There is nothing at this path, or nothing with this id that the key may see.", "Check the path and the id.")
+        ..doc(
+            "not_found",
+            404,
+            "There is nothing at this path, or nothing with this id that the key may see.",
+            "Check the path and the id.",
+        )
     },
     doc(
         "last_admin",
@@ -134,12 +153,7 @@ pub const ERRORS: &[ErrorDoc] = &[
         "Make another user an administrator first.",
     ),
     doc("key_revoked", 409, "The key is revoked, and a revoked key cannot be changed.", "Create a new key."),
-    doc(
-        "key_expired",
-        409,
-        "The key has expired and cannot be rotated.",
-        "Give it a later expiry first, or create a new key.",
-    ),
+    doc("key_expired", 409, "The key has expired and cannot be rotated.", "Give it a later expiry first, or create a new key."),
     doc(
         "precondition_failed",
         412,
@@ -188,7 +202,12 @@ pub const ERRORS: &[ErrorDoc] = &[
     },
     ErrorDoc {
         related: &["rate_limit_exceeded"],
-        ..doc("too_many_attempts", 429, "Too many attempts failed from this address.", "Wait as many seconds as Retry-After says.")
+        ..doc(
+            "too_many_attempts",
+            429,
+            "Too many attempts failed from this address.",
+            "Wait as many seconds as Retry-After says.",
+        )
     },
     doc(
         "storage_full",
@@ -253,6 +272,34 @@ pub const ERRORS: &[ErrorDoc] = &[
         ..doc("bad_request", 400, "The request cannot be read.", "The message says what to change.")
     },
 ];
+
+async fn show(visit: Visit) -> HttpResponse {
+    let operations = OPERATIONS.iter().map(|operation| OperationRow {
+        request: format!("{} {}", operation.method, operation.path),
+        words: operation.words.into(),
+        scope: match operation.access {
+            Access::Anyone => "No key".into(),
+            Access::AnyKey => "Any key".into(),
+            Access::Scope(scope) => scope.name().into(),
+        },
+    });
+    visit.ok(&DocsPage {
+        frame: reading(&visit, "API reference"),
+        samples: samples::first_request(visit.facts.base_url(), "YOUR_API_KEY"),
+        operations: operations.collect(),
+        errors: ERRORS,
+    })
+}
+
+async fn show_error(visit: Visit, code: Path<String>) -> Result<HttpResponse, PageError> {
+    let error = ERRORS.iter().find(|known| known.code == *code).ok_or(AppError::NoRoute)?;
+    let body = example(error, visit.facts.base_url());
+    Ok(visit.ok(&ErrorDocPage { frame: reading(&visit, error.code), body, related: error.related, error }))
+}
+
+fn reading(visit: &Visit, title: &str) -> Frame {
+    Frame { reading: true, ..visit.frame(title, Place::Docs) }
+}
 
 /// The answer that carries the error, as a client gets it.
 fn example(error: &ErrorDoc, base_url: &str) -> String {

@@ -344,9 +344,10 @@ fn words(err: &AppError) -> (&'static str, &'static str) {
         AppError::Busy { .. } => ("The server is busy", "Wait that long, then go back and try again. Nothing was changed."),
         AppError::StorageFull => ("The disk is full", "Whoever runs this server has to make room. Nothing was changed."),
         AppError::HttpsRequired => ("HTTPS needed", "Open this page with https:// in its address."),
-        AppError::Internal(_) => {
-            ("Something went wrong", "The change was not saved. Try again, and if it happens twice, tell whoever runs this server the request id.")
-        }
+        AppError::Internal(_) => (
+            "Something went wrong",
+            "The change was not saved. Try again, and if it happens twice, tell whoever runs this server the request id.",
+        ),
         _ => ("This did not work", "Go back, change it and try again."),
     }
 }

@@ -9,7 +9,8 @@ pub struct Sample {
 /// `base_url` without a slash at its end; `key` is a secret or a placeholder.
 pub fn first_request(base_url: &str, key: &str) -> Vec<Sample> {
     let url = format!("{base_url}/v1/users/me");
-    let sample = |lang, words, template: &str| Sample { lang, words, code: template.replace("{url}", &url).replace("{key}", key) };
+    let sample =
+        |lang, words, template: &str| Sample { lang, words, code: template.replace("{url}", &url).replace("{key}", key) };
     vec![
         sample("curl", "cURL", CURL),
         sample("javascript", "JavaScript", JAVASCRIPT),

@@ -7,8 +7,9 @@ use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, Heade
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
 
+use super::arrival::Arrived;
 use super::page::{ErrorPage, Frame, PageError, Place, render};
-use super::signed_in::{Facts, Visit};
+use super::signed_in::{Visit, app_of};
 use crate::model::AppError;
 
 const HEADERS: &[(&str, &str)] = &[
@@ -29,6 +30,13 @@ pub async fn shell(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let config = &app_of(req.request()).config;
+    if !req.request().arrival().is_private(config) {
+        let page = error_page(req.request(), &AppError::HttpsRequired.into()).await;
+        let mut response = req.into_response(page).map_into_right_body();
+        add_headers(response.headers_mut());
+        return Ok(response);
+    }
     let response = next.call(req).await?;
     let mut response = match page_of_refusal(&response).await {
         Some(page) => response.into_response(page).map_into_right_body(),
@@ -62,7 +70,7 @@ async fn page_of_refusal<B>(response: &ServiceResponse<B>) -> Option<HttpRespons
 }
 
 async fn error_page(req: &HttpRequest, err: &PageError) -> HttpResponse {
-    let request_id = Facts::of(req).request_id;
+    let request_id = req.arrival().request_id;
     if let PageError::App(AppError::Internal(source)) = err {
         tracing::error!(request_id, error = format!("{source:#}"), "a page failed");
     }
@@ -87,4 +95,9 @@ fn add_headers(headers: &mut HeaderMap) {
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+}
+
+/// Nothing is at this path.
+pub async fn no_page() -> Result<HttpResponse, PageError> {
+    Err(AppError::NoRoute.into())
 }

@@ -7,12 +7,13 @@ use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HOST, LOCATION, USER_AGENT};
+use actix_web::http::header::{LOCATION, USER_AGENT};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use askama::Template;
 use futures_util::future::LocalBoxFuture;
 use jiff::tz::TimeZone;
 
+use super::arrival::{Arrived, base_url};
 use super::csrf;
 use super::moment::Now;
 use super::page::{Frame, Look, PageError, Place, Who, render};
@@ -32,7 +33,6 @@ pub struct Facts {
     pub https: bool,
     pub request_id: String,
     pub user_agent: String,
-    /// The origin that the request came to, or the configured one.
     base_url: String,
 }
 
@@ -65,7 +65,7 @@ pub struct Cookies {
 
 impl Cookies {
     pub fn of(req: &HttpRequest) -> Self {
-        let https = Facts::of(req).https;
+        let https = req.arrival().client.https;
         let value = |name: &str| req.cookie(name).map(|cookie| cookie.value().to_owned()).filter(|value| !value.is_empty());
         Self { session: value(session_name(https)), before: value(before_name(https)), made_before: false }
     }
@@ -85,18 +85,25 @@ const fn before_name(https: bool) -> &'static str {
 }
 
 impl Facts {
-    /// `https://keys.example.com`: what links and samples begin with.
+    pub fn of(req: &HttpRequest, app: &App) -> Self {
+        let arrival = req.arrival();
+        let agent = req.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        Self {
+            ip: arrival.client.ip,
+            https: arrival.client.https,
+            request_id: arrival.request_id,
+            user_agent: agent.to_owned(),
+            base_url: base_url(req, &app.config),
+        }
+    }
+
+    /// `https://keys.example.com`: what links and samples begin with, and what `Origin` has to be.
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// What `Origin` has to be where the browser says nothing better.
-    pub fn own_origin(&self) -> &str {
-        &self.base_url
-    }
-
     /// Others may read along: not encrypted, and not to this machine itself.
-    pub fn is_in_the_clear(&self) -> bool {
+    fn is_in_the_clear(&self) -> bool {
         !self.https && !self.ip.is_loopback()
     }
 
@@ -105,9 +112,14 @@ impl Facts {
     }
 }
 
+/// What all requests share. It is there in every request that the routes were configured for.
+pub fn app_of(req: &HttpRequest) -> web::Data<App> {
+    req.app_data::<web::Data<App>>().cloned().expect("the routes are configured with the App")
+}
+
 impl Visit {
     pub async fn of(req: &HttpRequest) -> Result<Self, PageError> {
-        let app = req.app_data::<web::Data<App>>().cloned().ok_or_else(|| AppError::internal("no App in the request"))?;
+        let app = app_of(req);
         let mut cookies = Cookies::of(req);
         let who = match &cookies.session {
             Some(token) => services::sessions::resolve(&app, token).await?,
@@ -122,7 +134,7 @@ impl Visit {
         }
         let look = req.cookie(Look::COOKIE).map_or_else(Look::default, |cookie| Look::parse(cookie.value()));
         let asked = req.uri().path_and_query().map_or_else(|| req.path().to_owned(), ToString::to_string);
-        Ok(Self { app, facts: Facts::of(req), who, cookies, look, path: req.path().into(), asked })
+        Ok(Self { facts: Facts::of(req, &app), app, who, cookies, look, path: req.path().into(), asked })
     }
 
     pub fn frame(&self, title: impl Into<String>, place: Place) -> Frame {
@@ -160,10 +172,6 @@ impl Visit {
 
     pub fn ok(&self, page: &impl Template) -> HttpResponse {
         self.page(StatusCode::OK, page)
-    }
-
-    pub fn look(&self) -> &Look {
-        &self.look
     }
 
     pub fn session_cookie(&self) -> Option<&str> {
@@ -272,7 +280,9 @@ mod tests {
     #[test]
     fn only_paths_of_ours_are_gone_on_to() {
         assert_eq!(safe_next("/admin/users?q=a"), "/admin/users?q=a");
-        for evil in ["", "//evil.example", "/\\evil.example", "https://evil.example", "evil", "/a\nb", "/ /x", "javascript:alert(1)"] {
+        for evil in
+            ["", "//evil.example", "/\\evil.example", "https://evil.example", "evil", "/a\nb", "/ /x", "javascript:alert(1)"]
+        {
             assert_eq!(safe_next(evil), "/", "{evil:?}");
         }
     }

@@ -54,10 +54,25 @@ pub async fn show(who: SignedIn) -> Result<HttpResponse, PageError> {
     let is_public = who.app.config.server.public_url.is_some();
     let steps = vec![
         step(true, "Create the first admin", format!("You are {}.", who.user.email), String::new()),
-        step(!keys.rows.is_empty(), "Generate the first key", "A program shows it to be let in.".into(), "/settings/api-keys/new".into()),
+        step(
+            !keys.rows.is_empty(),
+            "Generate the first key",
+            "A program shows it to be let in.".into(),
+            "/settings/api-keys/new".into(),
+        ),
         step(was_used, "Make the first request", "The line below is all it takes.".into(), first_unused.unwrap_or_default()),
-        step(who.facts.https, "Serve it over HTTPS", "Beyond this machine, whoever reads along has the keys. Put a proxy with a certificate in front.".into(), String::new()),
-        step(is_public, "Say under which address it is reached", "Start with --public-url https://keys.example.com, so that samples and links are right.".into(), String::new()),
+        step(
+            who.facts.https,
+            "Serve it over HTTPS",
+            "Beyond this machine, whoever reads along has the keys. Put a proxy with a certificate in front.".into(),
+            String::new(),
+        ),
+        step(
+            is_public,
+            "Say under which address it is reached",
+            "Start with --public-url https://keys.example.com, so that samples and links are right.".into(),
+            String::new(),
+        ),
     ];
     let page = OverviewPage {
         frame: who.frame("Overview", Place::Overview),

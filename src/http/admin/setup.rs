@@ -154,12 +154,17 @@ fn code_page(visit: &Visit, code: &str, errors: FormErrors) -> CodePage {
 
 fn gone(visit: &Visit, state: CodeState) -> HttpResponse {
     let (title, what) = match state {
-        CodeState::Done => ("This server is already set up", "There is an administrator. Setup links do nothing any more.".into()),
+        CodeState::Done => {
+            ("This server is already set up", "There is an administrator. Setup links do nothing any more.".into())
+        }
         CodeState::Expired(at) => {
             let at = visit.now().moment(at);
             ("This setup link has expired", format!("It was good until {}. Run this on the server for a new one:", at.full))
         }
-        _ => ("This setup link is not good", "It was used, replaced by a newer one, or mistyped. Run this on the server for a new one:".into()),
+        _ => (
+            "This setup link is not good",
+            "It was used, replaced by a newer one, or mistyped. Run this on the server for a new one:".into(),
+        ),
     };
     let frame = Frame { bare: true, reading: true, ..visit.frame(title, Place::Elsewhere) };
     visit.page(StatusCode::NOT_FOUND, &GonePage { frame, what, set_up: state == CodeState::Done })

@@ -89,8 +89,3 @@ fn page(visit: &Visit, errors: FormErrors, email: &str, next: &str) -> SignInPag
         next: Some(safe_next(next)).filter(|next| *next != "/").unwrap_or_default().into(),
     }
 }
-
-pub async fn not_found(_: Visit) -> Result<HttpResponse, PageError> {
-    Err(AppError::NoRoute.into())
-}
-

@@ -105,7 +105,8 @@ pub async fn list(who: SignedIn, query: Query<ListQuery>) -> Result<HttpResponse
     let accounts = page.rows.iter().map(|user| user.account_id).collect();
     let accounts = services::accounts::names(&who.app, &who.caller, accounts).await?;
     let now = who.now();
-    let turned = Listed::new(BASE, query.limit, None).keeping("q", q).keeping("sort", if oldest_first { "" } else { "created_at" });
+    let turned =
+        Listed::new(BASE, query.limit, None).keeping("q", q).keeping("sort", if oldest_first { "" } else { "created_at" });
     let plain = |words| Column { words, href: String::new(), sorted: "" };
     let created = Column {
         words: "Created",
@@ -235,12 +236,7 @@ impl TypedUser {
     }
 }
 
-async fn edit_page(
-    who: &SignedIn,
-    user: Option<&User>,
-    typed: TypedUser,
-    errors: FormErrors,
-) -> Result<EditUserPage, PageError> {
+async fn edit_page(who: &SignedIn, user: Option<&User>, typed: TypedUser, errors: FormErrors) -> Result<EditUserPage, PageError> {
     let is_taken = errors.iter().any(|error| error.field == "email" && error.code == "taken");
     let taken_by = match Email::parse(&typed.email) {
         Ok(email) if is_taken => services::users::find_by_email(&who.app, &who.caller, email).await.ok(),
@@ -366,8 +362,12 @@ async fn confirm_page(
     let newest = (Start::Offset(0), Order::NewestFirst, Limit::of(KEYS_SHOWN));
     let keys = services::api_keys::list(&who.app, &who.caller, filter, newest).await?;
     let now = who.app.clock.now();
-    let working: Vec<&str> =
-        keys.rows.iter().filter(|key| matches!(key.status(now), KeyStatus::Active | KeyStatus::Rotating)).map(|key| key.name.as_str()).collect();
+    let working: Vec<&str> = keys
+        .rows
+        .iter()
+        .filter(|key| matches!(key.status(now), KeyStatus::Active | KeyStatus::Rotating))
+        .map(|key| key.name.as_str())
+        .collect();
     let stopping = match working.as_slice() {
         [] => "None".into(),
         names if names.len() <= 5 => names.join(", "),
@@ -376,7 +376,9 @@ async fn confirm_page(
     let (title, line, button) = match act {
         Act::Disable => ("Disable", "They are signed out, and their keys get 401, until you enable them again.", "Disable user"),
         Act::Enable => ("Enable", "They may sign in again, and their keys are let in again.", "Enable user"),
-        Act::Delete => ("Delete", "Their keys and sessions stop at once, and are deleted with them. This cannot be undone.", "Delete user"),
+        Act::Delete => {
+            ("Delete", "Their keys and sessions stop at once, and are deleted with them. This cannot be undone.", "Delete user")
+        }
     };
     let is_final = matches!(act, Act::Delete);
     let page = format!("{BASE}/{}", user.id);

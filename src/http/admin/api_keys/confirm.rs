@@ -102,7 +102,9 @@ async fn page(who: &SignedIn, realm: Realm, key: &ApiKey, act: Act, errors: Form
     let owner = services::users::find(&who.app, &who.caller, key.user_id).await?;
     let row = KeyRow::new(key, &owner.email, &who.now());
     let (title, line, button) = match act {
-        Act::Disable => ("Disable", "Programs that use it get 401 until you enable it again. Nothing else changes.", "Disable key"),
+        Act::Disable => {
+            ("Disable", "Programs that use it get 401 until you enable it again. Nothing else changes.", "Disable key")
+        }
         Act::Enable => ("Enable", "Programs that use it are let in again, from this moment.", "Enable key"),
         Act::Revoke => (
             "Revoke",

@@ -1,7 +1,6 @@
 //! Generating a key, and the one page that shows its secret.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use actix_web::web::Query;
 use askama::Template;
@@ -369,10 +368,8 @@ fn scope_rows(allowed: ScopeSet, checked: ScopeSet) -> Vec<ScopeRow> {
         None => ScopeCell { scope: "", checked: false },
     };
     let row = |resource, cells: [&str; 2]| ScopeRow { resource, cells: cells.map(cell).into() };
-    let mut rows: Vec<ScopeRow> = resources
-        .iter()
-        .map(|(words, name)| row(*words, [&format!("{name}:read"), &format!("{name}:write")]))
-        .collect();
+    let mut rows: Vec<ScopeRow> =
+        resources.iter().map(|(words, name)| row(*words, [&format!("{name}:read"), &format!("{name}:write")])).collect();
     rows.push(row("Other", ["keys:verify", "admin"]));
     rows.retain(|row| row.cells.iter().any(|cell| !cell.scope.is_empty()));
     rows

@@ -148,9 +148,8 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>) -> Resul
         q: (!q.is_empty()).then(|| q.to_owned()),
         ..Default::default()
     };
-    let listed = Listed::new(realm.base(), query.limit, query.from)
-        .keeping("q", q)
-        .keeping("status", status.map_or("", KeyStatus::name));
+    let listed =
+        Listed::new(realm.base(), query.limit, query.from).keeping("q", q).keeping("status", status.map_or("", KeyStatus::name));
     let start = Start::parse(None, query.after.as_deref(), query.before.as_deref(), ApiKeyId::parse, &mut Default::default());
     let place = (start, Order::NewestFirst, Limit::of(listed.size()));
     let page = services::api_keys::list(&who.app, &who.caller, filter, place).await?;

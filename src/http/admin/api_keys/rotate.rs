@@ -65,7 +65,10 @@ pub async fn rotate(who: SignedIn, realm: Realm, id: Path<String>, form: Posted)
             let told = match key.rotation_at(now.at) {
                 Some(rotation) => {
                     let end = now.moment(rotation.old_expires_at);
-                    format!("The old secret ends {}. Keyrack keeps only a hash of the new one and cannot show it again.", end.full)
+                    format!(
+                        "The old secret ends {}. Keyrack keeps only a hash of the new one and cannot show it again.",
+                        end.full
+                    )
                 }
                 None => "The old secret has ended. Keyrack keeps only a hash of the new one and cannot show it again.".into(),
             };
