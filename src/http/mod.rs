@@ -79,7 +79,7 @@ pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
             .wrap(Compress::default())
             .configure(admin::routes)
             .configure(docs::routes)
-            .default_service(to(shell::no_page)),
+            .default_service(to(shell::nothing_here)),
     );
 }
 

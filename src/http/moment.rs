@@ -37,7 +37,13 @@ pub struct Moment {
 }
 
 fn relative(seconds: i64, day: impl FnOnce() -> String) -> String {
+    // What is over is told in whole units that have passed; what will come is rounded, so that a day ahead is no "23 h".
     let away = seconds.unsigned_abs();
+    let away = match seconds {
+        3570.. => away + if away < 172_800 { 1800 } else { 43_200 },
+        60.. => away + 30,
+        _ => away,
+    };
     let span = match away {
         0..60 => format!("{away} s"),
         60..3600 => format!("{} min", away / 60),
@@ -67,7 +73,7 @@ mod tests {
             (-7200, "2 h ago"),
             (-86_400 * 3, "3 days ago"),
             (-86_400 * 40, "1 Jan 2026"),
-            (86_399, "in 23 h"),
+            (86_399, "in 24 h"),
             (86_400 * 90, "in 90 days"),
         ] {
             assert_eq!(relative(seconds, day), words);

@@ -3,13 +3,18 @@
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
+};
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
 
+use super::api;
 use super::arrival::Arrived;
 use super::page::{ErrorPage, Frame, PageError, Place, render};
 use super::signed_in::{Visit, app_of};
+use crate::app::App;
 use crate::model::AppError;
 
 const HEADERS: &[(&str, &str)] = &[
@@ -30,11 +35,12 @@ pub async fn shell(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let config = &app_of(req.request()).config;
-    if !req.request().arrival().is_private(config) {
+    let arrival = req.request().arrival();
+    let https = arrival.client.https;
+    if !arrival.is_private(&app_of(req.request()).config) {
         let page = error_page(req.request(), &AppError::HttpsRequired.into()).await;
         let mut response = req.into_response(page).map_into_right_body();
-        add_headers(response.headers_mut());
+        add_headers(response.headers_mut(), https);
         return Ok(response);
     }
     let response = next.call(req).await?;
@@ -42,7 +48,7 @@ pub async fn shell(
         Some(page) => response.into_response(page).map_into_right_body(),
         None => response.map_into_left_body(),
     };
-    add_headers(response.headers_mut());
+    add_headers(response.headers_mut(), https);
     Ok(response)
 }
 
@@ -88,7 +94,10 @@ async fn error_page(req: &HttpRequest, err: &PageError) -> HttpResponse {
     page
 }
 
-fn add_headers(headers: &mut HeaderMap) {
+fn add_headers(headers: &mut HeaderMap, https: bool) {
+    if https {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
+    }
     for (name, value) in HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
@@ -97,7 +106,8 @@ fn add_headers(headers: &mut HeaderMap) {
     }
 }
 
-/// Nothing is at this path.
-pub async fn no_page() -> Result<HttpResponse, PageError> {
-    Err(AppError::NoRoute.into())
+/// Nothing is at this path: a page for a browser, the API's answer for a program.
+pub async fn nothing_here(req: HttpRequest, app: Data<App>) -> Result<HttpResponse, PageError> {
+    let accept = req.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accept.contains("text/html") { Err(AppError::NoRoute.into()) } else { Ok(api::no_route(req, app).await) }
 }

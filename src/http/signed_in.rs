@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{LOCATION, USER_AGENT};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use askama::Template;
 use futures_util::future::LocalBoxFuture;
@@ -133,7 +133,9 @@ impl Visit {
             }
         }
         let look = req.cookie(Look::COOKIE).map_or_else(Look::default, |cookie| Look::parse(cookie.value()));
-        let asked = req.uri().path_and_query().map_or_else(|| req.path().to_owned(), ToString::to_string);
+        // A form is not sent again by itself: whoever was signed out while filling it begins anew.
+        let is_page = req.method() == Method::GET;
+        let asked = req.uri().path_and_query().filter(|_| is_page).map_or_else(|| "/".to_owned(), ToString::to_string);
         Ok(Self { facts: Facts::of(req, &app), app, who, cookies, look, path: req.path().into(), asked })
     }
 

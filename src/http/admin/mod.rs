@@ -2,8 +2,6 @@
 
 mod api_keys;
 mod confirm;
-#[cfg(test)]
-mod gallery;
 mod overview;
 mod settings;
 mod setup;

@@ -53,7 +53,7 @@ pub async fn show(who: SignedIn) -> Result<HttpResponse, PageError> {
     let first_unused = keys.rows.first().map(|key| format!("/admin/keys/{}", key.id));
     let is_public = who.app.config.server.public_url.is_some();
     let steps = vec![
-        step(true, "Create the first admin", format!("You are {}.", who.user.email), String::new()),
+        step(true, "Create the first admin", String::new(), String::new()),
         step(
             !keys.rows.is_empty(),
             "Generate the first key",

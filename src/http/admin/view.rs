@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::http::moment::{Moment, Now};
-use crate::model::api_key::{ApiKey, KeyStatus, LastUse};
+use crate::model::api_key::{ApiKey, KeyStatus, LastUse, Overlap};
 use crate::model::clock::Timestamp;
 use crate::model::duration;
 use crate::model::page::Page;
@@ -61,6 +61,7 @@ pub struct KeyRow {
 pub struct OldSecret {
     pub hint: String,
     pub ends: Moment,
+    /// When it was last used, if that was after the rotation.
     pub still_used: Option<Moment>,
     pub from: String,
 }
@@ -88,13 +89,20 @@ impl KeyRow {
             ),
             revoked: key.revoked_at.map(|at| now.moment(at)),
             ip_allow: key.ip_allow.entries().collect(),
-            old: rotation.map(|rotation| OldSecret {
-                hint: rotation.old_hint.clone(),
-                ends: now.moment(rotation.old_expires_at),
-                still_used: rotation.old_last_used.as_ref().map(|last| now.moment(last.at)),
-                from: rotation.old_last_used.as_ref().map(from).unwrap_or_default(),
+            old: rotation.map(|rotation| {
+                let since = rotation.old_last_used.as_ref().filter(|last| last.at >= rotation.started_at);
+                OldSecret {
+                    hint: rotation.old_hint.clone(),
+                    ends: now.moment(rotation.old_expires_at),
+                    still_used: since.map(|last| now.moment(last.at)),
+                    from: since.map(from).unwrap_or_default(),
+                }
             }),
-            can_extend: rotation.is_some(),
+            can_extend: rotation.is_some_and(|rotation| {
+                let longest = now.at.saturating_add(Overlap::MAX);
+                let longest = key.expires_at.map_or(longest, |expiry| expiry.min(longest));
+                rotation.old_expires_at < longest
+            }),
         }
     }
 

@@ -8,9 +8,12 @@ import { join, resolve } from "node:path";
 
 const program = resolve(process.env.KEYRACK_BIN ?? new URL("../../../target/debug/keyrack", import.meta.url).pathname);
 
-export async function startServer(args = ["--listen", "127.0.0.1:0"]) {
+export async function startServer(args = ["--listen", "127.0.0.1:0"], env = {}) {
   const data = await mkdtemp(join(tmpdir(), "keyrack-browser-"));
-  const child = spawn(program, ["serve", "--data", data, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, ["serve", "--data", data, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
   let output = "";
   const found = new Promise((done, fail) => {
     const late = setTimeout(() => fail(new Error(`no address within 20 s:\n${output}`)), 20_000);

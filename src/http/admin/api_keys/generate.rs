@@ -328,8 +328,8 @@ async fn form_page(
     let withheld: Vec<&str> = Scope::ALL.iter().filter(|&&scope| !allowed.allows(scope)).map(|scope| scope.name()).collect();
     let until = |days: u64| now.moment(now.at.saturating_add(std::time::Duration::from_secs(days * DAY))).day;
     let limits = match realm {
-        Realm::Own => format!("Requests with this key count: {}.", account_limits(who, &who.user).await?),
-        Realm::All => "Requests with this key count against the account of its owner, over all keys of the account.".into(),
+        Realm::Own => format!("Limits: {}.", account_limits(who, &who.user).await?),
+        Realm::All => "Limits: those of its owner's account, counted over all keys of the account.".into(),
     };
     let choice = |value, words: String, hint: &str| Choice { value, words, hint: hint.into(), current: false };
     Ok(NewKeyPage {

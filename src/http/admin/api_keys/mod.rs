@@ -90,18 +90,19 @@ pub struct KeysPage {
     pub base_url: String,
 }
 
+impl KeysPage {
+    /// There is no key at all, rather than none that matches.
+    fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.filter.words.is_empty() && self.pages.previous.is_none()
+    }
+}
+
 #[derive(Default)]
 pub struct Filter {
     pub q: String,
     pub statuses: Vec<Choice>,
     /// The filter in words, where nothing matches it.
     pub words: String,
-}
-
-impl Filter {
-    pub fn is_active(&self) -> bool {
-        !self.words.is_empty()
-    }
 }
 
 /// One option of a form.
@@ -211,7 +212,7 @@ async fn limits(who: &SignedIn, owner: &User, key: &ApiKey) -> Result<String, Pa
 async fn account_limits(who: &SignedIn, owner: &User) -> Result<String, PageError> {
     let (account, windows) = services::accounts::limits(&who.app, &who.caller, owner.account_id).await?;
     let tier = account.tier.as_ref().filter(|_| account.windows.is_none()).map(|tier| format!(" ({tier})")).unwrap_or_default();
-    Ok(format!("{} in all, over every key of the account {}{tier}", window_words(&windows), account.name))
+    Ok(format!("{}, counted over all keys of the account {}{tier}", window_words(&windows), account.name))
 }
 
 /// A whole secret in the search leads to its key, and out of the address.
