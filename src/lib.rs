@@ -15,3 +15,5 @@ pub mod app;
 pub mod services;
 
 pub mod http;
+
+pub mod cli;

@@ -48,9 +48,13 @@ pub struct Guesses {
 
 impl App {
     pub fn open(dir: &Path, config: Config, clock: Clock) -> Result<Self, OpenError> {
-        let store = Store::open(dir)?;
+        Ok(Self::new(Store::open(dir)?, config, clock))
+    }
+
+    /// On a store that is open already, since part of the configuration may come from there.
+    pub fn new(store: Store, config: Config, clock: Clock) -> Self {
         let limits = &config.limits;
-        Ok(Self {
+        Self {
             anonymous: Buckets::new(Window::new(limits.anonymous_per_minute, 60)),
             guesses: Guesses {
                 of_user: Buckets::new(Window::new(5, 60)),
@@ -66,7 +70,7 @@ impl App {
             store,
             clock,
             config,
-        })
+        }
     }
 
     /// What the secret of a new key begins with.

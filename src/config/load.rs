@@ -225,8 +225,16 @@ fn nearest_key(section: &str, key: &str) -> Option<String> {
     nearest(key, of_section).map(str::to_owned).or_else(|| Setting::find(key).map(under_section))
 }
 
+/// The full name of the setting that was probably meant.
+pub fn nearest_setting(typed: &str) -> Option<String> {
+    let names: Vec<String> = SETTINGS.iter().map(Setting::name).collect();
+    let by_name = nearest(typed, names.iter().map(String::as_str)).map(str::to_owned);
+    let by_key = || nearest(typed, SETTINGS.iter().map(|setting| setting.key)).and_then(Setting::find).map(Setting::name);
+    by_name.or_else(by_key)
+}
+
 /// What was probably meant.
-pub(super) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.map(|name| (strsim::jaro_winkler(typed, name), name));
     scored.filter(|(score, _)| *score > 0.85).max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, name)| name)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use load::{ConfigFile, Fault, Faults, Flag, Inputs, Loaded, Source, load};
+pub use load::{ConfigFile, Fault, Faults, Flag, Inputs, Loaded, Source, load, nearest_setting};
 pub use read::Given;
 pub use values::{LogFormat, LogLevel, PublicUrl};
 
@@ -127,6 +127,21 @@ impl Setting {
     pub fn find(name: &str) -> Option<&'static Self> {
         let mut found = SETTINGS.iter().filter(|setting| setting.name() == name || setting.key == name);
         found.next().filter(|_| found.next().is_none())
+    }
+}
+
+impl Server {
+    /// Why a server must not start like this, although each setting alone is well.
+    pub fn fault(&self) -> Option<String> {
+        let is_open = !self.listen.ip().is_loopback() && self.trusted_proxies.is_empty() && !self.insecure_http;
+        is_open.then(|| {
+            format!(
+                "Refusing plain HTTP on {}: keys and passwords could be read on the way.\n\
+                 Behind a proxy that does HTTPS: set public_url and trusted_proxies. For a test on a LAN: \
+                 keyrack serve --listen {} --insecure-http",
+                self.listen, self.listen
+            )
+        })
     }
 }
 

@@ -11,6 +11,10 @@ mod query;
 mod reply;
 mod users;
 
+// The command line answers with the same fields.
+pub use api_keys::{KeyBody, KeyWithSecret};
+pub use users::UserBody;
+
 use actix_web::http::header::ACCEPT;
 use actix_web::middleware::from_fn;
 use actix_web::web::{Data, Path, ServiceConfig, delete, get, patch, post, put, resource, scope, to};

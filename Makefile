@@ -1,0 +1,47 @@
+# `make` lists what there is. Nothing here needs more than a Rust toolchain and, for what it installs, apt and npm.
+
+CARGO ?= cargo
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: ## build and start the server on ./keyrack-data; prints the setup link
+	$(CARGO) run --release --quiet --locked -- serve
+
+demo: ## the server on scratch data: a known admin, sample users, keys and traffic
+	$(CARGO) build --release --quiet --locked
+	packaging/demo.sh target/release/keyrack
+
+check: fmt lint docs deny ## what needs no running server: format, lints, documentation, licences
+
+fmt: ## is everything formatted?
+	$(CARGO) fmt --check
+
+lint: ## clippy, with warnings as errors
+	$(CARGO) clippy --quiet --locked --all-targets -- -D warnings
+
+docs: ## the documentation of the code, with broken links as errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --locked --no-deps --document-private-items
+
+deny: ## licences and sources of all dependencies
+	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked --debug cargo-deny
+	$(CARGO) deny --log-level error check licenses bans sources
+
+test: check test-rust test-browser ## everything; installs what is missing
+
+test-rust: ## unit tests, and the tests against real servers
+	$(CARGO) test --quiet --locked
+
+test-browser: ## whole journeys in Chromium, and the accessibility check
+	tests/browser/install.sh
+	$(CARGO) build --quiet --locked
+	cd tests/browser && npm test --silent
+
+bench: ## what a request costs beside a bare handler, in one run
+	benches/load/run.sh
+
+package: ## the smallest and fastest binary: target/dist/keyrack
+	$(CARGO) build --locked --profile dist
+
+.PHONY: help run demo check fmt lint docs deny test test-rust test-browser bench package
+.DEFAULT_GOAL := help

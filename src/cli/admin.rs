@@ -1,0 +1,66 @@
+//! `keyrack admin`: making administrators from a shell, and letting one in who forgot the password.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use super::ask;
+use super::data::Place;
+use super::output::Output;
+use super::user::{find, new_password};
+use super::values;
+use crate::http::api::UserBody;
+use crate::model::caller::Caller;
+use crate::model::email::Email;
+use crate::model::name::Name;
+use crate::model::revision::IfMatch;
+use crate::model::user::UserChanges;
+use crate::services::{setup, users};
+
+#[derive(Subcommand)]
+pub enum AdminCommand {
+    /// Make an administrator
+    Create {
+        #[arg(long, value_parser = values::email)]
+        email: Email,
+        /// [default: the part of the email before the @]
+        #[arg(long, value_parser = values::name)]
+        name: Option<Name>,
+        /// The password, from the first line of a file (- for standard input); else it is asked for
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Give a user another password, and end their sessions
+    ResetPassword {
+        #[arg(long, value_parser = values::email)]
+        email: Email,
+        /// The new password, from the first line of a file (- for standard input); else it is asked for
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+}
+
+pub fn run(place: &Place, command: AdminCommand, out: &Output) -> Result<()> {
+    let open = place.open(out)?;
+    match command {
+        AdminCommand::Create { email, name, password_file } => {
+            let password = new_password(&ask::new_password(out, password_file.as_ref())?)?;
+            let user = open.run(setup::create_admin(&open.app, email, name, password))?;
+            out.result(&UserBody::from(&user), || {
+                format!("Made {} <{}> an administrator ({}).", user.name, user.email, user.id)
+            })?;
+            place.undo(out, &["user", "delete", &user.id.to_string()]);
+        }
+        AdminCommand::ResetPassword { email, password_file } => {
+            let user = find(&open, email.as_str())?;
+            let password = new_password(&ask::new_password(out, password_file.as_ref())?)?;
+            let changes = UserChanges { password: Some(password), ..UserChanges::default() };
+            let user = open.run(users::update(&open.app, &Caller::command_line(), user.id, changes, IfMatch::ANY))?;
+            out.result(&UserBody::from(&user), || {
+                format!("Changed the password of {} <{}>. Their sessions have ended; their keys work on.", user.name, user.email)
+            })?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! `keyrack config`: what is set, from where, and what each setting means.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use clap::Subcommand;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::data::Place;
+use super::failure::Failure;
+use super::output::Output;
+use crate::config::{self, Config, Loaded, SETTINGS, Setting};
+use crate::store::Store;
+
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Every setting, its value, and where that comes from
+    Show,
+    /// Find mistakes in the file, the environment and what is stored
+    Check,
+    /// What a setting means and how it is given; without KEY, all of them
+    Explain {
+        /// For example server.listen
+        key: Option<String>,
+        /// As a file that sets nothing, to start one's own from
+        #[arg(long, conflicts_with_all = ["key", "json"])]
+        toml: bool,
+    },
+}
+
+#[derive(Serialize)]
+struct Shown {
+    key: String,
+    value: Value,
+    source: String,
+}
+
+pub fn run(place: &Place, command: ConfigCommand, out: &Output) -> Result<()> {
+    match command {
+        ConfigCommand::Show => {
+            let loaded = load(place)?;
+            let rows: Vec<Shown> = SETTINGS.iter().map(|setting| shown(setting, &loaded)).collect();
+            out.result(&rows, || {
+                let cells = SETTINGS
+                    .iter()
+                    .map(|setting| [setting.name(), setting.show(&loaded.config), loaded.source(setting).to_string()]);
+                out.table(["SETTING", "VALUE", "FROM"], &cells.collect::<Vec<_>>())
+            })
+        }
+        ConfigCommand::Check => {
+            let loaded = load(place)?;
+            if let Some(fault) = loaded.config.server.fault() {
+                return Err(Failure::failed(fault));
+            }
+            let set = SETTINGS.iter().filter(|setting| *loaded.source(setting) != config::Source::Default).count();
+            out.result(&json!({ "ok": true, "set": set }), || {
+                format!("No mistakes. {set} of {} settings are set.", SETTINGS.len())
+            })
+        }
+        ConfigCommand::Explain { toml: true, .. } => out.raw(config::example_file().as_bytes()),
+        ConfigCommand::Explain { key: None, .. } => {
+            let all: Vec<Value> = SETTINGS.iter().map(explained).collect();
+            out.result(&all, || SETTINGS.iter().map(in_words).collect::<Vec<_>>().join("\n"))
+        }
+        ConfigCommand::Explain { key: Some(key), .. } => {
+            let setting = Setting::find(&key).ok_or_else(|| unknown(&key))?;
+            out.result(&explained(setting), || in_words(setting))
+        }
+    }
+}
+
+fn load(place: &Place) -> Result<Loaded> {
+    // Looking at the settings makes no data directory.
+    let dir = place.dir();
+    let stored = if dir.join("keyrack.db").exists() {
+        let store = Store::open(&dir).map_err(|err| Failure::failed(super::data::words(&dir, &err)))?;
+        Place::stored(&store)?
+    } else {
+        BTreeMap::new()
+    };
+    place.settings(Vec::new(), stored)
+}
+
+fn shown(setting: &Setting, loaded: &Loaded) -> Shown {
+    Shown { key: setting.name(), value: to_json(&setting.show(&loaded.config)), source: loaded.source(setting).to_string() }
+}
+
+fn explained(setting: &Setting) -> Value {
+    json!({
+        "key": setting.name(),
+        "description": setting.words,
+        "default": to_json(&setting.show(&Config::default())),
+        "environment": setting.variable(),
+        "flag": setting.flag,
+    })
+}
+
+fn in_words(setting: &Setting) -> String {
+    let flag = setting.flag.map(|flag| format!("   Flag: {flag}")).unwrap_or_default();
+    format!(
+        "{}\n    {}\n    Default: {}   Environment: {}{flag}\n",
+        setting.name(),
+        setting.words,
+        setting.show(&Config::default()),
+        setting.variable()
+    )
+}
+
+fn unknown(key: &str) -> anyhow::Error {
+    let near = config::nearest_setting(key).map(|name| format!("Did you mean {name}?   ")).unwrap_or_default();
+    Failure::not_found(format!("There is no setting \"{key}\".\n{near}All keys: keyrack config explain"))
+}
+
+/// A value as the file would have it, as JSON.
+fn to_json(value: &str) -> Value {
+    let parsed: Result<BTreeMap<String, Value>, _> = toml::from_str(&format!("value = {value}"));
+    parsed.ok().and_then(|mut table| table.remove("value")).unwrap_or_else(|| value.into())
+}

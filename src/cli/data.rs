@@ -1,0 +1,143 @@
+//! Opening the data directory and the settings, as every command does; and the words when that fails.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::future::Future;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use tokio::runtime::{Builder, Runtime};
+
+use super::Common;
+use super::failure::Failure;
+use super::output::Output;
+use crate::app::App;
+use crate::config::{self, ConfigFile, Flag, Inputs, Loaded};
+use crate::model::clock::Clock;
+use crate::services;
+use crate::store::migrate::{MigrateError, SCHEMA};
+use crate::store::{OpenError, Store};
+
+/// Where this command works.
+pub struct Place<'a> {
+    pub common: &'a Common,
+    pub environment: &'a [(String, String)],
+}
+
+impl Place<'_> {
+    /// The data directory: as named, else what systemd gives the unit, else one beside the program's user.
+    pub fn dir(&self) -> PathBuf {
+        // systemd.exec(5): several directories are separated by colons; ours is the first.
+        let states = self.environment.iter().find(|(name, _)| name == "STATE_DIRECTORY").map(|(_, value)| value);
+        let state = states.and_then(|dirs| dirs.split(':').next()).filter(|dir| !dir.is_empty());
+        let named = self.common.data.clone().filter(|dir| !dir.as_os_str().is_empty());
+        named.or_else(|| state.map(PathBuf::from)).unwrap_or_else(|| "./keyrack-data".into())
+    }
+
+    /// The settings, with `flags` on top of everything and `stored` beneath.
+    pub fn settings(&self, flags: Vec<Flag>, stored: BTreeMap<String, String>) -> Result<Loaded> {
+        let file = match self.common.config.as_ref().filter(|file| !file.as_os_str().is_empty()) {
+            None => None,
+            Some(path) => {
+                let name = path.display().to_string();
+                let text = fs::read_to_string(path).map_err(|err| Failure::failed(format!("Cannot read {name}: {err}.")))?;
+                Some(ConfigFile { name, text })
+            }
+        };
+        let inputs = Inputs { flags, environment: self.environment, file, stored };
+        config::load(&inputs).map_err(|faults| Failure::failed(faults.to_string()))
+    }
+
+    pub fn open_store(&self, out: &Output) -> Result<Store> {
+        let dir = self.dir();
+        let is_new = !dir.join("keyrack.db").exists();
+        let store = Store::open(&dir).map_err(|err| Failure::failed(words(&dir, &err)))?;
+        if is_new {
+            out.talk(format!("Created the data directory {}.", dir.display()));
+        }
+        Ok(store)
+    }
+
+    /// What the dashboard stored, by name.
+    pub fn stored(store: &Store) -> Result<BTreeMap<String, String>> {
+        Ok(services::settings::stored(store)?.into_iter().collect())
+    }
+
+    /// The program as a server has it, but listening nowhere: commands work on the file beside a running server.
+    pub fn open(&self, out: &Output) -> Result<Opened> {
+        let store = self.open_store(out)?;
+        let loaded = self.settings(Vec::new(), Self::stored(&store)?)?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let app = App::new(store, loaded.config, Clock::real());
+        runtime.block_on(services::setup::seed(&app))?;
+        Ok(Opened { app, runtime })
+    }
+}
+
+/// An open data directory, and what runs the services on it.
+pub struct Opened {
+    pub app: App,
+    runtime: Runtime,
+}
+
+impl Opened {
+    pub fn run<T>(&self, work: impl Future<Output = crate::model::Result<T>>) -> Result<T> {
+        Ok(self.runtime.block_on(work)?)
+    }
+}
+
+/// Why the data cannot be opened, and what to do.
+pub fn words(dir: &Path, err: &OpenError) -> String {
+    match err {
+        OpenError::Io { path, source } => match source.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => cannot_write(dir),
+            ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+                format!("{} is not a directory.\nChoose another: --data DIR", dir.display())
+            }
+            _ => format!("{}: {source}.", path.display()),
+        },
+        OpenError::Migrate(MigrateError::Newer { found }) => format!(
+            "Data in {} was written by a newer Keyrack (schema {found}); this is {} (schema {SCHEMA}).\n\
+             Upgrade Keyrack, or restore the backup made before the upgrade.",
+            dir.display(),
+            env!("CARGO_PKG_VERSION"),
+        ),
+        err => {
+            let mut words = err.to_string();
+            let mut source = std::error::Error::source(err);
+            while let Some(err) = source.filter(|err| !words.contains(&err.to_string())) {
+                words += &format!(": {err}");
+                source = err.source();
+            }
+            words + "."
+        }
+    }
+}
+
+/// `Cannot write /var/lib/keyrack (owner root, you are keyrack, mode 755).`
+fn cannot_write(dir: &Path) -> String {
+    let me = user_name(rustix::process::geteuid().as_raw());
+    // What does not exist yet fails for its nearest ancestor that does.
+    let Some((at, meta)) = dir.ancestors().find_map(|at| {
+        let at = if at.as_os_str().is_empty() { Path::new(".") } else { at };
+        Some((at, at.metadata().ok()?))
+    }) else {
+        return format!("Cannot write {} (you are {me}).\nChoose another: --data DIR", dir.display());
+    };
+    let (shown, owner, mode) = (at.display(), user_name(meta.uid()), meta.mode() & 0o7777);
+    let fix = if at == dir {
+        format!("Fix: sudo chown {me}: {shown}   or choose another: --data DIR")
+    } else {
+        "Choose another: --data DIR".into()
+    };
+    format!("Cannot write {shown} (owner {owner}, you are {me}, mode {mode:o}).\n{fix}")
+}
+
+fn user_name(uid: u32) -> String {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut columns = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let found = columns.find(|columns| columns.get(2).and_then(|text| text.parse().ok()) == Some(uid));
+    found.and_then(|columns| columns.first().map(|name| (*name).to_owned())).unwrap_or_else(|| uid.to_string())
+}

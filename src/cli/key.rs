@@ -1,0 +1,272 @@
+//! `keyrack key`: API keys.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::ask;
+use super::data::{Opened, Place};
+use super::failure::Failure;
+use super::output::{Output, fields};
+use super::values;
+use crate::crypto::Secret;
+use crate::http::api::{KeyBody, KeyWithSecret};
+use crate::model::AppError;
+use crate::model::api_key::{ApiKey, ApiKeyChanges, Expiry, IpAllow, KeyStatus, Metadata, NewApiKey, Overlap};
+use crate::model::caller::Caller;
+use crate::model::ids::ApiKeyId;
+use crate::model::name::Name;
+use crate::model::page::{Limit, Order, Start};
+use crate::model::revision::IfMatch;
+use crate::model::scope::{ScopeSet, ScopesAsked};
+use crate::model::tier::Window;
+use crate::services::idempotency::Keep;
+use crate::services::{api_keys, credentials, users};
+
+#[derive(Subcommand)]
+pub enum KeyCommand {
+    /// All keys, oldest first, revoked ones too
+    List(ListArgs),
+    /// One key, never its secret
+    Show { id: String },
+    /// Create a key and print its secret, once
+    Create(CreateArgs),
+    /// Give a key a new secret and print it, once
+    Rotate {
+        id: String,
+        /// How long the old secret works on, for example 24h; 0s: not at all
+        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = values::overlap)]
+        overlap: Overlap,
+    },
+    /// Refuse a key until it is enabled again
+    Disable { id: String },
+    /// Let a disabled key in again
+    Enable { id: String },
+    /// End a key for good
+    Revoke { id: String },
+    /// Look whether a secret is good, without using it
+    Test {
+        /// A file with the secret, or - for standard input: a secret on the command line can be read by others
+        file: PathBuf,
+    },
+    /// Print the regular expression by which secret scanners find keys
+    Pattern,
+}
+
+#[derive(Args)]
+pub struct ListArgs {
+    /// Only those of this owner (id or email)
+    #[arg(long, value_name = "USER")]
+    owner: Option<String>,
+    /// Only those of this account (id or name)
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+    /// Only those that are active, rotating, disabled, expired or revoked
+    #[arg(long, value_parser = values::key_status)]
+    status: Option<KeyStatus>,
+}
+
+#[derive(Args)]
+pub struct CreateArgs {
+    #[arg(value_parser = values::name)]
+    name: Name,
+    /// Whose key it is (id or email) [default: the first admin]
+    #[arg(long, value_name = "USER")]
+    owner: Option<String>,
+    /// What it may do; may be repeated [default: users:read]
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = values::scope, value_delimiter = ',')]
+    scopes: Vec<String>,
+    /// When it ends, for example 90d [default: never]
+    #[arg(long, value_name = "TIME", value_parser = values::span)]
+    expires: Option<Duration>,
+    /// An address or network that may use it; may be repeated [default: all]
+    #[arg(long, value_name = "CIDR", value_parser = values::network)]
+    ip_allow: Vec<String>,
+    /// A limit of its own besides its account's, for example 100/1m; may be repeated
+    #[arg(long = "window", value_name = "N/TIME", value_parser = values::window)]
+    windows: Vec<Window>,
+}
+
+pub fn run(place: &Place, command: KeyCommand, out: &Output) -> Result<()> {
+    let open = place.open(out)?;
+    let caller = Caller::command_line();
+    match command {
+        KeyCommand::List(args) => list(&open, args, out),
+        KeyCommand::Show { id } => {
+            let key = find(&open, &id)?;
+            out.result(&body(&open, &key), || in_words(&open, &key, None))
+        }
+        KeyCommand::Create(args) => create(place, &open, args, out),
+        KeyCommand::Rotate { id, overlap } => {
+            let key = find(&open, &id)?;
+            let rotated = api_keys::rotate(&open.app, &caller, key.id, overlap, IfMatch::ANY, Keep::nothing());
+            let (key, secret) = open.run(rotated)?;
+            print_secret(&open, &key, &secret, out)?;
+            match key.rotation_at(open.app.clock.now()) {
+                Some(rotation) => out.talk(format!(
+                    "The old secret ({}) works until {}. To end the key itself: {}",
+                    rotation.old_hint,
+                    rotation.old_expires_at,
+                    place.command(["key", "revoke", &key.id.to_string()])
+                )),
+                None => out.talk("The old secret no longer works."),
+            }
+            Ok(())
+        }
+        KeyCommand::Disable { id } => {
+            let key = enable(&open, &id, false)?;
+            out.result(&body(&open, &key), || format!("Disabled key {} ({}).", key.name, key.hint))?;
+            place.undo(out, &["key", "enable", &key.id.to_string()]);
+            Ok(())
+        }
+        KeyCommand::Enable { id } => {
+            let key = enable(&open, &id, true)?;
+            out.result(&body(&open, &key), || format!("Enabled key {} ({}).", key.name, key.hint))?;
+            place.undo(out, &["key", "disable", &key.id.to_string()]);
+            Ok(())
+        }
+        KeyCommand::Revoke { id } => {
+            let key = find(&open, &id)?;
+            ask::confirm(out, &format!("Revoke key {} ({}) for good? This cannot be undone.", key.name, key.hint))?;
+            let key = open.run(api_keys::revoke(&open.app, &caller, key.id, IfMatch::ANY))?;
+            out.result(&body(&open, &key), || {
+                format!("Revoked key {} ({}). Running servers refuse it within two seconds.", key.name, key.hint)
+            })
+        }
+        KeyCommand::Test { file } => test(&open, &file, out),
+        KeyCommand::Pattern => {
+            let pattern = open.app.key_prefix().pattern();
+            out.result(&json!({ "pattern": pattern }), || pattern.clone())
+        }
+    }
+}
+
+fn list(open: &Opened, args: ListArgs, out: &Output) -> Result<()> {
+    let filter = api_keys::Filter {
+        account: args.account.map(|account| super::account::find(open, &account)).transpose()?.map(|account| account.id),
+        user: args.owner.map(|owner| super::user::find(open, &owner)).transpose()?.map(|user| user.id),
+        status: args.status,
+        ..api_keys::Filter::default()
+    };
+    let (caller, mut start, mut all) = (Caller::command_line(), Start::Offset(0), Vec::new());
+    loop {
+        let place = (start, Order::OldestFirst, Limit::of(Limit::MAX));
+        let page = open.run(api_keys::list(&open.app, &caller, filter.clone(), place))?;
+        all.extend(page.rows);
+        match all.last() {
+            Some(last) if page.has_next => start = Start::After(last.id),
+            _ => break,
+        }
+    }
+    let bodies: Vec<_> = all.iter().map(|key| body(open, key)).collect();
+    out.result(&bodies, || {
+        let now = open.app.clock.now();
+        let rows = all.iter().map(|key| {
+            let ends = key.expires_at.map_or("never".into(), |at| at.to_string());
+            [key.id.to_string(), key.name.clone(), key.hint.clone(), key.status(now).name().into(), ends, key.scopes.to_string()]
+        });
+        out.table(["ID", "NAME", "SECRET", "STATUS", "EXPIRES", "SCOPES"], &rows.collect::<Vec<_>>())
+    })
+}
+
+fn find(open: &Opened, id: &str) -> Result<ApiKey> {
+    let unknown = || Failure::not_found(format!("There is no key {id}.\nAll of them: keyrack key list"));
+    let key = ApiKeyId::parse(id).ok_or_else(unknown)?;
+    open.run(api_keys::find(&open.app, &Caller::command_line(), key)).map_err(|err| match err.downcast_ref() {
+        Some(AppError::NotFound(_)) => unknown(),
+        _ => err,
+    })
+}
+
+fn create(place: &Place, open: &Opened, args: CreateArgs, out: &Output) -> Result<()> {
+    let scopes = if args.scopes.is_empty() {
+        ScopeSet::default_for_keys().into()
+    } else {
+        ScopesAsked::parse(args.scopes.iter().map(String::as_str)).map_err(|problem| problem.of("scope"))?
+    };
+    let ip_allow = IpAllow::parse(args.ip_allow.iter().map(String::as_str)).map_err(|problem| problem.of("ip_allow"))?;
+    let windows = values::windows(args.windows)?;
+    let owner = match args.owner {
+        Some(owner) => super::user::find(open, &owner)?,
+        None => open.run(users::first_admin(&open.app))?.ok_or_else(|| {
+            Failure::failed(format!(
+                "There is no administrator yet to own the key.\nMake one: {}",
+                place.command(["admin", "create", "--email", "NAME@EXAMPLE.COM"])
+            ))
+        })?,
+    };
+    let expiry = args.expires.map_or(Expiry::Never, Expiry::In);
+    let metadata = Metadata::default();
+    let new = NewApiKey { name: args.name, user_id: Some(owner.id), scopes, expiry, ip_allow, windows, metadata };
+    let (key, secret) = open.run(api_keys::create(&open.app, &Caller::command_line(), new, Keep::nothing()))?;
+    print_secret(open, &key, &secret, out)?;
+    place.undo(out, &["key", "revoke", &key.id.to_string()]);
+    Ok(())
+}
+
+fn print_secret(open: &Opened, key: &ApiKey, secret: &Secret, out: &Output) -> Result<()> {
+    let shown = KeyWithSecret { key: body(open, key), secret: Some(secret.expose()) };
+    out.result(&shown, || in_words(open, key, Some(secret)))?;
+    out.talk("Keep the secret now: it is not shown again.");
+    Ok(())
+}
+
+fn enable(open: &Opened, id: &str, enabled: bool) -> Result<ApiKey> {
+    let key = find(open, id)?;
+    let changes = ApiKeyChanges { enabled: Some(enabled), ..ApiKeyChanges::default() };
+    open.run(api_keys::update(&open.app, &Caller::command_line(), key.id, changes, IfMatch::ANY))
+}
+
+fn test(open: &Opened, file: &std::path::Path, out: &Output) -> Result<()> {
+    let secret = ask::secret_from(file)?;
+    let now = open.app.clock.now();
+    let refused = match credentials::authenticate(&open.app, secret.trim(), now) {
+        Ok(credential) => {
+            let key = open.run(api_keys::find(&open.app, &Caller::command_line(), credential.key_id))?;
+            let value = json!({ "valid": true, "code": "valid", "key": body(open, &key) });
+            return out.result(&value, || format!("The secret is good.\n{}", in_words(open, &key, None)));
+        }
+        Err(refused @ (AppError::InvalidApiKey | AppError::ExpiredApiKey)) => refused,
+        Err(err) => return Err(err.into()),
+    };
+    let code = if matches!(refused, AppError::ExpiredApiKey) { "expired" } else { "invalid" };
+    if out.json {
+        out.result(&json!({ "valid": false, "code": code }), String::new)?;
+    }
+    Err(Failure::failed(refused.to_string()))
+}
+
+fn body<'a>(open: &Opened, key: &'a ApiKey) -> KeyBody<'a> {
+    KeyBody::new(key, open.app.clock.now())
+}
+
+fn in_words(open: &Opened, key: &ApiKey, secret: Option<&Secret>) -> String {
+    let now = open.app.clock.now();
+    let mut rows = vec![
+        ("id", key.id.to_string()),
+        ("name", key.name.clone()),
+        ("user_id", key.user_id.to_string()),
+        ("scopes", key.scopes.to_string()),
+        ("status", key.status(now).name().to_owned()),
+        ("created_at", key.created_at.to_string()),
+        ("expires_at", key.expires_at.map_or("never".into(), |at| at.to_string())),
+        ("last_used_at", key.last_used.as_ref().map_or("never".into(), |used| used.at.to_string())),
+        ("hint", key.hint.clone()),
+    ];
+    if !key.ip_allow.is_empty() {
+        rows.push(("ip_allow", key.ip_allow.entries().collect::<Vec<_>>().join(", ")));
+    }
+    if !key.windows.is_empty() {
+        rows.push(("windows", key.windows.to_string()));
+    }
+    if let Some(rotation) = key.rotation_at(now) {
+        rows.push(("old_secret", format!("{}, until {}", rotation.old_hint, rotation.old_expires_at)));
+    }
+    if let Some(secret) = secret {
+        rows.push(("secret", secret.expose().to_owned()));
+    }
+    fields(&rows)
+}

@@ -1,0 +1,57 @@
+//! The note that a running server leaves in its data directory, for those who come after it.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::path::Path;
+
+use crate::model::clock::Timestamp;
+
+/// Three lines: process, start, address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    pub pid: u32,
+    pub since: Timestamp,
+    pub url: String,
+}
+
+impl Running {
+    pub fn parse(note: &str) -> Option<Self> {
+        let mut lines = note.lines();
+        let (pid, since, url) = (lines.next()?, lines.next()?, lines.next()?);
+        Some(Self { pid: pid.parse().ok()?, since: Timestamp::parse(since)?, url: url.to_owned() })
+    }
+
+    /// The server that has this data directory now.
+    pub fn of(dir: &Path) -> Option<Self> {
+        let path = dir.join("keyrack.lock");
+        // Its lock ends with the process, its note does not.
+        let is_held = matches!(File::open(&path).ok()?.try_lock_shared(), Err(fs::TryLockError::WouldBlock));
+        Self::parse(&fs::read_to_string(path).ok()?).filter(|_| is_held)
+    }
+}
+
+impl fmt::Display for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\n{}\n{}", self.pid, self.since, self.url)
+    }
+}
+
+/// `14:32`, or with its date when that is not today, in the machine's time zone.
+pub fn clock_time(at: Timestamp, now: Timestamp) -> String {
+    let zone = jiff::tz::TimeZone::system();
+    let (at, now) = (at.to_jiff().to_zoned(zone.clone()), now.to_jiff().to_zoned(zone));
+    let format = if at.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    at.strftime(format).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_read_as_it_was_written() {
+        let note = Running { pid: 700, since: Timestamp::from_millis(1_698_400_800_000), url: "http://127.0.0.1:8080".into() };
+        assert_eq!(Running::parse(&note.to_string()), Some(note));
+        assert_eq!(Running::parse(""), None);
+    }
+}

@@ -1,0 +1,244 @@
+//! `keyrack serve`: opens everything, says where it is, serves until it is told to stop.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::data::{self, Place};
+use super::failure::Failure;
+use super::output::Output;
+use super::running::{Running, clock_time};
+use super::setup_link::{base_url, url};
+use super::{log, port};
+use crate::app::App;
+use crate::config::{Flag, Log, LogFormat};
+use crate::http;
+use crate::model::clock::Clock;
+use crate::services::{maintenance, setup};
+use crate::store::migrate::Migrated;
+use crate::store::{ServerLock, Store};
+
+#[derive(Args, Default)]
+pub struct ServeArgs {
+    /// The address and port to listen on [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// The address under which clients reach this server, for example https://keys.example.com
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Serve plain HTTP beyond this machine
+    #[arg(long)]
+    insecure_http: bool,
+    /// auto, pretty or json
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+impl ServeArgs {
+    /// What is not given here, as `other` has it.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            listen: self.listen.or(other.listen),
+            public_url: self.public_url.or(other.public_url),
+            insecure_http: self.insecure_http || other.insecure_http,
+            log_format: self.log_format.or(other.log_format),
+        }
+    }
+
+    pub fn first_given(&self) -> Option<&'static str> {
+        self.flags().first().map(|flag| flag.name)
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        let text = |name, value: &Option<String>| value.clone().map(|value| Flag { name, value });
+        let flags = [
+            text("--listen", &self.listen),
+            text("--public-url", &self.public_url),
+            self.insecure_http.then(|| Flag { name: "--insecure-http", value: "true".into() }),
+            text("--log-format", &self.log_format),
+        ];
+        flags.into_iter().flatten().collect()
+    }
+}
+
+pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
+    let dir = place.dir();
+    let is_new = !dir.join("keyrack.db").exists();
+    // The port comes from what stands outside the database, so that a mistake there leaves no trace on the disk.
+    let outside = place.settings(args.flags(), Default::default())?.config;
+    if let Some(fault) = outside.server.fault() {
+        return Err(Failure::failed(fault));
+    }
+    // A server that has the data already is told before a port that it has too.
+    let listener = port::listen(outside.server.listen);
+    let bound = listener.as_ref().ok().and_then(|listener| listener.local_addr().ok());
+    let clock = Clock::real();
+    let note = Running { pid: std::process::id(), since: clock.now(), url: base_url(&outside, bound) };
+    let _lock = lock(&dir, &note, &clock)?;
+    let listener = listener?;
+
+    let store = Store::open(&dir).map_err(|err| Failure::failed(data::words(&dir, &err)))?;
+    let migrated = store.migrated.clone();
+    let config = place.settings(args.flags(), Place::stored(&store)?)?.config;
+    let app = Arc::new(App::new(store, config, clock));
+
+    let system = actix_web::rt::System::new();
+    system.block_on(async {
+        setup::seed(&app).await?;
+        maintenance::restore_windows(&app).await?;
+        let link = setup::new_link(&app).await?;
+        let base = base_url(&app.config, bound);
+        let started = Started {
+            dir: &dir,
+            is_new,
+            migrated: &migrated,
+            base: &base,
+            bound: bound.unwrap_or(app.config.server.listen),
+            link,
+        };
+        let server = http::server(app.clone(), listener)?;
+        if out.json {
+            out.raw(format!("{}\n", started.to_json()).as_bytes())?;
+        } else if !logs_as_json(&app.config.log) {
+            out.talk(started.in_words(&app, out));
+        }
+        let _log = log::start(&app.config.log, out.color);
+        if logs_as_json(&app.config.log) {
+            started.log();
+        }
+        let upkeep = actix_web::rt::spawn(maintenance::run(app.clone()));
+        let served = until_stopped(server, &app).await;
+        upkeep.abort();
+        // What the last requests used belongs to the next start.
+        maintenance::flush(&app).await?;
+        served
+    })
+}
+
+/// Takes the data directory for this server alone.
+fn lock(dir: &Path, note: &Running, clock: &Clock) -> Result<ServerLock> {
+    let taken = ServerLock::take(dir, &note.to_string()).map_err(|err| Failure::failed(data::words(dir, &err)))?;
+    taken.map_err(|holder| {
+        let shown = dir.display();
+        Failure::failed(match Running::parse(&holder) {
+            Some(Running { pid, since, url }) => {
+                let since = clock_time(since, clock.now());
+                format!("{shown} is used by Keyrack pid {pid} since {since}.\nOpen {url}/ or stop it first: kill {pid}")
+            }
+            None => format!("{shown} is used by another Keyrack.\nStop it first."),
+        })
+    })
+}
+
+/// Serves until SIGTERM or SIGINT; then finishes what is being worked on. A second signal does not wait for that.
+async fn until_stopped(server: actix_web::dev::Server, app: &App) -> Result<()> {
+    let handle = server.handle();
+    let mut broken = app.store.broken();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut server = actix_web::rt::spawn(server);
+    let mut disk_failed = false;
+    tokio::select! {
+        ended = &mut server => return Ok(ended??),
+        _ = terminate.recv() => tracing::info!("SIGTERM: finishing the requests under way"),
+        _ = interrupt.recv() => tracing::info!("interrupted: finishing the requests under way; once more to stop at once"),
+        Ok(_) = broken.wait_for(|&broken| broken) => {
+            disk_failed = true;
+            tracing::error!(path = %app.store.path().display(), "the disk failed a write: stopping, since nothing more can be kept");
+        }
+    }
+    app.draining.store(true, Relaxed);
+    let stopping = handle.stop(true);
+    tokio::select! {
+        () = stopping => {}
+        _ = terminate.recv() => handle.stop(false).await,
+        _ = interrupt.recv() => handle.stop(false).await,
+    }
+    server.await??;
+    if disk_failed {
+        return Err(Failure::failed(format!(
+            "{}: the disk failed a write. Check the disk, then start again.",
+            app.store.path().display()
+        )));
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn logs_as_json(log: &Log) -> bool {
+    log.format == LogFormat::Json
+}
+
+/// What there is to say once the port is open.
+struct Started<'a> {
+    dir: &'a Path,
+    is_new: bool,
+    migrated: &'a Migrated,
+    base: &'a str,
+    bound: SocketAddr,
+    link: Option<setup::Link>,
+}
+
+impl Started<'_> {
+    fn setup_url(&self) -> Option<String> {
+        self.link.as_ref().map(|link| url(self.base, link))
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "data": self.dir.display().to_string(),
+            "listen": self.bound,
+            "url": self.base,
+            "setup_url": self.setup_url(),
+        })
+    }
+
+    fn log(&self) {
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %self.bound, url = self.base, "serving");
+        if let Some(url) = self.setup_url() {
+            tracing::warn!(setup_url = url, "create the first admin; the link works once");
+        }
+    }
+
+    /// The most important line is the last.
+    fn in_words(&self, app: &App, out: &Output) -> String {
+        let (base, migrated) = (self.base, self.migrated);
+        let state = match (self.is_new, migrated.to - migrated.from) {
+            (true, _) => " (new)".into(),
+            (false, 0) => String::new(),
+            (false, steps) => format!(" (migrated, {steps} steps)"),
+        };
+        let zone = jiff::tz::TimeZone::system();
+        let zone = zone.iana_name().unwrap_or("UTC");
+        let (version, dir) = (env!("CARGO_PKG_VERSION"), self.dir.display());
+        let mut words = format!(
+            "keyrack {version}  data {dir}{state}  time zone {zone}\n\
+             \x20 API        {base}/v1      Docs  {base}/docs\n\
+             \x20 Admin      {base}/        Logs  below (Ctrl+C stops, --log-format json for machines)"
+        );
+        if self.bound.ip().is_loopback() && app.config.server.public_url.is_none() {
+            let port = self.bound.port();
+            words += &format!(
+                "\n! Only this machine can connect. Behind a proxy: --public-url https://NAME. \
+                 LAN test: --listen 0.0.0.0:{port} --insecure-http"
+            );
+        } else if app.config.server.insecure_http {
+            words += &format!("\n! Plain HTTP on {}: keys and passwords can be read on the way.", self.bound);
+        }
+        if let (Some(link), Some(url)) = (&self.link, self.setup_url()) {
+            let until = clock_time(link.expires_at, app.clock.now());
+            words += &format!(
+                "\nCreate the first admin (link works once, until {until}, then run: keyrack setup-link):\n  {}",
+                out.bold(&url)
+            );
+        }
+        words
+    }
+}

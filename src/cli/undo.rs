@@ -1,0 +1,43 @@
+//! Commands that a message tells the person to run: with the data directory they named, quoted for a shell.
+
+use super::data::Place;
+use super::output::Output;
+
+impl Place<'_> {
+    /// `keyrack --data DIR user enable user_…`
+    pub fn command<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
+        let mut command = String::from("keyrack");
+        // What comes from the environment is there for the next command, too.
+        let in_environment = self.environment.iter().any(|(name, _)| name == "KEYRACK_DATA");
+        if let Some(dir) = self.common.data.as_ref().filter(|_| !in_environment) {
+            command += &format!(" --data {}", quoted(&dir.display().to_string()));
+        }
+        for word in words {
+            command += &format!(" {}", quoted(word));
+        }
+        command
+    }
+
+    /// Tells how to take back what was just done.
+    pub fn undo(&self, out: &Output, words: &[&str]) {
+        out.talk(format!("Undo: {}", self.command(words.iter().copied())));
+    }
+}
+
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,+=".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_split_them() {
+        assert_eq!(quoted("key_01h455"), "key_01h455");
+        assert_eq!(quoted("Ada Lovelace"), "'Ada Lovelace'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

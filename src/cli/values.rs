@@ -1,0 +1,62 @@
+//! How the values of arguments are read; a wrong one is a usage error, in the model's own words.
+
+use std::time::Duration;
+
+use crate::model::api_key::{IpAllow, KeyStatus, Overlap};
+use crate::model::duration;
+use crate::model::email::Email;
+use crate::model::error::Problem;
+use crate::model::name::Name;
+use crate::model::scope::ScopesAsked;
+use crate::model::tier::{Window, Windows};
+use crate::model::user::Role;
+
+use super::failure::Failure;
+
+type Parsed<T> = Result<T, String>;
+
+pub fn email(text: &str) -> Parsed<Email> {
+    Email::parse(text).map_err(words)
+}
+
+pub fn name(text: &str) -> Parsed<Name> {
+    Name::parse(text).map_err(words)
+}
+
+pub fn role(text: &str) -> Parsed<Role> {
+    Role::parse(text).map_err(words)
+}
+
+pub fn key_status(text: &str) -> Parsed<KeyStatus> {
+    KeyStatus::parse(text).map_err(words)
+}
+
+/// A scope that exists, or a short word for several.
+pub fn scope(text: &str) -> Parsed<String> {
+    ScopesAsked::parse([text]).map(|_| text.to_owned()).map_err(words)
+}
+
+pub fn network(text: &str) -> Parsed<String> {
+    IpAllow::parse([text]).map(|_| text.to_owned()).map_err(|_| "write 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32".into())
+}
+
+pub fn span(text: &str) -> Parsed<Duration> {
+    duration::parse(text)
+}
+
+pub fn overlap(text: &str) -> Parsed<Overlap> {
+    Overlap::new(duration::parse(text)?).map_err(words)
+}
+
+pub fn window(text: &str) -> Parsed<Window> {
+    Window::parse(text)
+}
+
+/// Several windows, each a good one, as a set.
+pub fn windows(windows: Vec<Window>) -> anyhow::Result<Windows> {
+    Windows::new(windows).map_err(|words| Failure::usage(format!("--window: {words}")))
+}
+
+fn words(problem: Problem) -> String {
+    problem.message
+}

@@ -1,0 +1,532 @@
+//! The binary itself, as a shell and an operator meet it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const PASSWORD: &str = "securepassword123";
+
+/// A data directory, and the program working on it.
+struct Keyrack {
+    root: tempfile::TempDir,
+}
+
+struct Done {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Keyrack {
+    fn new() -> Self {
+        Self { root: tempfile::tempdir().expect("a directory") }
+    }
+
+    fn with_admin() -> Self {
+        let keyrack = Self::new();
+        keyrack.feed(PASSWORD, &["admin", "create", "--email", "ada@example.com", "--password-file", "-"]).ok();
+        keyrack
+    }
+
+    fn data(&self) -> PathBuf {
+        self.root.path().join("data")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyrack"));
+        command.current_dir(self.root.path()).env_clear().env("KEYRACK_DATA", self.data()).args(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Done {
+        finished(self.command(args).spawn().expect("the binary starts"))
+    }
+
+    fn feed(&self, input: &str, args: &[&str]) -> Done {
+        let mut child = self.command(args).stdin(Stdio::piped()).spawn().expect("the binary starts");
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
+        finished(child)
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        self.run(&[args, &["--json"]].concat()).json()
+    }
+
+    fn serve(&self, args: &[&str]) -> Server {
+        let mut child = self.command(&[&["serve", "--json"], args].concat());
+        let mut child = child.env("KEYRACK_SERVER_LISTEN", "127.0.0.1:0").spawn().expect("it starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        let started = serde_json::from_str(&line).unwrap_or_else(|_| {
+            let mut err = String::new();
+            child.stderr.take().expect("a pipe").read_to_string(&mut err).expect("text");
+            panic!("the server did not start: {err}")
+        });
+        Server { child, started }
+    }
+}
+
+impl Done {
+    fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
+        self
+    }
+
+    fn json(self) -> Value {
+        let done = self.ok();
+        serde_json::from_str(&done.out).unwrap_or_else(|err| panic!("{err}: {}", done.out))
+    }
+
+    #[track_caller]
+    fn fails(&self, code: i32, words: &str) {
+        assert_eq!(self.code, code, "{}{}", self.out, self.err);
+        assert!(self.err.contains(words), "`{words}` is not in:\n{}", self.err);
+    }
+}
+
+fn finished(child: Child) -> Done {
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    Done { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
+struct Server {
+    child: Child,
+    started: Value,
+}
+
+impl Server {
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.started["url"].as_str().expect("a url"))
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.started["listen"].as_str().expect("an address")).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+        stream
+    }
+
+    fn status(&self, path: &str, secret: &str) -> u16 {
+        let mut stream = self.connect();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\nConnection: close\r\n\r\n")
+            .expect("sent");
+        status_of(stream)
+    }
+
+    fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    }
+
+    fn stopped(mut self) -> i32 {
+        let status = self.child.wait().expect("it ends");
+        status.code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn status_of(stream: TcpStream) -> u16 {
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).expect("an answer");
+    line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no status line: {line:?}"))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+}
+
+#[test]
+fn users_are_managed_from_the_shell() {
+    let keyrack = Keyrack::with_admin();
+    let bob = keyrack.json(&["user", "add", "--email", "Bob@example.com", "--name", "Bob"]);
+    assert_eq!((text(&bob["email"]), text(&bob["role"]), text(&bob["status"])), ("Bob@example.com", "member", "active"));
+    let id = text(&bob["id"]);
+    assert_eq!(keyrack.json(&["user", "show", id]), bob);
+    assert_eq!(keyrack.json(&["user", "show", "bob@EXAMPLE.com"])["id"], bob["id"]);
+    assert_eq!(keyrack.json(&["user", "set", id, "--name", "Robert"])["name"], "Robert");
+    assert_eq!(keyrack.json(&["user", "disable", id])["status"], "disabled");
+    assert_eq!(keyrack.json(&["user", "enable", id])["status"], "active");
+    let names = |list: Value| list.as_array().expect("an array").iter().map(|u| text(&u["name"]).to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(keyrack.json(&["user", "list"])), ["ada", "Robert"]);
+    assert_eq!(names(keyrack.json(&["user", "list", "--q", "rob"])), ["Robert"]);
+    keyrack.run(&["user", "delete", id]).fails(4, "--yes");
+    assert_eq!(keyrack.json(&["user", "delete", id, "--yes"])["deleted"], true);
+    keyrack.run(&["user", "show", id]).fails(3, "There is no user");
+    assert_eq!(names(keyrack.json(&["user", "list"])), ["ada"]);
+}
+
+#[test]
+fn people_read_tables_and_how_to_take_a_change_back() {
+    let keyrack = Keyrack::with_admin();
+    let added =
+        keyrack.feed(PASSWORD, &["user", "add", "--email", "b@example.com", "--name", "Bob B", "--password-file", "-"]).ok();
+    assert!(added.out.starts_with("Added Bob B <b@example.com> as member (user_"), "{}", added.out);
+    assert!(added.err.contains("Undo: keyrack user delete user_"), "{}", added.err);
+    let set = keyrack.run(&["user", "set", "b@example.com", "--name", "Rob", "--role", "admin"]).ok();
+    assert!(set.out.contains("name: Bob B -> Rob") && set.out.contains("role: member -> admin"), "{}", set.out);
+    assert!(set.err.contains(" --name 'Bob B' --role member"), "{}", set.err);
+    for verb in ["disable", "enable"] {
+        assert!(keyrack.run(&["user", verb, "b@example.com"]).ok().err.contains("Undo: "));
+    }
+    let list = keyrack.run(&["user", "list"]).ok().out;
+    assert!(list.starts_with("ID ") && list.lines().count() == 3, "{list}");
+    assert!(keyrack.run(&["user", "show", "b@example.com"]).ok().out.contains("email       b@example.com"));
+    assert!(keyrack.run(&["user", "delete", "b@example.com", "-y"]).ok().out.starts_with("Deleted Rob"));
+    let quiet = keyrack.run(&["--quiet", "user", "add", "--email", "c@example.com", "--name", "C"]).ok();
+    assert_eq!(quiet.err, "");
+}
+
+#[test]
+fn keys_are_managed_from_the_shell() {
+    let keyrack = Keyrack::with_admin();
+    let args = ["key", "create", "ci", "--scope", "users:read,keys:read", "--expires", "90d", "--ip-allow", "127.0.0.0/8"];
+    let made = keyrack.json(&args);
+    let (id, secret) = (text(&made["id"]), text(&made["secret"]));
+    assert!(secret.starts_with("kr_") && secret.len() == 52, "{secret}");
+    assert_eq!(made["scopes"], serde_json::json!(["users:read", "keys:read"]));
+    let shown = keyrack.json(&["key", "show", id]);
+    assert_eq!((&shown["name"], shown.get("secret")), (&made["name"], None));
+
+    assert_eq!(keyrack.feed(secret, &["key", "test", "-", "--json"]).json()["valid"], true);
+    keyrack.feed("kr_nonsense", &["key", "test", "-"]).fails(1, "invalid");
+    let refused = keyrack.feed("kr_nonsense", &["key", "test", "-", "--json"]);
+    assert_eq!((refused.code, serde_json::from_str::<Value>(&refused.out).expect("json")["valid"].clone()), (1, false.into()));
+
+    let rotated = keyrack.json(&["key", "rotate", id, "--overlap", "1h"]);
+    assert_eq!((&rotated["id"], &rotated["status"]), (&made["id"], &"rotating".into()));
+    for good in [secret, text(&rotated["secret"])] {
+        keyrack.feed(good, &["key", "test", "-"]).ok();
+    }
+    let again = keyrack.json(&["key", "rotate", id, "--overlap", "0s"]);
+    keyrack.feed(secret, &["key", "test", "-"]).fails(1, "");
+    assert_eq!(again["rotation"], Value::Null);
+
+    assert_eq!(keyrack.json(&["key", "disable", id])["enabled"], false);
+    keyrack.feed(text(&again["secret"]), &["key", "test", "-"]).fails(1, "");
+    assert_eq!(keyrack.json(&["key", "enable", id])["status"], "active");
+    keyrack.run(&["key", "revoke", id]).fails(4, "--yes");
+    assert_eq!(keyrack.json(&["key", "revoke", id, "--yes"])["status"], "revoked");
+    keyrack.run(&["key", "enable", id]).fails(1, "revoked");
+    assert_eq!(keyrack.json(&["key", "list", "--status", "revoked"]).as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        keyrack.json(&["key", "list", "--owner", "ada@example.com", "--account", "Default"]).as_array().map(Vec::len),
+        Some(1)
+    );
+    assert_eq!(keyrack.json(&["key", "pattern"])["pattern"], "kr_[0-9A-Za-z]{49}");
+}
+
+#[test]
+fn a_secret_is_printed_once_with_what_to_do() {
+    let keyrack = Keyrack::with_admin();
+    let made = keyrack.run(&["key", "create", "laptop"]).ok();
+    assert!(made.out.contains("secret        kr_") && made.out.contains("scopes        users:read"), "{}", made.out);
+    assert!(made.err.contains("not shown again") && made.err.contains("Undo: keyrack key revoke key_"), "{}", made.err);
+    let id = made.out.split_whitespace().find(|word| word.starts_with("key_")).expect("an id");
+    assert!(!keyrack.run(&["key", "show", id]).ok().out.contains("secret  "));
+    let rotated = keyrack.run(&["key", "rotate", id]).ok();
+    assert!(rotated.err.contains("The old secret (kr_…"), "{}", rotated.err);
+    for (verb, told) in [("disable", "Disabled key laptop"), ("enable", "Enabled key laptop")] {
+        assert!(keyrack.run(&["key", verb, id]).ok().out.contains(told));
+    }
+    assert!(keyrack.run(&["key", "list"]).ok().out.contains("laptop"));
+    assert!(keyrack.run(&["key", "revoke", id, "--yes"]).ok().out.contains("within two seconds"));
+    assert_eq!(keyrack.run(&["key", "pattern"]).ok().out, "kr_[0-9A-Za-z]{49}\n");
+}
+
+#[test]
+fn accounts_and_tiers_are_managed_from_the_shell() {
+    let keyrack = Keyrack::new();
+    let tiers = keyrack.json(&["tier", "list"]);
+    let names: Vec<_> = tiers.as_array().expect("an array").iter().map(|tier| text(&tier["name"])).collect();
+    assert_eq!(names, ["Enterprise", "Free", "Pro"]);
+    let gold = keyrack.json(&["tier", "set", "Gold", "--window", "5000/1h", "--window", "100/1s"]);
+    assert_eq!(gold["windows"][0], serde_json::json!({ "limit": 100, "seconds": 1 }));
+
+    let acme = keyrack.json(&["account", "add", "Acme", "--tier", "Gold"]);
+    assert_eq!(keyrack.json(&["account", "show", "acme"]), acme);
+    assert_eq!(keyrack.json(&["account", "set", "Acme", "--no-tier", "--window", "7/1m"])["windows"][0]["limit"], 7);
+    assert_eq!(keyrack.json(&["account", "set", "Acme", "--no-windows", "--name", "Acme Ltd"])["windows"], Value::Null);
+    keyrack.run(&["account", "suspend", "Acme Ltd"]).fails(4, "--yes");
+    assert_eq!(keyrack.json(&["account", "suspend", "Acme Ltd", "--yes"])["status"], "suspended");
+    assert_eq!(keyrack.json(&["account", "resume", "Acme Ltd"])["status"], "active");
+    assert_eq!(keyrack.json(&["account", "list"]).as_array().map(Vec::len), Some(1));
+    keyrack.run(&["account", "set", "Acme Ltd", "--tier", "Silver"]).fails(1, "There is no tier `Silver`. The tiers are: ");
+
+    keyrack.run(&["tier", "delete", "Gold"]).fails(4, "--yes");
+    assert_eq!(keyrack.json(&["tier", "delete", "Gold", "--yes"])["deleted"], true);
+    keyrack.run(&["tier", "delete", "Gold", "--yes"]).fails(3, "There is no tier Gold");
+    for args in [&["tier", "list"][..], &["account", "list"], &["account", "show", "Acme Ltd"]] {
+        assert!(!keyrack.run(args).ok().out.is_empty());
+    }
+    let set = keyrack.run(&["tier", "set", "Pro", "--window", "9/1s"]).ok();
+    assert_eq!(set.out, "Tier Pro: 200/1s, 10000/1h -> 9/1s\n");
+    assert_eq!(set.err, "Undo: keyrack tier set Pro --window 200/1s --window 10000/1h\n");
+}
+
+#[test]
+fn an_administrator_is_made_and_let_in_again() {
+    let keyrack = Keyrack::new();
+    keyrack.run(&["admin", "create", "--email", "ada@example.com"]).fails(2, "--password-file");
+    keyrack
+        .feed("short", &["admin", "create", "--email", "ada@example.com", "--password-file", "-"])
+        .fails(1, "at least 8 characters");
+    let file = keyrack.root.path().join("password");
+    std::fs::write(&file, format!("{PASSWORD}\n")).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let ada = keyrack.json(&["admin", "create", "--email", "ada@example.com", "--name", "Ada", "--password-file", file]);
+    assert_eq!((text(&ada["role"]), text(&ada["name"])), ("admin", "Ada"));
+    let reset = keyrack.run(&["admin", "reset-password", "--email", "ada@example.com", "--password-file", file]).ok();
+    assert!(reset.out.starts_with("Changed the password of Ada"), "{}", reset.out);
+    let nobody = ["admin", "reset-password", "--email", "eve@example.com", "--password-file", file];
+    keyrack.run(&nobody).fails(3, "There is no user eve@example.com");
+    let twice = ["admin", "create", "--email", "ada@example.com", "--password-file", file];
+    keyrack.run(&twice).fails(1, "Email address is already in use.");
+    keyrack.run(&["user", "delete", "ada@example.com", "--yes"]).fails(1, "last administrator");
+}
+
+#[test]
+fn a_setup_link_is_made_as_long_as_there_is_no_administrator() {
+    let keyrack = Keyrack::new();
+    let link = keyrack.run(&["setup-link"]).ok();
+    assert!(link.out.starts_with("http://127.0.0.1:8080/setup/") && link.out.trim_end().len() == 42, "{}", link.out);
+    assert!(text(&keyrack.json(&["setup-link"])["url"]).contains("/setup/"));
+    keyrack.feed(PASSWORD, &["admin", "create", "--email", "ada@example.com", "--password-file", "-"]).ok();
+    keyrack.run(&["setup-link"]).fails(1, "There is an administrator already");
+}
+
+#[test]
+fn the_other_verbs_answer() {
+    let keyrack = Keyrack::new();
+    assert_eq!(keyrack.json(&["config", "check"])["ok"], true);
+    assert!(!keyrack.data().exists(), "looking at settings makes nothing");
+    let migrated = keyrack.json(&["migrate"]);
+    assert_eq!(migrated["from"], 0);
+    assert!(keyrack.run(&["migrate"]).ok().out.contains("up to date"));
+    let shown = keyrack.json(&["config", "show"]);
+    assert_eq!(shown[0], serde_json::json!({ "key": "server.listen", "value": "127.0.0.1:8080", "source": "default" }));
+    assert!(keyrack.run(&["config", "show"]).ok().out.contains("limits.max_concurrent"));
+    assert!(keyrack.run(&["config", "check"]).ok().out.starts_with("No mistakes."));
+    assert_eq!(keyrack.json(&["config", "explain", "listen"])["environment"], "KEYRACK_SERVER_LISTEN");
+    assert!(keyrack.run(&["config", "explain"]).ok().out.contains("server.public_url\n"));
+    assert!(keyrack.run(&["config", "explain", "--toml"]).ok().out.contains("\n[limits]\n"));
+    keyrack.run(&["config", "explain", "pubic_url"]).fails(3, "Did you mean server.public_url?");
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(keyrack.run(&["completions", shell]).ok().out.contains("setup-link"));
+    }
+    assert!(keyrack.run(&["--help"]).ok().out.contains("Usage: keyrack"));
+    assert!(keyrack.run(&["--version"]).ok().out.starts_with("keyrack "));
+}
+
+#[test]
+fn exit_codes_tell_scripts_what_happened() {
+    let keyrack = Keyrack::with_admin();
+    for usage in [
+        &["frobnicate"][..],
+        &["user", "list", "--listen", "x"],
+        &["--listen", "127.0.0.1:1", "user", "list"],
+        &["tier", "set", "Pro"],
+        &["tier", "set", "Pro", "--window", "many"],
+        &["tier", "set", "Pro", "--window", "1/1s", "--window", "2/1s"],
+        &["key", "create", "x", "--scope", "user:read"],
+        &["key", "create", "x", "--expires", "soon"],
+        &["key", "create", ""],
+        &["user", "add", "--name", "X", "--email", "nobody"],
+        &["user", "set", "ada@example.com", "--role", "king"],
+    ] {
+        assert_eq!(keyrack.run(usage).code, 2, "{usage:?}");
+    }
+    for missing in [
+        &["user", "show", "123"][..],
+        &["user", "set", "eve@example.com", "--name", "Eve"],
+        &["key", "show", "key_01h455vb4pex5vsknk084sn02q"],
+        &["key", "rotate", "123"],
+        &["account", "show", "Nowhere"],
+        &["key", "list", "--owner", "eve@example.com"],
+    ] {
+        assert_eq!(keyrack.run(missing).code, 3, "{missing:?}");
+    }
+    assert_eq!(keyrack.run(&["key", "create", "x", "--owner", "ada@example.com"]).code, 0);
+    assert_eq!(Keyrack::new().run(&["key", "create", "x"]).code, 1, "there is nobody to own it");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let keyrack = Keyrack::with_admin();
+    let mut child = keyrack.command(&["completions", "bash"]).spawn().expect("it starts");
+    drop(child.stdout.take());
+    assert_eq!(finished(child).code, 0);
+}
+
+#[test]
+fn a_server_says_where_it_is_and_its_link_last() {
+    let keyrack = Keyrack::new();
+    let mut child = keyrack.command(&["--listen", "127.0.0.1:0", "--no-color"]).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map(|line| line.expect("text"));
+    let told: Vec<String> = lines.by_ref().take(6).collect();
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    assert!(told[0].starts_with("keyrack ") && told[0].contains("(new)"), "{told:?}");
+    assert!(told[1].contains("/v1") && told[1].contains("/docs"), "{told:?}");
+    assert!(told[3].starts_with("! Only this machine can connect."), "{told:?}");
+    assert!(told[4].starts_with("Create the first admin (link works once, until "), "{told:?}");
+    let link = told[5].trim();
+    assert!(link.starts_with("http://127.0.0.1:") && !link.contains(":0/") && link.contains("/setup/"), "{told:?}");
+}
+
+#[test]
+fn a_new_setup_link_is_the_running_servers() {
+    let keyrack = Keyrack::new();
+    let server = keyrack.serve(&[]);
+    assert!(text(&server.started["setup_url"]).starts_with(&server.url("/setup/")));
+    assert!(text(&keyrack.json(&["setup-link"])["url"]).starts_with(&server.url("/setup/")));
+}
+
+#[test]
+fn a_port_in_use_is_told_with_its_holder() {
+    let keyrack = Keyrack::new();
+    let held = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = held.local_addr().expect("an address").to_string();
+    let refused = keyrack.run(&["serve", "--listen", &addr]);
+    refused.fails(1, &format!("Cannot listen on {addr}: already in use by "));
+    refused.fails(1, &format!("(pid {}).\nTry: keyrack serve --listen 127.0.0.1:", std::process::id()));
+}
+
+#[test]
+fn a_second_server_on_the_same_data_is_refused() {
+    let keyrack = Keyrack::new();
+    let server = keyrack.serve(&[]);
+    let refused = keyrack.run(&["serve", "--listen", "127.0.0.1:0"]);
+    refused.fails(1, &format!("is used by Keyrack pid {} since ", server.child.id()));
+    refused.fails(1, &format!("Open {}/ or stop it first", server.url("")));
+    keyrack.run(&["user", "list"]).ok();
+}
+
+#[test]
+fn plain_http_beyond_this_machine_is_refused_with_words() {
+    let keyrack = Keyrack::new();
+    let refused = keyrack.run(&["serve", "--listen", "0.0.0.0:0"]);
+    refused.fails(1, "Refusing plain HTTP on 0.0.0.0:0");
+    refused.fails(1, "--insecure-http");
+    assert!(!keyrack.data().exists(), "a refused start leaves nothing behind");
+    let server = keyrack.serve(&["--listen", "0.0.0.0:0", "--insecure-http"]);
+    assert_eq!(server.started["listen"].as_str().map(|addr| addr.starts_with("0.0.0.0:")), Some(true));
+}
+
+#[test]
+fn mistakes_in_the_settings_are_told_together() {
+    let keyrack = Keyrack::new();
+    std::fs::write(keyrack.root.path().join("keyrack.toml"), "[server]\npubic_url = \"x\"\ndrain_timeout = \"2 weeks\"\n")
+        .expect("written");
+    let mut serve = keyrack.command(&["serve", "--config", "keyrack.toml"]);
+    let refused = finished(serve.env("KEYRACK_LIMITS_MAX_QUEUED", "lots").spawn().expect("it starts"));
+    refused.fails(1, "keyrack.toml:2: unknown key \"pubic_url\".\nDid you mean public_url?   All keys: keyrack config explain\n");
+    refused.fails(1, "keyrack.toml:3: drain_timeout = \"2 weeks\": use a number and unit, for example \"30s\" or \"2m\".\n");
+    refused.fails(1, "KEYRACK_LIMITS_MAX_QUEUED=\"lots\": ");
+    keyrack.run(&["config", "check", "--config", "keyrack.toml"]).fails(1, "pubic_url");
+    keyrack.run(&["serve", "--config", "missing.toml"]).fails(1, "Cannot read missing.toml");
+}
+
+#[test]
+fn data_of_a_newer_version_is_refused_and_left_alone() {
+    let keyrack = Keyrack::with_admin();
+    let conn = rusqlite::Connection::open(keyrack.data().join("keyrack.db")).expect("a database");
+    conn.pragma_update(None, "user_version", 999).expect("set");
+    let refused = keyrack.run(&["serve", "--listen", "127.0.0.1:0"]);
+    refused.fails(1, "was written by a newer Keyrack (schema 999); this is ");
+    refused.fails(1, "Upgrade Keyrack, or restore the backup");
+}
+
+/// The same command as an ordinary user: root may do everything.
+fn unprivileged(mut command: Command) -> Command {
+    use std::os::unix::process::CommandExt;
+    if rustix::process::geteuid().is_root() {
+        command.uid(65_534).gid(65_534);
+    }
+    command
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_told_with_its_owner() {
+    let keyrack = Keyrack::new();
+    let dir = keyrack.data();
+    std::fs::create_dir(&dir).expect("made");
+    let mode =
+        |path: &Path, mode| std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("set");
+    mode(keyrack.root.path(), 0o755);
+    mode(&dir, 0o555);
+    let refused = finished(unprivileged(keyrack.command(&["serve", "--listen", "127.0.0.1:0"])).spawn().expect("it starts"));
+    refused.fails(1, &format!("Cannot write {} (owner ", dir.display()));
+    refused.fails(1, "mode 555).\nFix: sudo chown ");
+}
+
+#[test]
+fn a_low_port_is_told_with_the_permission_it_needs() {
+    let first_open = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
+    if first_open.trim().parse::<u16>().is_ok_and(|port| port <= 443) {
+        return; // this machine lets everyone have it
+    }
+    let keyrack = Keyrack::new();
+    std::fs::set_permissions(keyrack.root.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("set");
+    let refused = finished(unprivileged(keyrack.command(&["serve", "--listen", "127.0.0.1:443"])).spawn().expect("it starts"));
+    refused.fails(1, "Port 443 needs permission.\nRun: sudo setcap cap_net_bind_service=+ep ");
+}
+
+#[test]
+fn a_key_revoked_from_the_shell_is_refused_by_the_running_server() {
+    let keyrack = Keyrack::with_admin();
+    let key = keyrack.json(&["key", "create", "ci"]);
+    let (id, secret) = (text(&key["id"]), text(&key["secret"]));
+    let server = keyrack.serve(&[]);
+    assert_eq!(server.status("/v1/users", secret), 200);
+    keyrack.run(&["key", "revoke", id, "--yes"]).ok();
+    let revoked = Instant::now();
+    while server.status("/v1/users", secret) != 401 {
+        assert!(revoked.elapsed() < Duration::from_secs(2), "it still passes after {:?}", revoked.elapsed());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_stop_under_load_loses_no_request() {
+    const CLIENTS: usize = 20;
+    let keyrack = Keyrack::with_admin();
+    let key = keyrack.json(&["key", "create", "ci", "--scope", "write"]);
+    let secret = text(&key["secret"]);
+    let server = keyrack.serve(&[]);
+    let bodies = (0..CLIENTS).map(|n| format!(r#"{{"name":"User {n}","email":"u{n}@example.com","password":"{PASSWORD}"}}"#));
+    let begun: Vec<(TcpStream, String)> = bodies
+        .map(|body| {
+            let mut stream = server.connect();
+            let (first, rest) = body.split_at(10);
+            let length = body.len();
+            write!(
+                stream,
+                "POST /v1/users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\nContent-Type: application/json\r\n\
+                 Content-Length: {length}\r\n\r\n{first}"
+            )
+            .expect("sent");
+            (stream, rest.to_owned())
+        })
+        .collect();
+    // Answered after the others were accepted, so all of them are under way.
+    assert_eq!(server.status("/v1/users", secret), 200);
+    server.terminate();
+    std::thread::sleep(Duration::from_millis(300));
+    for (mut stream, rest) in begun {
+        stream.write_all(rest.as_bytes()).expect("still connected");
+        assert_eq!(status_of(stream), 201);
+    }
+    assert_eq!(server.stopped(), 0);
+    assert_eq!(keyrack.json(&["user", "list"]).as_array().map(Vec::len), Some(CLIENTS + 1));
+}
