@@ -8,6 +8,7 @@ pub mod body;
 pub mod client_addr;
 mod csrf;
 mod docs;
+mod faults;
 mod health;
 mod moment;
 mod page;

@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
 use super::assets::AssetUrls;
+use super::faults::status;
 use crate::model::AppError;
 use crate::model::error::{FieldError, FieldErrors};
 
@@ -262,33 +263,6 @@ impl ResponseError for PageError {
             response.insert_header((LOCATION, if next == "%2F" { "/sign-in".into() } else { format!("/sign-in?next={next}") }));
         }
         response.finish()
-    }
-}
-
-/// The status of an error on a page.
-pub fn status(err: &AppError) -> StatusCode {
-    match err {
-        AppError::NotAnAdmin
-        | AppError::MissingScope(_)
-        | AppError::ScopeBeyondCaller(_)
-        | AppError::UserRequired
-        | AppError::IpNotAllowed(_)
-        | AppError::HttpsRequired => StatusCode::FORBIDDEN,
-        AppError::MissingApiKey | AppError::InvalidApiKey | AppError::ExpiredApiKey | AppError::TokenExpired => {
-            StatusCode::UNAUTHORIZED
-        }
-        AppError::NotFound(_) | AppError::NoRoute => StatusCode::NOT_FOUND,
-        AppError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-        AppError::LastAdmin | AppError::KeyRevoked | AppError::KeyExpired => StatusCode::CONFLICT,
-        AppError::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-        AppError::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        AppError::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        AppError::RequestTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
-        AppError::RateLimited { .. } | AppError::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
-        AppError::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        AppError::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
-        AppError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        _ => StatusCode::BAD_REQUEST,
     }
 }
 

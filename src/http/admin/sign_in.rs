@@ -7,7 +7,8 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::http::csrf::{Posted, RENEWED};
-use crate::http::page::{Banner, FormErrors, Frame, PageError, Place, status};
+use crate::http::faults::status;
+use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, Visit, safe_next, to, with_session, without_session};
 use crate::model::AppError;
 use crate::model::user::{Password, Role};
