@@ -31,6 +31,8 @@ use crate::services::sessions::NewSession;
 pub struct Facts {
     pub ip: IpAddr,
     pub https: bool,
+    /// A proxy that nobody has said to trust speaks for the client.
+    pub is_behind_a_stranger: bool,
     pub request_id: String,
     pub user_agent: String,
     base_url: String,
@@ -91,6 +93,7 @@ impl Facts {
         Self {
             ip: arrival.client.ip,
             https: arrival.client.https,
+            is_behind_a_stranger: arrival.client.ignored_forwarding,
             request_id: arrival.request_id,
             user_agent: agent.to_owned(),
             base_url: base_url(req, &app.config),

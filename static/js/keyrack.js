@@ -1,4 +1,4 @@
-// Makes pages quicker to use. Every page works without it: what needs a script is `hidden` until this file shows it.
+// Makes pages quicker to use. Every page works without it: the style hides what needs a script where none runs.
 
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const one = (selector, within = document) => within.querySelector(selector);
@@ -6,8 +6,6 @@ const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const html = window.trustedTypes
   ? window.trustedTypes.createPolicy("keyrack", { createHTML: (text) => text })
   : { createHTML: (text) => text };
-
-for (const element of all("[data-js]")) element.hidden = false;
 
 // One live line for the whole page.
 const live = document.createElement("p");

@@ -194,6 +194,22 @@ describe("weight", () => {
     await context.close();
   });
 
+  test("nothing moves while a page loads", async () => {
+    const { page, context } = await openPage(browser, server);
+    await page.addInitScript(() => {
+      window.shifted = 0;
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) window.shifted += entry.value;
+      }).observe({ type: "layout-shift", buffered: true });
+    });
+    await signIn(page, admin);
+    for (const path of ["/admin", "/admin/keys", "/admin/users/new", "/settings/api-keys/new", "/docs", "/settings"]) {
+      await page.goto(path, { waitUntil: "networkidle" });
+      assert.equal(await page.evaluate(() => window.shifted), 0, path);
+    }
+    await context.close();
+  });
+
   test("the look that a person chose is there from the first paint", async () => {
     const { page, context } = await openPage(browser, server);
     await signIn(page, admin);

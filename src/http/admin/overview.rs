@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use askama::Template;
 
 use super::view::{KeyRow, grouped};
-use crate::http::page::{Frame, PageError, Place};
+use crate::http::page::{Banner, Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
 use crate::model::page::{Limit, Order, Start};
 use crate::services;
@@ -75,7 +75,7 @@ pub async fn show(who: SignedIn) -> Result<HttpResponse, PageError> {
         ),
     ];
     let page = OverviewPage {
-        frame: who.frame("Overview", Place::Overview),
+        frame: who.frame("Overview", Place::Overview).with_banner(who.facts.is_behind_a_stranger.then(untrusted_proxy)),
         summary: format!("Keyrack {} at {}", env!("CARGO_PKG_VERSION"), who.facts.base_url()),
         done_count: steps.iter().filter(|step| step.done).count(),
         steps,
@@ -92,6 +92,13 @@ pub async fn show(who: SignedIn) -> Result<HttpResponse, PageError> {
             .collect(),
     };
     Ok(who.ok(&page))
+}
+
+fn untrusted_proxy() -> Banner {
+    Banner::warn(
+        "This page came through a proxy that is not trusted",
+        "Set trusted_proxies to its network. Until then every client seems to have the proxy's address, and HTTPS in front is not seen.",
+    )
 }
 
 fn step(done: bool, words: &'static str, hint: String, href: String) -> Step {

@@ -171,6 +171,7 @@ pub async fn test(who: SignedIn, realm: Realm, form: Posted) -> Result<HttpRespo
     let key = realm.find(&who, form.text("id")).await?;
     let credential = services::credentials::authenticate(&who.app, secret, who.app.clock.now());
     let allowed = credential.and_then(|credential| match credential.ip_allow.allows(who.facts.ip) {
+        _ if credential.key_id != key.id => Err(AppError::InvalidApiKey),
         true => Ok(credential),
         false => Err(AppError::IpNotAllowed(who.facts.ip)),
     });
