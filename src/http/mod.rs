@@ -1,10 +1,20 @@
 //! The listener, what surrounds every request, and the surfaces mounted under it.
 
+mod admin;
 pub mod api;
 pub mod arrival;
+mod assets;
 pub mod body;
 pub mod client_addr;
+mod csrf;
+mod docs;
+mod faults;
 mod health;
+mod moment;
+mod page;
+mod samples;
+mod shell;
+mod signed_in;
 
 use std::net::TcpListener;
 use std::panic::AssertUnwindSafe;
@@ -17,14 +27,15 @@ use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{ConnectionType, Method};
-use actix_web::middleware::{Next, from_fn};
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::middleware::{Compress, Next, from_fn};
+use actix_web::web::{Data, ServiceConfig, scope, to};
 use actix_web::{App as Actix, Error, HttpMessage, HttpServer};
 use futures_util::FutureExt;
 
 use crate::app::App;
 use crate::model::AppError;
 use arrival::Arrival;
+use shell::shell;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -62,7 +73,16 @@ pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
     cfg.app_data(app);
     api::routes(cfg);
     health::routes(cfg);
-    cfg.default_service(actix_web::web::to(api::no_route));
+    assets::routes(cfg);
+    // Last, since a scope without a prefix answers whatever is left.
+    cfg.service(
+        scope("")
+            .wrap(from_fn(shell))
+            .wrap(Compress::default())
+            .configure(admin::routes)
+            .configure(docs::routes)
+            .default_service(to(shell::nothing_here)),
+    );
 }
 
 /// What surrounds every request, outermost: where it came from, its id, HEAD, panics, the log.

@@ -1,5 +1,7 @@
 //! Users: list, find, create, update, delete.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value, json};
 
 use super::authorize::{may_change_user, seen_user};
@@ -31,6 +33,19 @@ pub async fn list(app: &App, caller: &Caller, mut filter: Filter, place: (Start<
 pub async fn find(app: &App, caller: &Caller, id: UserId) -> Result<User> {
     let found = app.store.read(move |conn| store::users::find(conn, id)).await?;
     seen_user(caller, found)
+}
+
+/// Those of these users whom the caller sees, in one look.
+pub async fn find_all(app: &App, caller: &Caller, ids: HashSet<UserId>) -> Result<HashMap<UserId, User>> {
+    let caller = caller.clone();
+    let find = move |conn: &store::Conn| {
+        let mut found = HashMap::new();
+        for id in ids {
+            found.extend(seen_user(&caller, store::users::find(conn, id)?).ok().map(|user| (id, user)));
+        }
+        Ok(found)
+    };
+    app.store.read(find).await
 }
 
 pub async fn find_by_email(app: &App, caller: &Caller, email: Email) -> Result<User> {
