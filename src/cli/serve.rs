@@ -34,7 +34,7 @@ pub struct ServeArgs {
     /// The address and port to listen on [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// The address under which clients reach this server, for example `https://keys.example.com`
+    /// The address under which clients reach this server, for example https://NAME
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     /// Serve plain HTTP beyond this machine
