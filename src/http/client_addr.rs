@@ -18,6 +18,13 @@ pub struct ClientAddr {
     pub ignored_forwarding: bool,
 }
 
+impl ClientAddr {
+    /// The client is on this machine. A proxy on this machine that does not name its client is not one.
+    pub fn is_local(&self) -> bool {
+        self.ip.is_loopback() && !self.via_proxy
+    }
+}
+
 /// Derives the client from the peer and from the values of `X-Forwarded-For` and `X-Forwarded-Proto`, in the order in
 /// which they came. `Forwarded` is not read: proxies pass on what a client put there.
 pub fn client_addr<'h>(
@@ -98,6 +105,13 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_on_this_machine_does_not_make_its_clients_local() {
+        assert!(derive(&[], "127.0.0.1", &[], &[]).is_local());
+        assert!(!derive(&["127.0.0.0/8"], "127.0.0.1", &[], &[]).is_local());
+        assert!(!derive(&["127.0.0.0/8"], "127.0.0.1", &["127.0.0.1"], &["http"]).is_local());
+    }
+
+    #[test]
     fn a_peer_outside_the_networks_is_not_believed() {
         let client = derive(&["10.0.0.0/8"], "198.51.100.9", &["203.0.113.7"], &["https"]);
         assert_eq!(client.ip.to_string(), "198.51.100.9");
@@ -152,5 +166,26 @@ mod tests {
         assert!(https(&["https"]) && https(&["HTTPS "]) && https(&["http, https"]) && https(&["http", "https"]));
         assert!(!https(&[]) && !https(&["http"]) && !https(&["https, http"]) && !https(&["https", "http"]));
         assert!(!https(&["httpsx"]) && !https(&["https,"]));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_a_client_writes_hides_its_address(lines in proptest::collection::vec(r"[0-9a-f.:\[\], x]{0,40}", 0..4)) {
+            // A proxy appends to the last line, or adds a line.
+            let trusted = nets(&["10.0.0.0/8"]);
+            let peer = "10.0.0.1".parse().expect("an address");
+            let mut appended = lines.clone();
+            match appended.last_mut() {
+                Some(last) => *last += ", 203.0.113.7",
+                None => appended.push("203.0.113.7".into()),
+            }
+            let mut added = lines;
+            added.push("203.0.113.7".into());
+            for sent in [appended, added] {
+                let values = sent.iter().map(|line| line.as_bytes());
+                let client = client_addr(&trusted, peer, values, std::iter::empty());
+                proptest::prop_assert_eq!(client.ip.to_string(), "203.0.113.7");
+            }
+        }
     }
 }

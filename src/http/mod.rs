@@ -19,13 +19,14 @@ mod signed_in;
 use std::net::TcpListener;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::web::{Data, ServiceConfig, scope, to};
 use actix_web::{App as Actix, Error, HttpMessage, HttpServer};
@@ -85,7 +86,7 @@ pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
 }
 
 /// What surrounds every request, outermost: where it came from, its id, HEAD, panics, the log.
-async fn surround(
+pub async fn surround(
     mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
@@ -93,6 +94,9 @@ async fn surround(
     let app = req.app_data::<Data<App>>().cloned();
     let arrival = Arrival::of(&req, app.as_ref().map_or(&[][..], |app| &app.config.server.trusted_proxies));
     let (id, ip) = (arrival.request_id.clone(), arrival.client.ip);
+    if let Some(app) = app.as_ref().filter(|_| arrival.client.ignored_forwarding) {
+        arrival::tell_of_ignored_proxy(app, ip);
+    }
     // Taken before the request is passed on: nothing may hold it then.
     let logged = tracing::enabled!(target: "access", tracing::Level::INFO).then(|| (req.method().clone(), req.path().to_owned()));
     let at_panic = (arrival.clone(), req.path().to_owned());
@@ -121,6 +125,12 @@ async fn surround(
             headers.insert(X_REQUEST_ID, value);
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    }
+    if let Ok(response) = &mut answered
+        && app.is_some_and(|app| app.draining.load(Ordering::Relaxed))
+    {
+        // The client's next request must not come to a connection that is about to close.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     if let Some((method, path)) = logged {
         let ms = began.elapsed().as_secs_f64() * 1e3;

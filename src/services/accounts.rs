@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::json;
 
 use crate::app::App;
+use crate::app::callers::Concerns;
 use crate::model::account::{Account, AccountChanges, AccountStatus, NewAccount};
 use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
@@ -83,9 +84,8 @@ pub async fn create(app: &App, caller: &Caller, new: NewAccount) -> Result<Accou
 pub async fn update(app: &App, caller: &Caller, id: AccountId, changes: AccountChanges) -> Result<Account> {
     caller.must_have(Scope::Admin)?;
     let (caller, now) = (caller.clone(), app.clock.now());
-    let account = app
-        .store
-        .write(move |tx| {
+    app.change(
+        move |tx| {
             let before = store::accounts::find(tx, id)?.ok_or(AppError::NotFound("account"))?;
             if let Some(tier) = &changes.tier {
                 must_be_a_tier(tx, tier.as_deref())?;
@@ -108,10 +108,10 @@ pub async fn update(app: &App, caller: &Caller, id: AccountId, changes: AccountC
             }));
             store::audit_events::append(tx, &caller, now, Some(id), &happening)?;
             Ok(account)
-        })
-        .await?;
-    app.callers.forget_account(id);
-    Ok(account)
+        },
+        move |_| Concerns::Account(id),
+    )
+    .await
 }
 
 /// The account `Default`, made when it is first needed.

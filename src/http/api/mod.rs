@@ -115,7 +115,7 @@ pub fn fault(arrival: &Arrival, error: &AppError) -> HttpResponse {
 
 /// A path that does not exist: answered before any credential, and charged to nobody.
 pub async fn no_route(req: HttpRequest, app: Data<App>) -> HttpResponse {
-    uncounted(&req, &app, AppError::NoRoute)
+    uncounted(&req, &app, refuse(&req, &app, &AppError::NoRoute))
 }
 
 /// A verb that the path does not answer. OPTIONS needs no key.
@@ -125,14 +125,15 @@ pub async fn wrong_method(req: HttpRequest, app: Data<App>) -> HttpResponse {
     verbs.push("OPTIONS");
     let allowed = verbs.join(", ");
     if req.method() == actix_web::http::Method::OPTIONS {
-        let mut response = HttpResponse::NoContent();
-        return response.insert_header((actix_web::http::header::ALLOW, allowed)).finish();
+        let response = HttpResponse::NoContent().insert_header((actix_web::http::header::ALLOW, allowed)).finish();
+        return uncounted(&req, &app, response);
     }
-    uncounted(&req, &app, AppError::MethodNotAllowed { method: req.method().to_string(), allowed })
+    let error = AppError::MethodNotAllowed { method: req.method().to_string(), allowed };
+    uncounted(&req, &app, refuse(&req, &app, &error))
 }
 
-fn uncounted(req: &HttpRequest, app: &App, error: AppError) -> HttpResponse {
-    let mut response = refuse(req, app, &error);
+/// Tells of the address's bucket, like every answer of the API, and takes nothing from it.
+fn uncounted(req: &HttpRequest, app: &App, mut response: HttpResponse) -> HttpResponse {
     let left = admission::peek(app, &req.arrival());
     admission::finish(response.headers_mut(), Dialect::of(app.config.api.dialect), &left, app.clock.now());
     response
