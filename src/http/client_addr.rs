@@ -12,6 +12,8 @@ pub struct ClientAddr {
     pub ip: IpAddr,
     /// The connection came from a trusted proxy.
     pub via_proxy: bool,
+    /// The trusted proxy tells over what its client came, and not who that is.
+    pub unnamed: bool,
     /// The trusted proxy says that its own client used HTTPS.
     pub https: bool,
     /// There were `X-Forwarded-*` headers, and the peer is not trusted to send them.
@@ -19,9 +21,9 @@ pub struct ClientAddr {
 }
 
 impl ClientAddr {
-    /// The client is on this machine. A proxy on this machine that does not name its client is not one.
+    /// The client is on this machine. A proxy on this machine that tells of its client, but not who that is, is not one.
     pub fn is_local(&self) -> bool {
-        self.ip.is_loopback() && !self.via_proxy
+        self.ip.is_loopback() && !self.unnamed
     }
 }
 
@@ -37,14 +39,15 @@ pub fn client_addr<'h>(
     let (mut forwarded_for, mut forwarded_proto) = (forwarded_for.peekable(), forwarded_proto.peekable());
     if !is_trusted(trusted, peer) {
         let ignored_forwarding = forwarded_for.peek().is_some() || forwarded_proto.peek().is_some();
-        return ClientAddr { ip: peer, via_proxy: false, https: false, ignored_forwarding };
+        return ClientAddr { ip: peer, via_proxy: false, unnamed: false, https: false, ignored_forwarding };
     }
+    let unnamed = forwarded_for.peek().is_none() && forwarded_proto.peek().is_some();
     // The nearest proxy's word is the last one; those before it are hearsay.
     let https = forwarded_proto
         .last()
         .and_then(|value| value.rsplit(|&byte| byte == b',').next())
         .is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"));
-    ClientAddr { ip: walk(trusted, peer, forwarded_for), via_proxy: true, https, ignored_forwarding: false }
+    ClientAddr { ip: walk(trusted, peer, forwarded_for), via_proxy: true, unnamed, https, ignored_forwarding: false }
 }
 
 /// From the nearest hop outwards: each trusted one vouches for the one before it, and the first that is not trusted
@@ -107,8 +110,10 @@ mod tests {
     #[test]
     fn a_proxy_on_this_machine_does_not_make_its_clients_local() {
         assert!(derive(&[], "127.0.0.1", &[], &[]).is_local());
-        assert!(!derive(&["127.0.0.0/8"], "127.0.0.1", &[], &[]).is_local());
-        assert!(!derive(&["127.0.0.0/8"], "127.0.0.1", &["127.0.0.1"], &["http"]).is_local());
+        assert!(derive(&["127.0.0.0/8"], "127.0.0.1", &[], &[]).is_local());
+        assert!(derive(&["127.0.0.0/8"], "127.0.0.1", &["127.0.0.1"], &["http"]).is_local());
+        assert!(!derive(&["127.0.0.0/8"], "127.0.0.1", &[], &["http"]).is_local());
+        assert!(!derive(&["127.0.0.0/8"], "127.0.0.1", &["203.0.113.7"], &[]).is_local());
     }
 
     #[test]
