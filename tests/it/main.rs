@@ -18,3 +18,4 @@ mod restart;
 mod store;
 mod store_plans;
 mod tidy;
+mod well_known;
