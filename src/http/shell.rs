@@ -60,7 +60,11 @@ async fn page_of_refusal<B>(response: &ServiceResponse<B>) -> Option<HttpRespons
         return match err.as_error::<PageError>() {
             Some(PageError::SignIn { .. }) => None,
             Some(err) => Some(error_page(req, err).await),
-            None => Some(error_page(req, &AppError::BadRequest(err.to_string()).into()).await),
+            None => {
+                tracing::debug!(error = %err, "a page could not be asked for so");
+                let words = "The address of this page has a part that cannot be read.";
+                Some(error_page(req, &AppError::BadRequest(words.into()).into()).await)
+            }
         };
     }
     if response.status() != StatusCode::METHOD_NOT_ALLOWED {

@@ -160,3 +160,55 @@ test("what people typed is shown as text, wherever it is shown", async () => {
     assert.ok(!(await answer.text()).includes("<img"), path);
   }
 });
+
+test("guessing passwords is slow, and says how long to wait", async () => {
+  const page = await get("/sign-in");
+  const [Cookie, csrf] = [pairs(cookies(page)), token(await page.text())];
+  const guess = () => post("/sign-in", { csrf, email: "grace@example.com", password: "not it" }, { Cookie });
+  for (let n = 0; n < 5; n++) assert.equal((await guess()).status, 400);
+  const refused = await guess();
+  assert.equal(refused.status, 429);
+  const wait = refused.headers.get("retry-after");
+  const body = await refused.text();
+  assert.ok(body.includes(`Try again in ${wait} seconds`), wait);
+  assert.ok(body.includes(`value="grace@example.com"`), "the address is kept");
+});
+
+test("no address of a page makes the server stumble", async () => {
+  const page = await get("/sign-in");
+  const signedIn = await post("/sign-in", { csrf: token(await page.text()), ...admin }, { Cookie: pairs(cookies(page)) });
+  const Cookie = pairs(cookies(signedIn));
+  for (const path of [
+    "/admin/users?limit=abc",
+    "/admin/users?limit=-1",
+    "/admin/users?limit=1000000000",
+    "/admin/users?from=99999999999999999999",
+    "/admin/users?after=nonsense",
+    "/admin/users?after=user_00000000000000000000000000&before=user_00000000000000000000000000",
+    "/admin/users?q=%00%ff",
+    `/admin/users?q=${"x".repeat(5000)}`,
+    "/admin/users?sort=password_hash",
+    "/admin/keys?status=nonsense",
+    "/admin/keys?q=%25_",
+    "/admin/users/123",
+    "/admin/users/%00",
+    "/admin/users/user_zzzzzzzzzzzzzzzzzzzzzzzzzz",
+    "/admin/keys/key_01k9xq3v8ee8w9a4h5r2c6d7e8/rotate",
+    "/settings/api-keys/..%2f..%2fadmin",
+    "/setup/%F0%9F%94%91",
+    "/docs/errors/<script>",
+    "/static/%2e%2e/%2e%2e/Cargo.toml",
+    "/sign-in?next=%0d%0aSet-Cookie:x",
+  ]) {
+    const answer = await get(path, { Cookie });
+    assert.ok(answer.status < 500, `${path}: ${answer.status}`);
+    assert.ok([200, 303, 400, 404].includes(answer.status), `${path}: ${answer.status}`);
+  }
+  const form = await (await get("/admin/users/new", { Cookie })).text();
+  for (const body of ["csrf=%ff%fe&name=%00", `csrf=${token(form)}&name=%ff&email=a%00@b&role=root`, `csrf=${token(form)}`, "a".repeat(60_000), "&&&==="]) {
+    const headers = { ...html, Cookie, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded" };
+    const answer = await fetch(`${server.url}/admin/users`, { method: "POST", redirect: "manual", headers, body });
+    assert.ok(answer.status < 500 && answer.status >= 200, `${body.slice(0, 40)}: ${answer.status}`);
+    assert.notEqual(answer.status, 303);
+  }
+});

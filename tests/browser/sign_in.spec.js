@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
-import { openPage, startBrowser } from "./support/browser.js";
+import { findings, openPage, startBrowser } from "./support/browser.js";
 import { callApi, startServer } from "./support/server.js";
 import { admin, setUp, shownSecret, signIn, store } from "./support/steps.js";
 
@@ -169,6 +169,7 @@ test("on plain HTTP in a network the pages say so, and copying still works", asy
     await setUp(page, server);
     assert.equal(await page.evaluate(() => window.isSecureContext), false);
     await page.getByText("This page is not encrypted").waitFor();
+    assert.deepEqual(await findings(page), []);
     await page.getByRole("button", { name: "Generate New Key" }).click();
     const { secret } = await shownSecret(page);
     await page.getByRole("button", { name: "Copy key" }).click();
