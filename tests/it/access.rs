@@ -23,6 +23,15 @@ const API: &[&str] = &["/v1/", "/healthz", "/readyz"];
 
 /// Every verb and path of the API that the router answers.
 async fn routes(app: &Arc<App>) -> BTreeSet<(String, String)> {
+    every_route(app).await.into_iter().filter(|(_, path)| is_of_the_api(path)).collect()
+}
+
+pub fn is_of_the_api(path: &str) -> bool {
+    API.iter().any(|api| path.starts_with(api))
+}
+
+/// Every verb and path that the router answers.
+pub async fn every_route(app: &Arc<App>) -> BTreeSet<(String, String)> {
     async fn report(tree: Data<IntrospectionTree>) -> HttpResponse {
         HttpResponse::Ok().body(tree.report_as_json())
     }
@@ -40,10 +49,8 @@ async fn routes(app: &Arc<App>) -> BTreeSet<(String, String)> {
         let path = text(&item["full_path"]);
         assert_ne!(item["potentially_unreachable"], true, "{path} is hidden behind another route: {item}");
         let methods = item["methods"].as_array().expect("methods");
-        if API.iter().any(|api| path.starts_with(api)) {
-            assert!(!methods.is_empty(), "{path} answers every verb");
-            routes.extend(methods.iter().map(|method| (text(method), path.clone())));
-        }
+        assert!(!methods.is_empty() || !is_of_the_api(&path), "{path} answers every verb");
+        routes.extend(methods.iter().map(|method| (text(method), path.clone())));
     }
     routes
 }

@@ -12,5 +12,6 @@ mod credentials;
 mod errors;
 mod idempotency;
 mod limits;
+mod pages;
 mod restart;
 mod tidy;
