@@ -66,8 +66,11 @@ where
     }
 
     fn answer(self: Box<Self>, committed: Result<()>) {
-        let outcome = self.outcome.unwrap_or_else(|| Err(AppError::internal("the change did not run")));
-        let outcome = outcome.and_then(|value| committed.map(|()| value));
+        let outcome = match self.outcome {
+            Some(outcome) => outcome.and_then(|value| committed.map(|()| value)),
+            // The transaction failed before its turn came, or could not begin.
+            None => Err(committed.err().unwrap_or_else(|| AppError::internal("the change did not run"))),
+        };
         if let Ok(value) = &outcome {
             (self.then)(value);
         }
