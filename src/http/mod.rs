@@ -71,7 +71,9 @@ async fn surround(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let began = Instant::now();
     let app = req.app_data::<Data<App>>().cloned();
-    let arrival = Arrival::of(&req, app.as_ref().map_or(&[][..], |app| &app.config.server.trusted_proxies));
+    let (trusted, dialect) =
+        app.as_ref().map_or_else(Default::default, |app| (&app.config.server.trusted_proxies[..], app.dialect()));
+    let arrival = Arrival::of(&req, trusted, dialect);
     let (id, ip) = (arrival.request_id.clone(), arrival.client.ip);
     // Taken before the request is passed on: nothing may hold it then.
     let logged = tracing::enabled!(target: "access", tracing::Level::INFO).then(|| (req.method().clone(), req.path().to_owned()));
@@ -81,6 +83,7 @@ async fn surround(
         req.head_mut().method = Method::GET;
     }
     req.extensions_mut().insert(arrival);
+    api::at_root(&mut req, dialect);
 
     let answered = AssertUnwindSafe(next.call(req)).catch_unwind().await;
     let mut answered = match answered {

@@ -28,7 +28,7 @@ pub async fn run(app: Arc<App>) {
             changed = foreign.changed() => match changed {
                 Ok(()) => {
                     app.callers.forget_all();
-                    Ok(())
+                    super::settings::notice(&app).await
                 }
                 Err(_) => return,
             },
