@@ -7,6 +7,7 @@ pub mod dialect;
 mod fields;
 mod idempotent;
 pub mod operations;
+pub mod preview;
 mod query;
 mod reply;
 mod resend_keys;
