@@ -2,5 +2,8 @@
 
 mod support;
 
+mod api_key_rotation;
+mod api_keys;
 mod api_users;
 mod cli;
+mod credentials;

@@ -6,15 +6,17 @@ use keyrack::model::user::User;
 use reqwest::Method;
 use serde_json::Value;
 
+use super::TestServer;
+
 #[derive(Clone)]
 pub struct Client {
     base: String,
     http: reqwest::Client,
-    pub secret: Option<String>,
+    secret: Option<String>,
     /// The id of the key behind the secret.
-    pub key_id: Option<String>,
+    pub(super) key_id: Option<String>,
     /// Whose key it is.
-    pub user: Option<User>,
+    pub(super) user: Option<User>,
     headers: Vec<(String, String)>,
 }
 
@@ -38,6 +40,23 @@ impl Client {
         let mut client = self.clone();
         client.headers.push((name.into(), value.into()));
         client
+    }
+
+    /// The same client, towards a server that has started again.
+    pub fn at(&self, server: &TestServer) -> Self {
+        Self { base: format!("http://{}", server.addr), ..self.clone() }
+    }
+
+    pub fn secret(&self) -> &str {
+        self.secret.as_deref().expect("a client with a secret")
+    }
+
+    pub fn key_id(&self) -> &str {
+        self.key_id.as_deref().expect("a client made by `key` or `admin`")
+    }
+
+    pub fn user(&self) -> &User {
+        self.user.as_ref().expect("a client made by `key` or `admin`")
     }
 
     pub async fn get(&self, path: &str) -> Reply {
@@ -96,6 +115,39 @@ impl Reply {
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text);
         self
+    }
+
+    /// A header's value as a number.
+    #[track_caller]
+    pub fn number(&self, name: &str) -> i64 {
+        self.header(name).parse().unwrap_or_else(|_| panic!("{name}: {:?} in {:?}", self.header(name), self.headers))
+    }
+
+    /// The words of an error for people.
+    pub fn message(&self) -> String {
+        self.json()["message"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The fields that were refused, each with its code.
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
+        errors.iter().map(|error| (text(&error["field"]), text(&error["code"]))).collect()
+    }
+
+    /// The ids of a list's rows.
+    pub fn ids(&self) -> Vec<String> {
+        let rows = self.json().as_array().cloned().expect("a bare array");
+        rows.iter().map(|row| row["id"].as_str().expect("an id").to_owned()).collect()
+    }
+
+    /// Where a relation of the `Link` header leads, without scheme and host.
+    pub fn link(&self, rel: &str) -> Option<String> {
+        let wanted = format!("rel=\"{rel}\"");
+        let link = self.header("link").split(", ").find(|link| link.ends_with(&wanted))?.to_owned();
+        let url = link.strip_prefix('<')?.split_once('>')?.0.to_owned();
+        let path = url.find("/v1/").unwrap_or_else(|| panic!("{url}"));
+        Some(url[path..].to_owned())
     }
 
     /// The stable code of an error.

@@ -7,15 +7,17 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use keyrack::app::App;
 use keyrack::config::Config;
-use keyrack::model::account::NewAccount;
+use keyrack::model::account::{AccountChanges, NewAccount};
 use keyrack::model::api_key::NewApiKey;
 use keyrack::model::caller::Caller;
 use keyrack::model::clock::{Clock, Timestamp};
 use keyrack::model::email::Email;
 use keyrack::model::ids::{AccountId, UserId};
 use keyrack::model::name::Name;
+use keyrack::model::revision::IfMatch;
 use keyrack::model::scope::{Scope, ScopeSet};
-use keyrack::model::user::{NewUser, Password, Role, User};
+use keyrack::model::tier::{Window, Windows};
+use keyrack::model::user::{NewUser, Role, User, UserChanges, UserStatus};
 use keyrack::services;
 use keyrack::services::idempotency::Keep;
 
@@ -59,15 +61,36 @@ impl TestServer {
 
     /// Stops as SIGTERM does and starts again on the same data.
     pub async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    /// The same with another configuration.
+    pub async fn restart_with(mut self, configure: impl FnOnce(&mut Config)) -> Self {
+        configure(&mut self.config);
         self.handle.stop(true).await;
-        services::maintenance::flush(&self.app).await.expect("flushes");
+        self.flush().await;
+        self.start_again().await
+    }
+
+    /// Stops as a loss of power does, with nothing written on the way out, and starts again on the same data.
+    pub async fn crash(self) -> Self {
+        self.handle.stop(false).await;
+        self.start_again().await
+    }
+
+    async fn start_again(self) -> Self {
         let (dir, config, clock) = (self.dir.clone(), self.config.clone(), self.clock.clone());
         drop(self);
         Self::on(dir, config, clock).await
     }
 
-    pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.addr)
+    /// What happens by itself every five seconds.
+    pub async fn flush(&self) {
+        services::maintenance::flush(&self.app).await.expect("flushes");
+    }
+
+    pub fn data(&self) -> std::path::PathBuf {
+        self.dir.path().join("data")
     }
 
     pub fn advance(&self, span: Duration) {
@@ -85,9 +108,21 @@ impl TestServer {
 
     /// A key of a new member in an account of its own.
     pub async fn key(&self, scopes: &[Scope]) -> Client {
-        let account = self.account("Team").await;
-        let user = self.user_in(account, Role::Member).await;
+        let user = self.member().await;
         self.key_of(&user, scopes).await
+    }
+
+    /// The same with more said of the key.
+    pub async fn key_with(&self, scopes: &[Scope], more: impl FnOnce(&mut NewApiKey)) -> Client {
+        let user = self.member().await;
+        self.key_of_with(&user, scopes, more).await
+    }
+
+    /// A key of a new member in an account that has these windows, each as limit and seconds.
+    pub async fn key_within(&self, scopes: &[Scope], windows: &[(u64, u32)]) -> Client {
+        let key = self.key(scopes).await;
+        self.set_windows(&key, windows).await;
+        key
     }
 
     /// A key that may do everything.
@@ -97,6 +132,38 @@ impl TestServer {
         self.key_of(&user, &[Scope::Admin]).await
     }
 
+    /// A new member in an account of their own.
+    pub async fn member(&self) -> User {
+        let account = self.account("Team").await;
+        self.user_in(account, Role::Member).await
+    }
+
+    /// Another member of the same account.
+    pub async fn colleague_of(&self, user: &User) -> User {
+        self.user_in(user.account_id, Role::Member).await
+    }
+
+    /// Gives the account of a key windows of its own.
+    pub async fn set_windows(&self, key: &Client, windows: &[(u64, u32)]) {
+        self.change_account(key, AccountChanges { windows: Some(Some(windows_of(windows))), ..Default::default() }).await;
+    }
+
+    pub async fn set_tier(&self, key: &Client, tier: &str) {
+        self.change_account(key, AccountChanges { tier: Some(Some(tier.into())), ..Default::default() }).await;
+    }
+
+    /// Changes the account of a key.
+    pub async fn change_account(&self, key: &Client, changes: AccountChanges) {
+        let account = key.user().account_id;
+        services::accounts::update(&self.app, &Caller::command_line(), account, changes).await.expect("changes");
+    }
+
+    pub async fn set_status(&self, user: &User, status: UserStatus) {
+        let changes = UserChanges { status: Some(status), ..Default::default() };
+        let operator = Caller::command_line();
+        services::users::update(&self.app, &operator, user.id, changes, IfMatch::ANY).await.expect("changes");
+    }
+
     /// A new account; its name is made unique.
     pub async fn account(&self, name: &str) -> AccountId {
         let name = Name::parse(&format!("{name} {}", AccountId::new())).expect("a name");
@@ -104,21 +171,31 @@ impl TestServer {
         services::accounts::create(&self.app, &Caller::command_line(), new).await.expect("an account").id
     }
 
-    /// A new user, `securepassword123`.
+    /// A new user, without a password: hashing one takes longer than most tests.
     pub async fn user_in(&self, account: AccountId, role: Role) -> User {
-        let new = NewUser {
+        self.user_with(account, role, |_| {}).await
+    }
+
+    /// The same with more said of the user.
+    pub async fn user_with(&self, account: AccountId, role: Role, more: impl FnOnce(&mut NewUser)) -> User {
+        let mut new = NewUser {
             name: Name::parse("Ada Lovelace").expect("a name"),
             email: Email::parse(&format!("{}@example.com", UserId::new())).expect("an address"),
-            password: Some(Password::typed("securepassword123")),
+            password: None,
             account_id: Some(account),
             role,
             time_zone: None,
         };
+        more(&mut new);
         services::users::create(&self.app, &Caller::command_line(), new, Keep::nothing()).await.expect("a user")
     }
 
     pub async fn key_of(&self, user: &User, scopes: &[Scope]) -> Client {
-        let new = NewApiKey {
+        self.key_of_with(user, scopes, |_| {}).await
+    }
+
+    pub async fn key_of_with(&self, user: &User, scopes: &[Scope], more: impl FnOnce(&mut NewApiKey)) -> Client {
+        let mut new = NewApiKey {
             name: Name::parse("test").expect("a name"),
             user_id: Some(user.id),
             scopes: ScopeSet::of(scopes).into(),
@@ -127,6 +204,7 @@ impl TestServer {
             windows: Default::default(),
             metadata: Default::default(),
         };
+        more(&mut new);
         let made = services::api_keys::create(&self.app, &Caller::command_line(), new, Keep::nothing()).await;
         let (key, secret) = made.expect("a key");
         let mut client = self.with_secret(secret.expose());
@@ -134,6 +212,11 @@ impl TestServer {
         client.user = Some(user.clone());
         client
     }
+}
+
+/// Windows, each as limit and seconds.
+pub fn windows_of(windows: &[(u64, u32)]) -> Windows {
+    Windows::new(windows.iter().map(|&(limit, seconds)| Window::new(limit, seconds)).collect()).expect("windows")
 }
 
 impl Drop for TestServer {
