@@ -1,3 +1,5 @@
+//! Reads what surrounds the program, and hands it to the command line.
+
 use std::process::ExitCode;
 
 use keyrack::cli::{self, Surroundings};

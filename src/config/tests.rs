@@ -1,3 +1,5 @@
+//! The settings, read from all their sources.
+
 use std::collections::BTreeMap;
 
 use super::*;

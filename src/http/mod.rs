@@ -65,7 +65,7 @@ pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
 }
 
 /// What surrounds every request, outermost: where it came from, its id, HEAD, panics, the log.
-async fn surround(
+pub async fn surround(
     mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {

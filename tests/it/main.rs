@@ -2,8 +2,15 @@
 
 mod support;
 
+mod access;
+mod admission;
 mod api_key_rotation;
 mod api_keys;
 mod api_users;
 mod cli;
 mod credentials;
+mod errors;
+mod idempotency;
+mod limits;
+mod restart;
+mod tidy;

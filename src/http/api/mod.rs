@@ -7,7 +7,6 @@ pub mod dialect;
 mod fields;
 mod idempotent;
 pub mod operations;
-pub mod preview;
 mod query;
 mod reply;
 mod resend_keys;
@@ -155,7 +154,7 @@ pub fn fault(arrival: &Arrival, error: &AppError) -> HttpResponse {
 
 /// A path that does not exist: answered before any credential, and charged to nobody.
 pub async fn no_route(req: HttpRequest, app: Data<App>) -> HttpResponse {
-    uncounted(&req, &app, AppError::NoRoute)
+    uncounted(&req, &app, refuse(&req, &app, &AppError::NoRoute))
 }
 
 /// A verb that the path does not answer. OPTIONS needs no key.
@@ -166,17 +165,20 @@ pub async fn wrong_method(req: HttpRequest, app: Data<App>) -> HttpResponse {
     verbs.push("OPTIONS");
     let allowed = verbs.join(", ");
     if req.method() == actix_web::http::Method::OPTIONS {
-        let mut response = HttpResponse::NoContent();
-        return response.insert_header((actix_web::http::header::ALLOW, allowed)).finish();
+        let response = HttpResponse::NoContent().insert_header((actix_web::http::header::ALLOW, allowed)).finish();
+        return uncounted(&req, &app, response);
     }
-    uncounted(&req, &app, AppError::MethodNotAllowed { method: req.method().to_string(), allowed })
+    let error = AppError::MethodNotAllowed { method: req.method().to_string(), allowed };
+    uncounted(&req, &app, refuse(&req, &app, &error))
 }
 
-fn uncounted(req: &HttpRequest, app: &App, error: AppError) -> HttpResponse {
+/// Tells of the address's bucket, like every answer of the API, and takes nothing from it.
+fn uncounted(req: &HttpRequest, app: &App, mut response: HttpResponse) -> HttpResponse {
     let arrival = req.arrival();
-    // A key that came along has been read on the way, wherever it was going.
-    let error = if arrival.is_private(&app.config) { error } else { AppError::HttpsRequired };
-    let mut response = refuse(req, app, &error);
+    if !arrival.is_private(&app.config) {
+        // A key that came along has been read on the way, wherever it was going.
+        response = refuse(req, app, &AppError::HttpsRequired);
+    }
     let left = admission::peek(app, &arrival);
     admission::finish(response.headers_mut(), Dialect::of(arrival.dialect), &left, app.clock.now());
     response

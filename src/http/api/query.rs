@@ -7,7 +7,6 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
 use super::ApiError;
-use super::dialect::Dialect;
 use super::dialect::listing::Paging;
 use crate::model::clock::Timestamp;
 use crate::model::error::Problem;
@@ -25,7 +24,7 @@ impl FromRequest for Query {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self::parse(req.query_string(), Dialect::of_request(req).list.paging)))
+        ready(Ok(Self::parse(req.query_string(), Paging::of_request(req))))
     }
 }
 

@@ -1,3 +1,5 @@
+//! Windows, decided and kept: what holds whatever the numbers.
+
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 

@@ -1,3 +1,5 @@
+//! The writer under load, faults and panics.
+
 use super::*;
 
 fn writer() -> (tempfile::TempDir, Writer) {

@@ -89,6 +89,14 @@ impl TestServer {
         services::maintenance::flush(&self.app).await.expect("flushes");
     }
 
+    /// Keeps every change waiting until what it gives is dropped.
+    pub fn hold_writer(&self) -> Held {
+        let (held, dropped) = std::sync::mpsc::channel();
+        let app = self.app.clone();
+        tokio::spawn(async move { app.store.write(move |_| Ok(drop(dropped.recv()))).await });
+        Held(held)
+    }
+
     pub fn data(&self) -> std::path::PathBuf {
         self.dir.path().join("data")
     }
@@ -213,6 +221,10 @@ impl TestServer {
         client
     }
 }
+
+/// While it is there, no change is committed.
+#[must_use]
+pub struct Held(#[allow(dead_code)] std::sync::mpsc::Sender<()>);
 
 /// Windows, each as limit and seconds.
 pub fn windows_of(windows: &[(u64, u32)]) -> Windows {

@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, LINK};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 use super::Dialect;
@@ -46,6 +46,10 @@ pub enum Paging {
 const BACKWARDS: &str = "before_";
 
 impl Paging {
+    pub fn of_request(req: &HttpRequest) -> Self {
+        Dialect::of_request(req).list.paging
+    }
+
     /// Where a page begins and how many rows it has.
     pub fn read<'q, Id>(
         self,

@@ -8,6 +8,7 @@ pub mod listing;
 mod mitwirken;
 mod native;
 mod plain;
+pub mod preview;
 pub mod rate_headers;
 mod resend;
 mod usertour;

@@ -4,11 +4,11 @@ use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 
-use super::dialect::Dialect;
-use super::dialect::error::Context;
-use super::dialect::listing::Place;
-use super::users::UserBody;
-use super::{admission, reply};
+use super::Dialect;
+use super::error::Context;
+use super::listing::Place;
+use crate::http::api::users::UserBody;
+use crate::http::api::{admission, reply};
 use crate::limits::Decision;
 use crate::limits::rate::{self, Counters, RateLimits};
 use crate::model::AppError;
