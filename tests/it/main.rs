@@ -9,6 +9,7 @@ mod api_keys;
 mod api_users;
 mod cli;
 mod credentials;
+mod dialects;
 mod errors;
 mod idempotency;
 mod limits;

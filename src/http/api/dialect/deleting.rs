@@ -10,8 +10,10 @@ use super::Dialect;
 pub enum DeleteAnswer {
     /// 204 and nothing else.
     Empty,
-    /// 200, with what was deleted.
-    Told,
+    /// 200 `{"id","object","deleted"}`
+    IdAndObject,
+    /// 200 `{"object","id","deleted"}`
+    ObjectAndId,
 }
 
 impl Dialect {
@@ -19,7 +21,8 @@ impl Dialect {
     pub fn deleted(&self, object: &'static str, id: impl Serialize) -> HttpResponse {
         match self.delete {
             DeleteAnswer::Empty => HttpResponse::NoContent().finish(),
-            DeleteAnswer::Told => HttpResponse::Ok().json(json!({ "object": object, "id": id, "deleted": true })),
+            DeleteAnswer::IdAndObject => HttpResponse::Ok().json(json!({ "id": id, "object": object, "deleted": true })),
+            DeleteAnswer::ObjectAndId => HttpResponse::Ok().json(json!({ "object": object, "id": id, "deleted": true })),
         }
     }
 }

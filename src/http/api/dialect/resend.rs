@@ -16,7 +16,7 @@ pub const DIALECT: Dialect = Dialect {
     told,
     rate_headers: RateHeaders { longest: None, limit: true, left: true, policy: true },
     list: Listing { envelope: Envelope::ObjectList, paging: Paging::Keyset },
-    delete: DeleteAnswer::Told,
+    delete: DeleteAnswer::ObjectAndId,
     user_agent_required: true,
     at_root: true,
     serves_api_keys_path: true,

@@ -15,7 +15,7 @@ pub const DIALECT: Dialect = Dialect {
     told,
     rate_headers: RateHeaders { longest: Some(ResetAs::Seconds), limit: false, left: false, policy: false },
     list: Listing { envelope: Envelope::Results, paging: Paging::Cursor },
-    delete: DeleteAnswer::Told,
+    delete: DeleteAnswer::IdAndObject,
     ..native::DIALECT
 };
 
