@@ -67,6 +67,14 @@ const CAPACITY: u64 = 200_000;
 /// The longest that a missed notice could matter.
 const TTL: Duration = Duration::from_secs(5);
 
+/// Whose remembered credentials a change makes stale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concerns {
+    Nobody,
+    Account(AccountId),
+    Everyone,
+}
+
 /// The number of changes when a look-up began.
 #[derive(Clone, Copy)]
 pub struct LookUp(u64);
@@ -130,16 +138,14 @@ impl Callers {
         credential
     }
 
-    /// Something of this account has changed, and the change is committed.
-    pub fn forget_account(&self, account: AccountId) {
+    /// Something has changed, and the change is committed.
+    pub fn forget(&self, concerns: Concerns) {
         let change = self.changes.fetch_add(1, SeqCst) + 1;
-        self.changes_of(account).fetch_max(change, SeqCst);
-    }
-
-    /// Something has changed that may concern everyone.
-    pub fn forget_all(&self) {
-        let change = self.changes.fetch_add(1, SeqCst) + 1;
-        self.of_all.fetch_max(change, SeqCst);
+        match concerns {
+            Concerns::Nobody => 0,
+            Concerns::Account(account) => self.changes_of(account).fetch_max(change, SeqCst),
+            Concerns::Everyone => self.of_all.fetch_max(change, SeqCst),
+        };
     }
 
     fn changes_of(&self, account: AccountId) -> Arc<AtomicU64> {

@@ -5,6 +5,7 @@ mod dialect;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -13,12 +14,13 @@ use parking_lot::Mutex;
 use crate::config::Config;
 use crate::crypto::{Passwords, Prefix};
 use crate::limits::{Buckets, InFlight, RateLimits};
+use crate::model::Result;
 use crate::model::clock::Clock;
 use crate::model::dialect::DialectName;
 use crate::model::tier::Window;
 use crate::store::idempotency_keys;
-use crate::store::{OpenError, Store};
-use callers::Callers;
+use crate::store::{OpenError, Store, Tx};
+use callers::{Callers, Concerns};
 pub use dialect::CurrentDialect;
 
 pub struct App {
@@ -34,9 +36,11 @@ pub struct App {
     pub rates: RateLimits,
     /// What requests without a valid credential have used, by address.
     pub anonymous: Buckets,
+    /// Peers whose forwarding headers were ignored, so that the log names each of them once an hour.
+    pub ignored_proxies: Buckets,
     pub guesses: Guesses,
     pub in_flight: InFlight,
-    pub callers: Callers,
+    pub callers: Arc<Callers>,
     /// The server is stopping: no new work should be sent to it.
     pub draining: AtomicBool,
     /// Requests with an `Idempotency-Key` that are being worked on.
@@ -63,6 +67,7 @@ impl App {
         let limits = &config.limits;
         Self {
             anonymous: Buckets::new(Window::new(limits.anonymous_per_minute, 60)),
+            ignored_proxies: Buckets::with_capacity(Window::new(1, 3_600), 256),
             guesses: Guesses {
                 of_user: Buckets::new(Window::new(5, 60)),
                 of_address: Buckets::new(Window::new(30, 60)),
@@ -71,7 +76,7 @@ impl App {
             in_flight: InFlight::new(limits.max_concurrent, limits.max_queued, limits.queue_timeout),
             rates: RateLimits::new(),
             passwords: Passwords::new(std::thread::available_parallelism().map_or(2, usize::from)),
-            callers: Callers::new(),
+            callers: Arc::default(),
             draining: AtomicBool::new(false),
             in_progress: Mutex::default(),
             fixed: BTreeMap::new(),
@@ -85,6 +90,16 @@ impl App {
     /// The dialect that is on. A request looks once, on arrival.
     pub fn dialect(&self) -> DialectName {
         self.current_dialect.get()
+    }
+
+    /// A change after which what is remembered of someone is stale, from the moment it is committed.
+    pub async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Tx) -> Result<T> + Send + 'static,
+        concerns: impl FnOnce(&T) -> Concerns + Send + 'static,
+    ) -> Result<T> {
+        let callers = self.callers.clone();
+        self.store.write_then(work, move |changed| callers.forget(concerns(changed))).await
     }
 
     /// What the secret of a new key begins with.

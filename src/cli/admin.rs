@@ -24,7 +24,7 @@ pub enum AdminCommand {
     Create {
         #[arg(long, value_parser = values::email)]
         email: Email,
-        /// [default: the part of the email before the @]
+        /// Without it: the part of the email before the @
         #[arg(long, value_parser = values::name)]
         name: Option<Name>,
         /// The password, from the first line of a file (- for standard input); else it is asked for

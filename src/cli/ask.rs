@@ -1,7 +1,7 @@
 //! Asking the person at the terminal. Nothing that is asked is required: flags answer everything.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -53,6 +53,10 @@ pub fn new_password(out: &Output, file: Option<&PathBuf>) -> Result<Zeroizing<St
 /// The first line of a file, or of standard input for `-`.
 pub fn secret_from(file: &Path) -> Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
+    if file == Path::new("-") && std::io::stdin().is_terminal() {
+        // What is typed here must not be echoed.
+        return Ok(Zeroizing::new(rpassword::prompt_password("Secret: ")?));
+    }
     if file == Path::new("-") {
         std::io::stdin().take(MAX_SECRET_BYTES).read_to_string(&mut text).context("standard input")?;
     } else {

@@ -22,6 +22,8 @@ use crate::store::{OpenError, Store};
 
 /// Where this command works.
 pub struct Place<'a> {
+    /// How this program was called.
+    pub program: &'a str,
     pub common: &'a Common,
     pub environment: &'a [(String, String)],
 }
@@ -67,6 +69,8 @@ impl Place<'_> {
 
     /// The program as a server has it, but listening nowhere: commands work on the file beside a running server.
     pub fn open(&self, out: &Output) -> Result<Opened> {
+        // A mistake in the settings is told before anything is made.
+        self.settings(Vec::new(), BTreeMap::new())?;
         let store = self.open_store(out)?;
         let loaded = self.settings(Vec::new(), Self::stored(&store)?)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;

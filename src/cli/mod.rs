@@ -71,7 +71,7 @@ pub struct Common {
         global = true,
         value_name = "DIR",
         env = "KEYRACK_DATA",
-        hide_env = true,
+        hide_env_values = true,
         help_heading = "Global options"
     )]
     data: Option<PathBuf>,
@@ -82,7 +82,7 @@ pub struct Common {
         global = true,
         value_name = "FILE",
         env = "KEYRACK_CONFIG",
-        hide_env = true,
+        hide_env_values = true,
         help_heading = "Global options"
     )]
     config: Option<PathBuf>,
@@ -153,21 +153,22 @@ pub fn main(surroundings: Surroundings) -> ExitCode {
         }
     };
     let out = Output::new(&cli.common, &surroundings.environment);
-    match run(cli, &surroundings.environment, &out) {
+    let program = surroundings.args.first().map(|arg| arg.to_string_lossy()).unwrap_or_default();
+    match run(&program, cli, &surroundings.environment, &out) {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => failure::report(&err),
     }
 }
 
-fn run(cli: Cli, environment: &[(String, String)], out: &Output) -> Result<()> {
-    let place = data::Place { common: &cli.common, environment };
+fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) -> Result<()> {
+    let place = data::Place { program, common: &cli.common, environment };
     let command = match cli.command {
         None => return serve::run(&place, &cli.serve, out),
         Some(Command::Serve(args)) => return serve::run(&place, &args.or(cli.serve), out),
         Some(command) => command,
     };
     if let Some(flag) = cli.serve.first_given() {
-        return Err(Failure::usage(format!("{flag} belongs to serve: keyrack serve {flag} …")));
+        return Err(Failure::usage(format!("{flag} belongs to serve: {} …", place.command(["serve", flag]))));
     }
     match command {
         Command::Serve(_) => unreachable!("served above"),

@@ -1,14 +1,16 @@
 //! `keyrack serve`: opens everything, says where it is, serves until it is told to stop.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
+use actix_web::dev::{Server, ServerHandle};
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::data::{self, Place};
 use super::failure::Failure;
@@ -24,12 +26,15 @@ use crate::services::{maintenance, setup};
 use crate::store::migrate::Migrated;
 use crate::store::{ServerLock, Store};
 
+/// How long a stopping server reads from the connections that it has accepted.
+const LAST_READS: Duration = Duration::from_millis(200);
+
 #[derive(Args, Default)]
 pub struct ServeArgs {
     /// The address and port to listen on [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// The address under which clients reach this server, for example https://keys.example.com
+    /// The address under which clients reach this server, for example https://NAME
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     /// Serve plain HTTP beyond this machine
@@ -76,7 +81,7 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         return Err(Failure::failed(fault));
     }
     // A server that has the data already is told before a port that it has too.
-    let listener = port::listen(outside.server.listen);
+    let listener = port::listen(outside.server.listen, place);
     let bound = listener.as_ref().ok().and_then(|listener| listener.local_addr().ok());
     let clock = Clock::real();
     let note = Running { pid: std::process::id(), since: clock.now(), url: base_url(&outside, bound) };
@@ -96,6 +101,7 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         let link = setup::new_link(&app).await?;
         let base = base_url(&app.config, bound);
         let started = Started {
+            place,
             dir: &dir,
             is_new,
             migrated: &migrated,
@@ -103,6 +109,9 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
             bound: bound.unwrap_or(app.config.server.listen),
             link,
         };
+        // Before anyone is told that we run, and may stop us.
+        let signals = Signals::new()?;
+        let door = listener.try_clone()?;
         let server = http::server(app.clone(), listener)?;
         if out.json {
             out.raw(format!("{}\n", started.to_json()).as_bytes())?;
@@ -114,7 +123,7 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
             started.log();
         }
         let upkeep = actix_web::rt::spawn(maintenance::run(app.clone()));
-        let served = until_stopped(server, &app).await;
+        let served = until_stopped(server, &door, signals, &app).await;
         upkeep.abort();
         // What the last requests used belongs to the next start.
         maintenance::flush(&app).await?;
@@ -137,30 +146,47 @@ fn lock(dir: &Path, note: &Running, clock: &Clock) -> Result<ServerLock> {
     })
 }
 
+/// What asks a server to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
 /// Serves until SIGTERM or SIGINT; then finishes what is being worked on. A second signal does not wait for that.
-async fn until_stopped(server: actix_web::dev::Server, app: &App) -> Result<()> {
+async fn until_stopped(server: Server, door: &TcpListener, mut signals: Signals, app: &App) -> Result<()> {
     let handle = server.handle();
     let mut broken = app.store.broken();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut server = actix_web::rt::spawn(server);
     let mut disk_failed = false;
     tokio::select! {
         ended = &mut server => return Ok(ended??),
-        _ = terminate.recv() => tracing::info!("SIGTERM: finishing the requests under way"),
-        _ = interrupt.recv() => tracing::info!("interrupted: finishing the requests under way; once more to stop at once"),
+        name = signals.next() => tracing::info!("{name}: finishing the requests under way; once more to leave them"),
         Ok(_) = broken.wait_for(|&broken| broken) => {
             disk_failed = true;
             tracing::error!(path = %app.store.path().display(), "the disk failed a write: stopping, since nothing more can be kept");
         }
     }
-    app.draining.store(true, Relaxed);
-    let stopping = handle.stop(true);
+    let finishing = async {
+        close(&handle, door, app).await;
+        handle.stop(true).await;
+    };
     tokio::select! {
-        () = stopping => {}
-        _ = terminate.recv() => handle.stop(false).await,
-        _ = interrupt.recv() => handle.stop(false).await,
+        () = finishing => server.await??,
+        name = signals.next() => tracing::warn!("{name} again: leaving the requests under way"),
     }
-    server.await??;
     if disk_failed {
         return Err(Failure::failed(format!(
             "{}: the disk failed a write. Check the disk, then start again.",
@@ -171,12 +197,27 @@ async fn until_stopped(server: actix_web::dev::Server, app: &App) -> Result<()> 
     Ok(())
 }
 
+/// Lets nobody in any more, and those who are in finish. A worker that is told to stop drops the connections that it
+/// has not read from yet, so it is told when there are none: first the port is closed, then whoever got through it is
+/// given the time to be read. Connections that stay open are closed with their next answer, since we are draining.
+async fn close(handle: &ServerHandle, door: &TcpListener, app: &App) {
+    handle.pause().await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    // Refused, those who come now try elsewhere; let into the queue of the socket, they would be cut off there.
+    if let Err(err) = rustix::net::shutdown(door, rustix::net::Shutdown::Read) {
+        tracing::debug!(error = %err, "the port stays open until the end");
+    }
+    app.draining.store(true, Relaxed);
+    tokio::time::sleep(LAST_READS).await;
+}
+
 fn logs_as_json(log: &Log) -> bool {
     log.format == LogFormat::Json
 }
 
 /// What there is to say once the port is open.
 struct Started<'a> {
+    place: &'a Place<'a>,
     dir: &'a Path,
     is_new: bool,
     migrated: &'a Migrated,
@@ -212,9 +253,9 @@ impl Started<'_> {
     fn in_words(&self, app: &App, out: &Output) -> String {
         let (base, migrated) = (self.base, self.migrated);
         let state = match (self.is_new, migrated.to - migrated.from) {
-            (true, _) => " (new)".into(),
-            (false, 0) => String::new(),
-            (false, steps) => format!(" (migrated, {steps} steps)"),
+            (true, _) => " (new, SQLite)".into(),
+            (false, 0) => " (SQLite)".into(),
+            (false, steps) => format!(" (SQLite, {steps} migrations)"),
         };
         let zone = jiff::tz::TimeZone::system();
         let zone = zone.iana_name().unwrap_or("UTC");
@@ -236,7 +277,8 @@ impl Started<'_> {
         if let (Some(link), Some(url)) = (&self.link, self.setup_url()) {
             let until = clock_time(link.expires_at, app.clock.now());
             words += &format!(
-                "\nCreate the first admin (link works once, until {until}, then run: keyrack setup-link):\n  {}",
+                "\nCreate the first admin (link works once, until {until}, then run: {}):\n  {}",
+                self.place.command(["setup-link"]),
                 out.bold(&url)
             );
         }

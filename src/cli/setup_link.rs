@@ -13,10 +13,11 @@ use crate::services::setup;
 pub fn run(place: &Place, out: &Output) -> Result<()> {
     let open = place.open(out)?;
     let Some(link) = open.run(setup::new_link(&open.app))? else {
-        return Err(Failure::failed(
-            "There is an administrator already, so there is nothing to set up.\n\
-             Another one: keyrack admin create --email NAME@EXAMPLE.COM   A forgotten password: keyrack admin reset-password",
-        ));
+        return Err(Failure::failed(format!(
+            "There is an administrator already, so there is nothing to set up.\nAnother one: {}   A forgotten password: {}",
+            place.command(["admin", "create", "--email", "NAME@EXAMPLE.COM"]),
+            place.command(["admin", "reset-password", "--email", "NAME@EXAMPLE.COM"]),
+        )));
     };
     // A running server may listen where only its own flags say.
     let base = Running::of(&place.dir()).map_or_else(|| base_url(&open.app.config, None), |server| server.url);

@@ -1,4 +1,5 @@
-//! Commands that a message tells the person to run: with the data directory they named, quoted for a shell.
+//! Commands that a message tells the person to run: with the program and the data directory as they named them,
+//! quoted for a shell.
 
 use super::data::Place;
 use super::output::Output;
@@ -6,7 +7,8 @@ use super::output::Output;
 impl Place<'_> {
     /// `keyrack --data DIR user enable user_…`
     pub fn command<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
-        let mut command = String::from("keyrack");
+        // A path is repeated as it was typed, since a newcomer's `./keyrack` is not found without it.
+        let mut command = if self.program.contains('/') { quoted(self.program) } else { "keyrack".into() };
         // What comes from the environment is there for the next command, too.
         let in_environment = self.environment.iter().any(|(name, _)| name == "KEYRACK_DATA");
         if let Some(dir) = self.common.data.as_ref().filter(|_| !in_environment) {

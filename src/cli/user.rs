@@ -201,8 +201,8 @@ fn add(place: &Place, open: &Opened, args: AddArgs, out: &Output) -> Result<()> 
     let user = open.run(users::create(&open.app, &Caller::command_line(), new, Keep::nothing()))?;
     out.result(&UserBody::from(&user), || format!("Added {} as {} ({}).", who(&user), user.role.name(), user.id))?;
     if !has_password {
-        let id = user.id.to_string();
-        out.talk(format!("They cannot sign in yet: {}", place.command(["user", "set", &id, "--password-file", "-"])));
+        let command = place.command(["admin", "reset-password", "--email", &user.email]);
+        out.talk(format!("Without a password they cannot sign in. Give them one: {command}"));
     }
     place.undo(out, &["user", "delete", &user.id.to_string()]);
     Ok(())

@@ -195,6 +195,9 @@ impl Loading {
                 continue;
             };
             let Some(setting) = in_section(section, &key) else {
+                if is_anothers(section, &key) {
+                    continue;
+                }
                 let near = nearest_key(section, &key).and_then(|near| in_section(section, &near));
                 self.faults.push(Fault {
                     message: format!("{name}: unknown key \"{key}\"."),
@@ -220,6 +223,13 @@ impl Loading {
 
 fn in_section(section: &str, key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.section == section && setting.key == key)
+}
+
+/// Variables that look like ours and are not: what programs that call the API are given, and what Kubernetes tells
+/// every container of a service that happens to be called keyrack-api or keyrack-server.
+fn is_anothers(section: &str, key: &str) -> bool {
+    let is_clients = section == "api" && matches!(key, "key" | "url");
+    is_clients || key == "port" || key.starts_with("port_") || key == "service_host" || key.starts_with("service_port")
 }
 
 fn under_section(setting: &Setting) -> String {

@@ -119,6 +119,9 @@ fn variables_of_others_are_left_alone_and_empty_ones_set_nothing() {
     let environment = variables(&[
         ("KEYRACK_DATA", "/srv"),
         ("KEYRACK_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+        ("KEYRACK_API_KEY", "kr_secret"),
+        ("KEYRACK_API_SERVICE_HOST", "10.0.0.1"),
+        ("KEYRACK_SERVER_PORT_8080_TCP_ADDR", "10.0.0.1"),
         ("SERVER_LISTEN", "x"),
         ("KEYRACK_SERVER_LISTEN", ""),
         ("KEYRACK_SERVER_TRUSTED_PROXIES", "10.1.2.3/8, ::ffff:192.0.2.0/120,2001:db8::7"),
@@ -130,6 +133,15 @@ fn variables_of_others_are_left_alone_and_empty_ones_set_nothing() {
     assert_eq!(loaded.config.server.trusted_proxies.show(), "[\"10.0.0.0/8\", \"192.0.2.0/24\", \"2001:db8::7/128\"]");
     assert!(loaded.config.server.insecure_http);
     assert_eq!(loaded.config.limits.max_queued, 1_000);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_file_brings_the_program_down(text in r#"(\[(server|api|x)\]\n|[a-z_]{1,8} ?= ?("[^"]{0,4}"|[0-9a-z\[\],"]{0,6})\n|#é\n|\PC{0,6}\n?){0,8}"#) {
+        if let Err(faults) = load(&file(&text)) {
+            proptest::prop_assert!(!faults.0.is_empty() && !faults.to_string().is_empty());
+        }
+    }
 }
 
 #[test]

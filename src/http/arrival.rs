@@ -8,7 +8,9 @@ use actix_web::http::header::{HOST, HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 use super::client_addr::{ClientAddr, client_addr};
+use crate::app::App;
 use crate::config::Config;
+use crate::limits::BucketKey;
 use crate::model::dialect::DialectName;
 use crate::model::ids::RequestId;
 
@@ -35,7 +37,15 @@ impl Arrival {
 
     /// Whether what was sent could not be read on the way, or the operator has said that it may be.
     pub fn is_private(&self, config: &Config) -> bool {
-        self.client.https || self.client.ip.is_loopback() || config.server.insecure_http
+        self.client.https || self.client.is_local() || config.server.insecure_http
+    }
+}
+
+/// Behind a proxy that nobody said to trust, all clients look like one: the operator is told how to change that.
+pub fn tell_of_ignored_proxy(app: &App, peer: IpAddr) {
+    if app.ignored_proxies.take(BucketKey::of_address(peer), app.clock.tick()).admitted() {
+        let net = IpNet::from(peer);
+        tracing::warn!("X-Forwarded-For from {peer} ignored: not a trusted proxy. Trust it: trusted_proxies = [\"{net}\"]");
     }
 }
 

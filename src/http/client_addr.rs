@@ -12,10 +12,19 @@ pub struct ClientAddr {
     pub ip: IpAddr,
     /// The connection came from a trusted proxy.
     pub via_proxy: bool,
+    /// The trusted proxy tells over what its client came, and not who that is.
+    pub unnamed: bool,
     /// The trusted proxy says that its own client used HTTPS.
     pub https: bool,
     /// There were `X-Forwarded-*` headers, and the peer is not trusted to send them.
     pub ignored_forwarding: bool,
+}
+
+impl ClientAddr {
+    /// The client is on this machine. A proxy on this machine that tells of its client, but not who that is, is not one.
+    pub fn is_local(&self) -> bool {
+        self.ip.is_loopback() && !self.unnamed
+    }
 }
 
 /// Derives the client from the peer and from the values of `X-Forwarded-For` and `X-Forwarded-Proto`, in the order in
@@ -30,14 +39,15 @@ pub fn client_addr<'h>(
     let (mut forwarded_for, mut forwarded_proto) = (forwarded_for.peekable(), forwarded_proto.peekable());
     if !is_trusted(trusted, peer) {
         let ignored_forwarding = forwarded_for.peek().is_some() || forwarded_proto.peek().is_some();
-        return ClientAddr { ip: peer, via_proxy: false, https: false, ignored_forwarding };
+        return ClientAddr { ip: peer, via_proxy: false, unnamed: false, https: false, ignored_forwarding };
     }
+    let unnamed = forwarded_for.peek().is_none() && forwarded_proto.peek().is_some();
     // The nearest proxy's word is the last one; those before it are hearsay.
     let https = forwarded_proto
         .last()
         .and_then(|value| value.rsplit(|&byte| byte == b',').next())
         .is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"));
-    ClientAddr { ip: walk(trusted, peer, forwarded_for), via_proxy: true, https, ignored_forwarding: false }
+    ClientAddr { ip: walk(trusted, peer, forwarded_for), via_proxy: true, unnamed, https, ignored_forwarding: false }
 }
 
 /// From the nearest hop outwards: each trusted one vouches for the one before it, and the first that is not trusted
@@ -98,6 +108,15 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_on_this_machine_does_not_make_its_clients_local() {
+        assert!(derive(&[], "127.0.0.1", &[], &[]).is_local());
+        assert!(derive(&["127.0.0.0/8"], "127.0.0.1", &[], &[]).is_local());
+        assert!(derive(&["127.0.0.0/8"], "127.0.0.1", &["127.0.0.1"], &["http"]).is_local());
+        assert!(!derive(&["127.0.0.0/8"], "127.0.0.1", &[], &["http"]).is_local());
+        assert!(!derive(&["127.0.0.0/8"], "127.0.0.1", &["203.0.113.7"], &[]).is_local());
+    }
+
+    #[test]
     fn a_peer_outside_the_networks_is_not_believed() {
         let client = derive(&["10.0.0.0/8"], "198.51.100.9", &["203.0.113.7"], &["https"]);
         assert_eq!(client.ip.to_string(), "198.51.100.9");
@@ -152,5 +171,26 @@ mod tests {
         assert!(https(&["https"]) && https(&["HTTPS "]) && https(&["http, https"]) && https(&["http", "https"]));
         assert!(!https(&[]) && !https(&["http"]) && !https(&["https, http"]) && !https(&["https", "http"]));
         assert!(!https(&["httpsx"]) && !https(&["https,"]));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_a_client_writes_hides_its_address(lines in proptest::collection::vec(r"[0-9a-f.:\[\], x]{0,40}", 0..4)) {
+            // A proxy appends to the last line, or adds a line.
+            let trusted = nets(&["10.0.0.0/8"]);
+            let peer = "10.0.0.1".parse().expect("an address");
+            let mut appended = lines.clone();
+            match appended.last_mut() {
+                Some(last) => *last += ", 203.0.113.7",
+                None => appended.push("203.0.113.7".into()),
+            }
+            let mut added = lines;
+            added.push("203.0.113.7".into());
+            for sent in [appended, added] {
+                let values = sent.iter().map(|line| line.as_bytes());
+                let client = client_addr(&trusted, peer, values, std::iter::empty());
+                proptest::prop_assert_eq!(client.ip.to_string(), "203.0.113.7");
+            }
+        }
     }
 }

@@ -1,29 +1,41 @@
 //! The listener, what surrounds every request, and the surfaces mounted under it.
 
+mod admin;
 pub mod api;
 pub mod arrival;
+mod assets;
 pub mod body;
 pub mod client_addr;
+mod csrf;
+mod docs;
+mod faults;
 mod health;
+mod moment;
+mod page;
+mod samples;
+mod shell;
+mod signed_in;
 
 use std::net::TcpListener;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use actix_web::middleware::{Next, from_fn};
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::http::{ConnectionType, Method};
+use actix_web::middleware::{Compress, Next, from_fn};
+use actix_web::web::{Data, ServiceConfig, scope, to};
 use actix_web::{App as Actix, Error, HttpMessage, HttpServer};
 use futures_util::FutureExt;
 
 use crate::app::App;
 use crate::model::AppError;
 use arrival::Arrival;
+use shell::shell;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -61,7 +73,16 @@ pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
     cfg.app_data(app);
     api::routes(cfg);
     health::routes(cfg);
-    cfg.default_service(actix_web::web::to(api::no_route));
+    assets::routes(cfg);
+    // Last, since a scope without a prefix answers whatever is left.
+    cfg.service(
+        scope("")
+            .wrap(from_fn(shell))
+            .wrap(Compress::default())
+            .configure(admin::routes)
+            .configure(docs::routes)
+            .default_service(to(shell::nothing_here)),
+    );
 }
 
 /// What surrounds every request, outermost: where it came from, its id, HEAD, panics, the log.
@@ -75,6 +96,9 @@ pub async fn surround(
         app.as_ref().map_or_else(Default::default, |app| (&app.config.server.trusted_proxies[..], app.dialect()));
     let arrival = Arrival::of(&req, trusted, dialect);
     let (id, ip) = (arrival.request_id.clone(), arrival.client.ip);
+    if let Some(app) = app.as_ref().filter(|_| arrival.client.ignored_forwarding) {
+        arrival::tell_of_ignored_proxy(app, ip);
+    }
     // Taken before the request is passed on: nothing may hold it then.
     let logged = tracing::enabled!(target: "access", tracing::Level::INFO).then(|| (req.method().clone(), req.path().to_owned()));
     let at_panic = (arrival.clone(), req.path().to_owned());
@@ -104,6 +128,12 @@ pub async fn surround(
             headers.insert(X_REQUEST_ID, value);
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    }
+    if let Ok(response) = &mut answered
+        && app.is_some_and(|app| app.draining.load(Ordering::Relaxed))
+    {
+        // The client's next request must not come to a connection that is about to close.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     if let Some((method, path)) = logged {
         let ms = began.elapsed().as_secs_f64() * 1e3;

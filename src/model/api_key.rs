@@ -39,6 +39,8 @@ pub struct ApiKey {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotation {
+    /// When the key got its new secret.
+    pub started_at: Timestamp,
     pub old_hint: String,
     pub old_expires_at: Timestamp,
     pub old_last_used: Option<LastUse>,

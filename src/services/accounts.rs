@@ -1,8 +1,11 @@
 //! Accounts: list, find, create, update. Only those who see every account change one.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::json;
 
 use crate::app::App;
+use crate::app::callers::Concerns;
 use crate::model::account::{Account, AccountChanges, AccountStatus, NewAccount};
 use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
@@ -10,6 +13,7 @@ use crate::model::clock::Timestamp;
 use crate::model::ids::AccountId;
 use crate::model::name::Name;
 use crate::model::scope::Scope;
+use crate::model::tier::Windows;
 use crate::model::{AppError, Result};
 use crate::store::{self, Conn, Tx};
 
@@ -26,6 +30,28 @@ pub async fn find(app: &App, caller: &Caller, id: AccountId) -> Result<Account> 
     let seen = caller.account().is_none_or(|own| own == id);
     let found = app.store.read(move |conn| store::accounts::find(conn, id)).await?;
     found.filter(|_| seen).ok_or(AppError::NotFound("account"))
+}
+
+/// The names of these accounts, in one look; one's own alone, unless one sees all.
+pub async fn names(app: &App, caller: &Caller, ids: HashSet<AccountId>) -> Result<HashMap<AccountId, String>> {
+    let own = caller.account();
+    let find = move |conn: &Conn| {
+        let mut names = HashMap::new();
+        for id in ids.into_iter().filter(|&id| own.is_none_or(|own| own == id)) {
+            names.extend(store::accounts::find(conn, id)?.map(|account| (id, account.name)));
+        }
+        Ok(names)
+    };
+    app.store.read(find).await
+}
+
+/// An account and the windows that hold for it: its own, else its tier's, else the dialect's.
+pub async fn limits(app: &App, caller: &Caller, id: AccountId) -> Result<(Account, Windows)> {
+    let account = find(app, caller, id).await?;
+    let tier = account.tier.clone().filter(|_| account.windows.is_none());
+    let of_tier = app.store.read(move |conn| tier.map_or(Ok(None), |tier| store::tiers::find(conn, &tier))).await?;
+    let windows = account.windows.clone().or(of_tier.map(|tier| tier.windows));
+    Ok((account, windows.unwrap_or_else(|| app.config.api.dialect.default_windows())))
 }
 
 /// By id, or by name.
@@ -58,9 +84,8 @@ pub async fn create(app: &App, caller: &Caller, new: NewAccount) -> Result<Accou
 pub async fn update(app: &App, caller: &Caller, id: AccountId, changes: AccountChanges) -> Result<Account> {
     caller.must_have(Scope::Admin)?;
     let (caller, now) = (caller.clone(), app.clock.now());
-    let account = app
-        .store
-        .write(move |tx| {
+    app.change(
+        move |tx| {
             let before = store::accounts::find(tx, id)?.ok_or(AppError::NotFound("account"))?;
             if let Some(tier) = &changes.tier {
                 must_be_a_tier(tx, tier.as_deref())?;
@@ -83,10 +108,10 @@ pub async fn update(app: &App, caller: &Caller, id: AccountId, changes: AccountC
             }));
             store::audit_events::append(tx, &caller, now, Some(id), &happening)?;
             Ok(account)
-        })
-        .await?;
-    app.callers.forget_account(id);
-    Ok(account)
+        },
+        move |_| Concerns::Account(id),
+    )
+    .await
 }
 
 /// The account `Default`, made when it is first needed.

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::authorize::{may_wield, scopes_of_role, seen_key, seen_user};
 use super::idempotency::Keep;
 use crate::app::App;
+use crate::app::callers::Concerns;
 use crate::crypto::secret::has_checksum;
 use crate::crypto::{Secret, SecretHash};
 use crate::model::api_key::{ApiKey, ApiKeyChanges, NewApiKey, Overlap};
@@ -113,7 +114,7 @@ fn insert(tx: &Tx, caller: &Caller, new: NewApiKey, (hash, hint): (SecretHash, &
 /// Changes the fields given.
 pub async fn update(app: &App, caller: &Caller, id: ApiKeyId, changes: ApiKeyChanges, expected: IfMatch) -> Result<ApiKey> {
     let (caller, now) = (caller.clone(), app.clock.now());
-    let changed = app.store.write(move |tx| {
+    let changed = move |tx: &Tx| {
         let before = changeable(tx, &caller, id, &expected)?;
         may_wield(&caller, &before)?;
         let owner = store::users::find(tx, before.user_id)?.ok_or(AppError::NotFound("user"))?;
@@ -153,10 +154,8 @@ pub async fn update(app: &App, caller: &Caller, id: ApiKeyId, changes: ApiKeyCha
         };
         note(tx, &caller, now, action, &key, diff(&before, &key))?;
         Ok(key)
-    });
-    let key = changed.await?;
-    app.callers.forget_account(key.account_id);
-    Ok(key)
+    };
+    app.change(changed, concerned).await
 }
 
 /// A new secret for the key. The one before works until the overlap ends, never past the key's own expiry; what was
@@ -171,31 +170,28 @@ pub async fn rotate(
 ) -> Result<(ApiKey, Secret)> {
     let (secret, caller, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
     let (hash, hint) = (secret.hash(), secret.hint());
-    let rotated = app.store.write(move |tx| {
+    let rotated = move |tx: &Tx| {
         let key = renew(tx, &caller, id, overlap, &expected, (hash, &hint), now)?;
         keep.store(tx, &key, now)?;
         Ok(key)
-    });
-    let key = rotated.await?;
-    app.callers.forget_account(key.account_id);
-    Ok((key, secret))
+    };
+    Ok((app.change(rotated, concerned).await?, secret))
 }
 
 /// The same for a form, whose nonce makes it answer once.
 pub async fn rotate_by_form(app: &App, caller: &Caller, id: ApiKeyId, overlap: Overlap, nonce: &str) -> Result<Formed> {
     let (secret, caller, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
     let (hash, hint, nonce) = (secret.hash(), secret.hint(), SecretHash::of(nonce));
-    let rotated = app.store.write(move |tx| {
+    let rotated = move |tx: &Tx| {
         if store::setup::made_by_form(tx, nonce)?.is_some() {
             return Ok(None);
         }
         let key = renew(tx, &caller, id, overlap, &IfMatch::ANY, (hash, &hint), now)?;
         store::setup::remember_form(tx, nonce, &key.id.to_string(), now.saturating_add(FORM_LIFE))?;
         Ok(Some(key))
-    });
-    let Some(key) = rotated.await? else { return Ok(Formed::Before(Some(id))) };
-    app.callers.forget_account(key.account_id);
-    Ok(Formed::Made(Box::new(key), secret))
+    };
+    let rotated = app.change(rotated, |key| key.as_ref().map_or(Concerns::Nobody, concerned)).await?;
+    Ok(rotated.map_or(Formed::Before(Some(id)), |key| Formed::Made(Box::new(key), secret)))
 }
 
 fn renew(
@@ -224,7 +220,7 @@ fn renew(
 /// Moves the end of the older secret, by at most 30 days from now; zero: it ends now.
 pub async fn end_rotation(app: &App, caller: &Caller, id: ApiKeyId, in_: Overlap) -> Result<ApiKey> {
     let (caller, now) = (caller.clone(), app.clock.now());
-    let moved = app.store.write(move |tx| {
+    let moved = move |tx: &Tx| {
         let before = changeable(tx, &caller, id, &IfMatch::ANY)?;
         may_wield(&caller, &before)?;
         if before.rotation_at(now).is_none() {
@@ -235,24 +231,20 @@ pub async fn end_rotation(app: &App, caller: &Caller, id: ApiKeyId, in_: Overlap
         let key = store::api_keys::end_old_secret(tx, id, (end > now).then_some(end), now)?;
         note(tx, &caller, now, "key.updated", &key, json!({ "old_expires_at": (end > now).then_some(end) }))?;
         Ok(key)
-    });
-    let key = moved.await?;
-    app.callers.forget_account(key.account_id);
-    Ok(key)
+    };
+    app.change(moved, concerned).await
 }
 
 /// Ends the key for good.
 pub async fn revoke(app: &App, caller: &Caller, id: ApiKeyId, expected: IfMatch) -> Result<ApiKey> {
     let (caller, now) = (caller.clone(), app.clock.now());
-    let revoked = app.store.write(move |tx| {
+    let revoked = move |tx: &Tx| {
         let key = seen_key(&caller, store::api_keys::find(tx, id)?)?;
         expected.check(key.revision)?;
         // Revoked already: what was asked for is so.
         if key.revoked_at.is_some() { Ok(key) } else { end(tx, &caller, key, now, json!({})) }
-    });
-    let key = revoked.await?;
-    app.callers.forget_account(key.account_id);
-    Ok(key)
+    };
+    app.change(revoked, concerned).await
 }
 
 /// Revokes the key of a leaked secret, for whoever holds it. Tells nobody whether there was one.
@@ -261,17 +253,21 @@ pub async fn report(app: &App, secret: &str, caller: &Caller) -> Result<()> {
         return Ok(());
     }
     let (hash, caller, now) = (SecretHash::of(secret), caller.clone(), app.clock.now());
-    let reported = app.store.write(move |tx| {
+    let reported = move |tx: &Tx| {
         let Some(found) = store::api_keys::find_presented(tx, hash)? else { return Ok(None) };
         let Some(key) = store::api_keys::find(tx, found.key_id)?.filter(|key| key.revoked_at.is_none()) else { return Ok(None) };
         let caller = Caller { actor: Actor::Key(key.id), ..caller };
         end(tx, &caller, key, now, json!({ "reason": "reported as leaked" })).map(Some)
-    });
-    if let Some(key) = reported.await? {
+    };
+    let reported = app.change(reported, |key| key.as_ref().map_or(Concerns::Nobody, concerned)).await?;
+    if let Some(key) = reported {
         tracing::warn!(key = %key.id, "a key was reported as leaked, and is revoked");
-        app.callers.forget_account(key.account_id);
     }
     Ok(())
+}
+
+fn concerned(key: &ApiKey) -> Concerns {
+    Concerns::Account(key.account_id)
 }
 
 fn end(tx: &Tx, caller: &Caller, key: ApiKey, now: Timestamp, diff: serde_json::Value) -> Result<ApiKey> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
+use crate::app::callers::Concerns;
 use crate::limits::rate::{KeptWindow, Subject};
 use crate::model::Result;
 use crate::model::ids::{AccountId, ApiKeyId};
@@ -27,7 +28,7 @@ pub async fn run(app: Arc<App>) {
             _ = sweep_at.tick() => sweep(&app).await,
             changed = foreign.changed() => match changed {
                 Ok(()) => {
-                    app.callers.forget_all();
+                    app.callers.forget(Concerns::Everyone);
                     super::settings::notice(&app).await
                 }
                 Err(_) => return,

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::app::App;
+use crate::app::callers::Concerns;
 use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
@@ -61,7 +62,7 @@ fn switch(app: &App, to: DialectName) {
     app.current_dialect.set(to);
     // Credentials remember the windows of accounts without a tier, and those are the dialect's. What was counted in
     // them stays: the counters are the account's own.
-    app.callers.forget_all();
+    app.callers.forget(Concerns::Everyone);
 }
 
 /// Adds the tiers that a dialect brings, the first time it is on: one deleted later stays deleted, and one there is

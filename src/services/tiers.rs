@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::app::App;
+use crate::app::callers::Concerns;
 use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
 use crate::model::name::Name;
@@ -24,14 +25,15 @@ pub async fn set(app: &App, caller: &Caller, name: Name, windows: Windows) -> Re
     let (caller, now) = (caller.clone(), app.clock.now());
     let tier = Tier { name: name.as_str().into(), windows };
     let set = tier.clone();
-    app.store
-        .write(move |tx| {
+    app.change(
+        move |tx| {
             store::tiers::set(tx, &set, now)?;
             let happening = Happening::new("tier.set", "tier", &set.name, &set.name).with(json!({ "windows": set.windows }));
             store::audit_events::append(tx, &caller, now, None, &happening)
-        })
-        .await?;
-    app.callers.forget_all();
+        },
+        |()| Concerns::Everyone,
+    )
+    .await?;
     Ok(tier)
 }
 

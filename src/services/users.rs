@@ -1,10 +1,13 @@
 //! Users: list, find, create, update, delete.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value, json};
 
 use super::authorize::{may_change_user, seen_user};
 use super::idempotency::Keep;
 use crate::app::App;
+use crate::app::callers::Concerns;
 use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
 use crate::model::email::Email;
@@ -30,6 +33,19 @@ pub async fn list(app: &App, caller: &Caller, mut filter: Filter, place: (Start<
 pub async fn find(app: &App, caller: &Caller, id: UserId) -> Result<User> {
     let found = app.store.read(move |conn| store::users::find(conn, id)).await?;
     seen_user(caller, found)
+}
+
+/// Those of these users whom the caller sees, in one look.
+pub async fn find_all(app: &App, caller: &Caller, ids: HashSet<UserId>) -> Result<HashMap<UserId, User>> {
+    let caller = caller.clone();
+    let find = move |conn: &store::Conn| {
+        let mut found = HashMap::new();
+        for id in ids {
+            found.extend(seen_user(&caller, store::users::find(conn, id)?).ok().map(|user| (id, user)));
+        }
+        Ok(found)
+    };
+    app.store.read(find).await
 }
 
 pub async fn find_by_email(app: &App, caller: &Caller, email: Email) -> Result<User> {
@@ -97,9 +113,8 @@ pub async fn update(app: &App, caller: &Caller, id: UserId, changes: UserChanges
         None => None,
     };
     let (caller, now) = (caller.clone(), app.clock.now());
-    let user = app
-        .store
-        .write(move |tx| {
+    app.change(
+        move |tx| {
             let before = seen_user(&caller, store::users::find(tx, id)?)?;
             may_change_user(&caller, &before)?;
             expected.check(before.revision)?;
@@ -124,18 +139,17 @@ pub async fn update(app: &App, caller: &Caller, id: UserId, changes: UserChanges
                 Happening::new("user.updated", "user", id, &after.name).with(diff(&before, &after, password_hash.is_some()));
             store::audit_events::append(tx, &caller, now, Some(after.account_id), &happening)?;
             Ok(after)
-        })
-        .await?;
-    app.callers.forget_account(user.account_id);
-    Ok(user)
+        },
+        |user| Concerns::Account(user.account_id),
+    )
+    .await
 }
 
 /// Deletes the user with keys and sessions, which stop at once.
 pub async fn delete(app: &App, caller: &Caller, id: UserId, expected: IfMatch) -> Result<User> {
     let (caller, now) = (caller.clone(), app.clock.now());
-    let user = app
-        .store
-        .write(move |tx| {
+    app.change(
+        move |tx| {
             let user = seen_user(&caller, store::users::find(tx, id)?)?;
             may_change_user(&caller, &user)?;
             expected.check(user.revision)?;
@@ -144,10 +158,10 @@ pub async fn delete(app: &App, caller: &Caller, id: UserId, expected: IfMatch) -
             let happening = Happening::new("user.deleted", "user", id, &user.name).with(json!({ "email": user.email }));
             store::audit_events::append(tx, &caller, now, Some(user.account_id), &happening)?;
             Ok(user)
-        })
-        .await?;
-    app.callers.forget_account(user.account_id);
-    Ok(user)
+        },
+        |user| Concerns::Account(user.account_id),
+    )
+    .await
 }
 
 /// Somebody must be able to administer: the last who can stays.

@@ -1,4 +1,4 @@
-//! Accounts.
+//! Accounts, found by id and by name.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 

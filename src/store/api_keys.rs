@@ -20,8 +20,9 @@ use crate::model::user::User;
 const SELECT: &str = "SELECT k.id, k.user_id, k.account_id, k.name, k.scopes, k.enabled, k.revoked_at, k.hint, k.created_at,
     k.updated_at, k.expires_at, k.last_used_at, k.last_used_ip, k.last_used_agent, k.ip_allow, k.windows, k.metadata,
     k.old_hint, k.old_expires_at, k.revision,
-    old.last_used_at AS old_used_at, old.last_used_ip AS old_used_ip, old.last_used_agent AS old_used_agent
-    FROM api_keys k LEFT JOIN key_secrets old ON old.key_id = k.id AND old.expires_at IS NOT NULL";
+    new.created_at AS rotated_at, old.last_used_at AS old_used_at, old.last_used_ip AS old_used_ip, old.last_used_agent AS old_used_agent
+    FROM api_keys k LEFT JOIN key_secrets old ON old.key_id = k.id AND old.expires_at IS NOT NULL
+    LEFT JOIN key_secrets new ON new.key_id = k.id AND new.expires_at IS NULL";
 
 /// What a list of keys is narrowed to.
 #[derive(Clone, Debug, Default)]
@@ -290,10 +291,10 @@ fn must_find(tx: &Transaction, id: ApiKeyId) -> Result<ApiKey> {
 fn from_row(row: &Row) -> rusqlite::Result<ApiKey> {
     let old_hint: Option<String> = row.get("old_hint")?;
     let old_expires_at = at_opt(row, "old_expires_at")?;
-    let rotation = match (old_hint, old_expires_at) {
-        (Some(old_hint), Some(old_expires_at)) => {
+    let rotation = match (old_hint, old_expires_at, at_opt(row, "rotated_at")?) {
+        (Some(old_hint), Some(old_expires_at), Some(started_at)) => {
             let old_last_used = last_use(row, ["old_used_at", "old_used_ip", "old_used_agent"])?;
-            Some(Rotation { old_hint, old_expires_at, old_last_used })
+            Some(Rotation { started_at, old_hint, old_expires_at, old_last_used })
         }
         _ => None,
     };

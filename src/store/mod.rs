@@ -42,6 +42,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Store {
     readers: r2d2::Pool<SqliteConnectionManager>,
+    /// For look-ups alone, which the workers wait for: a slow list must not hold them up.
+    lookups: r2d2::Pool<SqliteConnectionManager>,
     writer: Arc<Writer>,
     path: Arc<Path>,
     pub migrated: Arc<Migrated>,
@@ -82,17 +84,20 @@ impl Store {
         configure_writer(&conn).map_err(sqlite)?;
         let migrated = migrate::migrate(&mut conn)?;
 
-        let readers =
-            SqliteConnectionManager::file(&path).with_flags(flags | OpenFlags::SQLITE_OPEN_READ_ONLY).with_init(configure);
+        let pool = |connections: usize| {
+            let manager =
+                SqliteConnectionManager::file(&path).with_flags(flags | OpenFlags::SQLITE_OPEN_READ_ONLY).with_init(configure);
+            r2d2::Pool::builder()
+                .max_size(u32::try_from(connections).unwrap_or(8))
+                .min_idle(Some(1))
+                .test_on_check_out(false)
+                .connection_timeout(BUSY_TIMEOUT)
+                .build(manager)
+        };
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let readers = r2d2::Pool::builder()
-            .max_size(u32::try_from(cores + 4).unwrap_or(8))
-            .min_idle(Some(1))
-            .test_on_check_out(false)
-            .connection_timeout(BUSY_TIMEOUT)
-            .build(readers)?;
+        let (readers, lookups) = (pool(cores + 2)?, pool(cores)?);
         let writer = Writer::start(conn).map_err(|source| OpenError::Io { path: path.clone(), source })?;
-        Ok(Self { readers, writer: Arc::new(writer), path: path.into(), migrated: Arc::new(migrated) })
+        Ok(Self { readers, lookups, writer: Arc::new(writer), path: path.into(), migrated: Arc::new(migrated) })
     }
 
     /// Reads, away from the workers.
@@ -106,7 +111,7 @@ impl Store {
     /// Reads on the calling thread: for the one indexed look-up of a credential that is not cached, which costs less
     /// than a hop to another thread.
     pub fn look_up<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        work(&*self.readers.get().map_err(AppError::internal)?)
+        work(&*self.lookups.get().map_err(AppError::internal)?)
     }
 
     /// Changes, in a transaction that is durable when the answer comes. The closure holds no side effect but its SQL.
@@ -114,7 +119,17 @@ impl Store {
         &self,
         work: impl FnOnce(&rusqlite::Transaction) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.writer.write(work).await
+        self.writer.write(work, |_| ()).await
+    }
+
+    /// Changes, and does what follows from the change as soon as it is committed: even when whoever asked has gone away
+    /// by then, as a client does that closes its connection.
+    pub async fn write_then<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Transaction) -> Result<T> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T> {
+        self.writer.write(work, then).await
     }
 
     /// Changes whenever another process has committed to the file.

@@ -1,4 +1,4 @@
-//! Users.
+//! Users, found by id and by address, and listed by page.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,6 +39,7 @@ impl Keyrack {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyrack"));
+        command.arg0("keyrack");
         command.current_dir(self.root.path()).env_clear().env("KEYRACK_DATA", self.data()).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -111,11 +113,15 @@ impl Server {
         stream
     }
 
-    fn status(&self, path: &str, secret: &str) -> u16 {
+    fn get(&self, path: &str, secret: &str) -> TcpStream {
         let mut stream = self.connect();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\nConnection: close\r\n\r\n")
             .expect("sent");
-        status_of(stream)
+        stream
+    }
+
+    fn status(&self, path: &str, secret: &str) -> u16 {
+        status_of(self.get(path, secret))
     }
 
     fn terminate(&self) {
@@ -361,6 +367,31 @@ fn exit_codes_tell_scripts_what_happened() {
 }
 
 #[test]
+fn the_data_directory_is_the_one_named_else_the_units_else_here() {
+    let keyrack = Keyrack::new();
+    let root = keyrack.root.path();
+    let migrate = |args: &[&str], state: Option<&str>| {
+        let mut command = keyrack.command(&[args, &["migrate"]].concat());
+        command.env_remove("KEYRACK_DATA").envs(state.map(|dirs| ("STATE_DIRECTORY", dirs.to_owned())));
+        finished(command.spawn().expect("it starts")).ok();
+    };
+    migrate(&["--data", "named"], Some("unit:other"));
+    assert!(root.join("named/keyrack.db").exists() && !root.join("unit").exists());
+    migrate(&[], Some("unit:other"));
+    assert!(root.join("unit/keyrack.db").exists());
+    migrate(&[], None);
+    assert!(root.join("keyrack-data/keyrack.db").exists());
+}
+
+#[test]
+fn commands_in_messages_can_be_copied_as_they_stand() {
+    let keyrack = Keyrack::with_admin();
+    let mut command = keyrack.command(&["--data", "data", "tier", "set", "Big Ones", "--window", "9/1s"]);
+    let set = finished(command.arg0("./keyrack").env_remove("KEYRACK_DATA").spawn().expect("it starts")).ok();
+    assert_eq!(set.err, "Undo: ./keyrack --data data tier delete 'Big Ones'\n");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let keyrack = Keyrack::with_admin();
     let mut child = keyrack.command(&["completions", "bash"]).spawn().expect("it starts");
@@ -376,7 +407,7 @@ fn a_server_says_where_it_is_and_its_link_last() {
     let told: Vec<String> = lines.by_ref().take(6).collect();
     child.kill().expect("it runs");
     child.wait().expect("it ends");
-    assert!(told[0].starts_with("keyrack ") && told[0].contains("(new)"), "{told:?}");
+    assert!(told[0].starts_with("keyrack ") && told[0].contains("(new, SQLite)"), "{told:?}");
     assert!(told[1].contains("/v1") && told[1].contains("/docs"), "{told:?}");
     assert!(told[3].starts_with("! Only this machine can connect."), "{told:?}");
     assert!(told[4].starts_with("Create the first admin (link works once, until "), "{told:?}");
@@ -449,7 +480,6 @@ fn data_of_a_newer_version_is_refused_and_left_alone() {
 
 /// The same command as an ordinary user: root may do everything.
 fn unprivileged(mut command: Command) -> Command {
-    use std::os::unix::process::CommandExt;
     if rustix::process::geteuid().is_root() {
         command.uid(65_534).gid(65_534);
     }
@@ -498,7 +528,130 @@ fn a_key_revoked_from_the_shell_is_refused_by_the_running_server() {
 }
 
 #[test]
-fn a_stop_under_load_loses_no_request() {
+fn a_second_signal_does_not_wait_for_the_requests_under_way() {
+    let keyrack = Keyrack::with_admin();
+    let key = keyrack.json(&["key", "create", "ci", "--scope", "write"]);
+    let secret = text(&key["secret"]);
+    let server = keyrack.serve(&[]);
+    let mut stuck = server.connect();
+    write!(stuck, "POST /v1/users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n").expect("sent");
+    write!(stuck, "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{").expect("sent");
+    std::thread::sleep(Duration::from_millis(300));
+    let asked = Instant::now();
+    server.terminate();
+    std::thread::sleep(Duration::from_millis(300));
+    server.terminate();
+    assert_eq!(server.stopped(), 0);
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    assert_eq!(stuck.read(&mut [0; 64]).unwrap_or(0), 0, "it was left unanswered");
+}
+
+#[test]
+fn an_idle_connection_holds_up_no_stop() {
+    let keyrack = Keyrack::new();
+    let server = keyrack.serve(&[]);
+    let mut idle = server.connect();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+    let mut some = [0; 64];
+    assert!(idle.read(&mut some).expect("an answer") > 0);
+    let asked = Instant::now();
+    server.terminate();
+    assert_eq!(server.stopped(), 0);
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn a_proxy_that_nobody_trusts_is_told_of_once() {
+    let keyrack = Keyrack::new();
+    let mut server = keyrack.serve(&[]);
+    for _ in 0..3 {
+        let mut stream = server.connect();
+        write!(stream, "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.7\r\nConnection: close\r\n\r\n")
+            .expect("sent");
+        assert_eq!(status_of(stream), 200);
+    }
+    server.terminate();
+    let mut log = String::new();
+    server.child.stderr.take().expect("a pipe").read_to_string(&mut log).expect("text");
+    let told = "X-Forwarded-For from 127.0.0.1 ignored: not a trusted proxy. Trust it: trusted_proxies = [";
+    assert_eq!(log.matches(told).count(), 1, "{log}");
+}
+
+#[test]
+fn a_restart_hands_out_no_fresh_hour() {
+    let keyrack = Keyrack::with_admin();
+    let key = keyrack.json(&["key", "create", "ci"]);
+    let left = |server: &Server| {
+        let mut answer = String::new();
+        server.get("/v1/users", text(&key["secret"])).read_to_string(&mut answer).expect("text");
+        let line = answer.lines().find_map(|line| line.strip_prefix("x-ratelimit-remaining: ")).expect("the header");
+        line.parse::<u64>().expect("a number")
+    };
+    let server = keyrack.serve(&[]);
+    assert_eq!([left(&server), left(&server)], [999, 998]);
+    server.terminate();
+    assert_eq!(server.stopped(), 0);
+    assert_eq!(left(&keyrack.serve(&[])), 997);
+}
+
+/// The status of the next answer on a connection, and whether it is the last. `None`: cut off.
+fn next_answer(answers: &mut impl BufRead) -> Option<(u16, bool)> {
+    let (mut head, mut length) = (Vec::new(), 0);
+    loop {
+        let mut line = String::new();
+        answers.read_line(&mut line).ok().filter(|&bytes| bytes > 0)?;
+        match line.trim_end().to_lowercase() {
+            end if end.is_empty() => break,
+            line => head.push(line),
+        }
+    }
+    if let Some(line) = head.iter().find_map(|line| line.strip_prefix("content-length: ")) {
+        length = line.parse().ok()?;
+    }
+    answers.read_exact(&mut vec![0; length]).ok()?;
+    let status = head[0].split(' ').nth(1)?.parse().ok()?;
+    Some((status, head.iter().any(|line| line == "connection: close")))
+}
+
+#[test]
+fn a_stop_cuts_off_nobody_who_got_through_the_door() {
+    let keyrack = Keyrack::with_admin();
+    keyrack.json(&["tier", "set", "Wide", "--window", "1000000/1h"]);
+    keyrack.json(&["account", "set", "Default", "--tier", "Wide"]);
+    let key = keyrack.json(&["key", "create", "load"]);
+    let secret = text(&key["secret"]);
+    let server = keyrack.serve(&["--quiet"]);
+    let addr: std::net::SocketAddr = text(&server.started["listen"]).parse().expect("an address");
+    // Each client asks again and again, over one connection as long as it may; a new one that is refused ends it.
+    let client = || {
+        let mut answered = 0;
+        while let Ok(mut stream) = TcpStream::connect(addr) {
+            let mut answers = BufReader::new(stream.try_clone().expect("a socket"));
+            loop {
+                let request = format!("GET /v1/users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n\r\n");
+                let sent = stream.write_all(request.as_bytes());
+                let (status, last) = sent.ok().and_then(|()| next_answer(&mut answers)).expect("a request was cut off");
+                assert_eq!(status, 200);
+                answered += 1;
+                if last {
+                    break;
+                }
+            }
+        }
+        answered
+    };
+    let answered: usize = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(client)).collect();
+        std::thread::sleep(Duration::from_millis(500));
+        server.terminate();
+        clients.into_iter().map(|client| client.join().expect("no request lost")).sum()
+    });
+    assert!(answered > 100, "{answered} requests are no load");
+    assert_eq!(server.stopped(), 0);
+}
+
+#[test]
+fn a_stop_lets_what_is_under_way_finish() {
     const CLIENTS: usize = 20;
     let keyrack = Keyrack::with_admin();
     let key = keyrack.json(&["key", "create", "ci", "--scope", "write"]);
@@ -519,8 +672,6 @@ fn a_stop_under_load_loses_no_request() {
             (stream, rest.to_owned())
         })
         .collect();
-    // Answered after the others were accepted, so all of them are under way.
-    assert_eq!(server.status("/v1/users", secret), 200);
     server.terminate();
     std::thread::sleep(Duration::from_millis(300));
     for (mut stream, rest) in begun {

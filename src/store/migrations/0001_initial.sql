@@ -84,6 +84,7 @@ CREATE TABLE key_secrets (
     last_used_agent TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX key_secrets_key ON key_secrets (key_id);
+CREATE INDEX key_secrets_expiry ON key_secrets (expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TABLE sessions (
     token_hash   BLOB    NOT NULL PRIMARY KEY, -- SHA-256 of the cookie

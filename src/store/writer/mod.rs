@@ -40,13 +40,19 @@ enum Ran {
     Failed(Fault),
 }
 
-struct Change<T, F> {
+struct Change<T, F, Then> {
     work: Option<F>,
+    then: Then,
     outcome: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
 }
 
-impl<T: Send, F: FnOnce(&Transaction) -> Result<T> + Send> Job for Change<T, F> {
+impl<T, F, Then> Job for Change<T, F, Then>
+where
+    T: Send,
+    F: FnOnce(&Transaction) -> Result<T> + Send,
+    Then: FnOnce(&T) + Send,
+{
     fn run(&mut self, tx: &Transaction) -> Ran {
         let work = self.work.take().expect("a change runs once");
         let outcome = catch_unwind(AssertUnwindSafe(|| work(tx)))
@@ -60,9 +66,16 @@ impl<T: Send, F: FnOnce(&Transaction) -> Result<T> + Send> Job for Change<T, F> 
     }
 
     fn answer(self: Box<Self>, committed: Result<()>) {
-        let outcome = self.outcome.unwrap_or_else(|| Err(AppError::internal("the change did not run")));
+        let outcome = match self.outcome {
+            Some(outcome) => outcome.and_then(|value| committed.map(|()| value)),
+            // The transaction failed before its turn came, or could not begin.
+            None => Err(committed.err().unwrap_or_else(|| AppError::internal("the change did not run"))),
+        };
+        if let Ok(value) = &outcome {
+            (self.then)(value);
+        }
         // An asker that went away is no fault: what is committed is committed.
-        drop(self.reply.send(outcome.and_then(|value| committed.map(|()| value))));
+        drop(self.reply.send(outcome));
     }
 }
 
@@ -77,10 +90,15 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), thread: Some(thread), foreign, broken })
     }
 
-    pub async fn write<T: Send + 'static>(&self, work: impl FnOnce(&Transaction) -> Result<T> + Send + 'static) -> Result<T> {
+    /// Runs the change and, once it is committed, `then`: whether or not the asker still waits.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction) -> Result<T> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let jobs = self.jobs.as_ref().expect("the channel is open until the writer is dropped");
-        jobs.try_send(Box::new(Change { work: Some(work), outcome: None, reply })).map_err(|err| match err {
+        jobs.try_send(Box::new(Change { work: Some(work), then, outcome: None, reply })).map_err(|err| match err {
             TrySendError::Full(_) => AppError::Busy { retry_after: Duration::from_secs(1) },
             TrySendError::Disconnected(_) => AppError::internal("the writer has stopped"),
         })?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Dialect;
+use crate::http::faults::{chain, status};
 use crate::model::AppError;
 use crate::model::error::FieldError;
 
@@ -82,37 +83,6 @@ impl Dialect {
             ErrorShape::Named => json!({ "statusCode": status.as_u16(), "name": told.code, "message": message }),
         };
         response.insert_header((CONTENT_TYPE, "application/json")).body(body.to_string())
-    }
-}
-
-/// The status of an error where no dialect differs.
-fn status(error: &AppError) -> StatusCode {
-    match error {
-        AppError::MissingApiKey
-        | AppError::InvalidApiKey
-        | AppError::ExpiredApiKey
-        | AppError::TokenExpired
-        | AppError::RestrictedApiKey => StatusCode::UNAUTHORIZED,
-        AppError::IpNotAllowed(_)
-        | AppError::MissingScope(_)
-        | AppError::ScopeBeyondCaller(_)
-        | AppError::NotAnAdmin
-        | AppError::UserRequired
-        | AppError::HttpsRequired
-        | AppError::UserAgentRequired => StatusCode::FORBIDDEN,
-        AppError::Invalid(_) | AppError::InvalidJson { .. } | AppError::BadRequest(_) => StatusCode::BAD_REQUEST,
-        AppError::NotFound(_) | AppError::NoRoute => StatusCode::NOT_FOUND,
-        AppError::LastAdmin | AppError::KeyRevoked | AppError::KeyExpired | AppError::RequestInProgress => StatusCode::CONFLICT,
-        AppError::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-        AppError::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-        AppError::RateLimited { .. } | AppError::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
-        AppError::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        AppError::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
-        AppError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        AppError::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        AppError::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        AppError::RequestTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
-        AppError::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
     }
 }
 
@@ -209,14 +179,4 @@ fn to_json(body: &impl Serialize) -> String {
 /// What may stand in a quoted `error_description` (RFC 6750 §3).
 fn plain(text: &str) -> String {
     text.chars().map(|c| if matches!(c, ' '..='~') && c != '"' && c != '\\' { c } else { '\'' }).collect()
-}
-
-/// An error and what lies behind it, for the log.
-fn chain(mut error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    while let Some(source) = error.source() {
-        error = source;
-        text += &format!(": {error}");
-    }
-    text
 }

@@ -1,0 +1,45 @@
+//! The pages: sign-in, first set-up, one's own settings, and the dashboard of administrators.
+
+mod api_keys;
+mod confirm;
+mod overview;
+mod settings;
+mod setup;
+mod sign_in;
+mod users;
+mod view;
+
+use actix_web::web::{ServiceConfig, resource};
+
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(resource("/").get(sign_in::start))
+        .service(resource("/sign-in").get(sign_in::show).post(sign_in::sign_in))
+        .service(resource("/sign-out").post(sign_in::sign_out))
+        .service(resource("/setup").get(setup::ask).post(setup::enter))
+        .service(resource("/setup/{code}").get(setup::show).post(setup::finish))
+        .service(resource("/settings").get(settings::show))
+        .service(resource("/settings/look").post(settings::look))
+        .service(resource("/settings/time-zone").post(settings::time_zone))
+        .service(resource("/admin").get(overview::show))
+        .service(resource("/admin/users").get(users::list).post(users::create))
+        .service(resource("/admin/users/new").get(users::new))
+        .service(resource("/admin/users/{id}").get(users::show))
+        .service(resource("/admin/users/{id}/edit").get(users::edit).post(users::update))
+        .service(resource("/admin/users/{id}/disable").get(users::show_disable).post(users::disable))
+        .service(resource("/admin/users/{id}/enable").get(users::show_enable).post(users::enable))
+        .service(resource("/admin/users/{id}/delete").get(users::show_delete).post(users::delete));
+    for realm in [api_keys::Realm::Own, api_keys::Realm::All] {
+        let at = |path: &str| resource(format!("{}{path}", realm.base()));
+        cfg.service(at("").get(api_keys::list).post(api_keys::create))
+            .service(at("/new").get(api_keys::new))
+            .service(at("/env").post(api_keys::download))
+            .service(at("/test").post(api_keys::test))
+            .service(at("/{id}").get(api_keys::show))
+            .service(at("/{id}/rotate").get(api_keys::show_rotate).post(api_keys::rotate))
+            .service(at("/{id}/end-old").get(api_keys::show_end_old).post(api_keys::end_old))
+            .service(at("/{id}/extend").post(api_keys::extend))
+            .service(at("/{id}/disable").get(api_keys::show_disable).post(api_keys::disable))
+            .service(at("/{id}/enable").get(api_keys::show_enable).post(api_keys::enable))
+            .service(at("/{id}/revoke").get(api_keys::show_revoke).post(api_keys::revoke));
+    }
+}

@@ -1,0 +1,93 @@
+//! One's own settings: who one is, in which zone times are shown, and how the pages look.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::Query;
+use askama::Template;
+use serde::Deserialize;
+
+use super::view::{capitalized, grouped};
+use crate::http::csrf::{Posted, RENEWED};
+use crate::http::page::{Banner, FormErrors, Frame, Look, PageError, Place};
+use crate::http::signed_in::{SignedIn, to, with_look};
+use crate::model::error::FieldErrors;
+use crate::model::page::{Limit, Order, Start};
+use crate::model::revision::IfMatch;
+use crate::model::user::{UserChanges, parse_time_zone};
+use crate::services;
+
+#[derive(Template)]
+#[template(path = "settings/index.html")]
+pub struct SettingsPage {
+    pub frame: Frame,
+    pub errors: FormErrors,
+    pub account: AccountFacts,
+    pub time_zone: String,
+    pub themes: [(&'static str, &'static str); 3],
+}
+
+pub struct AccountFacts {
+    pub name: String,
+    pub email: String,
+    pub role: String,
+    pub account: String,
+    pub keys: String,
+}
+
+#[derive(Default, Deserialize)]
+pub struct Done {
+    #[serde(default)]
+    done: String,
+}
+
+pub async fn show(who: SignedIn, done: Query<Done>) -> Result<HttpResponse, PageError> {
+    let page = page(&who, who.user.time_zone.clone(), FormErrors::default()).await?;
+    let frame = page.frame.clone().with_banner(Banner::of_done(&done.done));
+    Ok(who.ok(&SettingsPage { frame, ..page }))
+}
+
+pub async fn look(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError> {
+    if form.is_stale {
+        return Ok(to("/settings?done=renewed"));
+    }
+    let look = Look::new(form.text("theme"), form.text("shortcuts") == "on");
+    Ok(with_look(to("/settings?done=saved"), &who.facts, &look))
+}
+
+pub async fn time_zone(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError> {
+    let typed = form.text("time_zone").trim();
+    if form.is_stale {
+        let page = page(&who, typed.into(), FormErrors::default()).await?;
+        let frame = page.frame.clone().with_banner(Some(Banner::warn(RENEWED, "")));
+        return Ok(who.ok(&SettingsPage { frame, ..page }));
+    }
+    let mut errors = FieldErrors::default();
+    let Some(zone) = errors.note("time_zone", parse_time_zone(typed)) else {
+        return Ok(who.page(StatusCode::BAD_REQUEST, &page(&who, typed.into(), errors.into()).await?));
+    };
+    let changes = UserChanges { time_zone: Some(zone), ..UserChanges::default() };
+    services::users::update(&who.app, &who.caller, who.user.id, changes, IfMatch::ANY).await?;
+    Ok(to("/settings?done=saved"))
+}
+
+async fn page(who: &SignedIn, time_zone: String, errors: FormErrors) -> Result<SettingsPage, PageError> {
+    let account = services::accounts::find(&who.app, &who.caller, who.user.account_id).await?;
+    let own = services::api_keys::Filter { user: Some(who.user.id), ..Default::default() };
+    let place = (Start::Offset(0), Order::NewestFirst, Limit::of(Limit::MAX));
+    let keys = services::api_keys::list(&who.app, &who.caller, own, place).await?;
+    let more = if keys.has_next { " or more" } else { "" };
+    let noun = if keys.rows.len() == 1 { "key" } else { "keys" };
+    Ok(SettingsPage {
+        frame: who.frame("Settings", Place::Settings).faulty(&errors),
+        errors,
+        account: AccountFacts {
+            name: who.user.name.clone(),
+            email: who.user.email.clone(),
+            role: capitalized(who.user.role.name()),
+            account: account.name,
+            keys: format!("{}{more} {noun}", grouped(keys.rows.len() as u64)),
+        },
+        time_zone,
+        themes: Look::THEMES,
+    })
+}

@@ -1,0 +1,304 @@
+//! How the things of the model look on a page: words, and the colour of a state.
+
+use std::time::Duration;
+
+use crate::http::moment::{Moment, Now};
+use crate::model::api_key::{ApiKey, KeyStatus, LastUse, Overlap};
+use crate::model::clock::Timestamp;
+use crate::model::duration;
+use crate::model::page::Page;
+use crate::model::tier::Windows;
+use crate::model::user::{User, UserStatus};
+
+/// A key this near its end is marked.
+const SOON_SECONDS: i64 = 7 * 86_400;
+
+/// A state in one word, and its colour.
+#[derive(Clone, Copy)]
+pub struct Status {
+    pub word: &'static str,
+    pub tone: &'static str,
+}
+
+impl Status {
+    fn of_key(key: &ApiKey, now: Timestamp) -> Self {
+        let (word, tone) = match key.status(now) {
+            KeyStatus::Active if key.expires_at.is_some_and(|end| end.seconds() - now.seconds() < SOON_SECONDS) => {
+                ("Expires soon", "warn")
+            }
+            KeyStatus::Active => ("Active", "ok"),
+            KeyStatus::Rotating => ("Rotating", "warn"),
+            KeyStatus::Disabled => ("Disabled", ""),
+            KeyStatus::Expired => ("Expired", "bad"),
+            KeyStatus::Revoked => ("Revoked", "bad"),
+        };
+        Self { word, tone }
+    }
+}
+
+/// A key, in a list or on its own page.
+pub struct KeyRow {
+    pub id: String,
+    pub name: String,
+    pub hint: String,
+    pub owner: String,
+    pub owner_id: String,
+    pub scopes: String,
+    pub status: Status,
+    pub state: KeyStatus,
+    pub enabled: bool,
+    pub created: Moment,
+    pub expires: Option<Moment>,
+    pub last_used: Option<Moment>,
+    pub used_words: String,
+    pub revoked: Option<Moment>,
+    pub ip_allow: Vec<String>,
+    pub old: Option<OldSecret>,
+    pub can_extend: bool,
+}
+
+/// The older of a key's two secrets.
+pub struct OldSecret {
+    pub hint: String,
+    pub ends: Moment,
+    /// When it was last used, if that was after the rotation.
+    pub still_used: Option<Moment>,
+    pub from: String,
+}
+
+impl KeyRow {
+    /// `owner` is an email address.
+    pub fn new(key: &ApiKey, owner: &str, now: &Now) -> Self {
+        let rotation = key.rotation_at(now.at);
+        Self {
+            id: key.id.to_string(),
+            name: key.name.clone(),
+            hint: key.hint.clone(),
+            owner: owner.into(),
+            owner_id: key.user_id.to_string(),
+            scopes: key.scopes.to_string().replace(' ', ", "),
+            status: Status::of_key(key, now.at),
+            state: key.status(now.at),
+            enabled: key.enabled,
+            created: now.moment(key.created_at),
+            expires: key.expires_at.map(|at| now.moment(at)),
+            last_used: key.last_used.as_ref().map(|last| now.moment(last.at)),
+            used_words: key.last_used.as_ref().map_or_else(
+                || "Not used yet".into(),
+                |last| format!("Last used {}{}", now.moment(last.at).relative, from(last)),
+            ),
+            revoked: key.revoked_at.map(|at| now.moment(at)),
+            ip_allow: key.ip_allow.entries().collect(),
+            old: rotation.map(|rotation| {
+                let since = rotation.old_last_used.as_ref().filter(|last| last.at >= rotation.started_at);
+                OldSecret {
+                    hint: rotation.old_hint.clone(),
+                    ends: now.moment(rotation.old_expires_at),
+                    still_used: since.map(|last| now.moment(last.at)),
+                    from: since.map(from).unwrap_or_default(),
+                }
+            }),
+            can_extend: rotation.is_some_and(|rotation| {
+                let longest = now.at.saturating_add(Overlap::MAX);
+                let longest = key.expires_at.map_or(longest, |expiry| expiry.min(longest));
+                rotation.old_expires_at < longest
+            }),
+        }
+    }
+
+    pub fn is_revoked(&self) -> bool {
+        self.state == KeyStatus::Revoked
+    }
+
+    pub fn can_rotate(&self) -> bool {
+        !matches!(self.state, KeyStatus::Revoked | KeyStatus::Expired)
+    }
+
+    pub fn is_working(&self) -> bool {
+        matches!(self.state, KeyStatus::Active | KeyStatus::Rotating)
+    }
+}
+
+fn from(last: &LastUse) -> String {
+    let mut words = String::new();
+    if let Some(ip) = last.ip {
+        words = format!(" from {ip}");
+    }
+    if !last.user_agent.is_empty() {
+        words.push_str(" by ");
+        words.extend(last.user_agent.chars().take(60));
+    }
+    words
+}
+
+/// A user, in a list or on their own page.
+pub struct UserRow {
+    pub id: String,
+    pub name: String,
+    pub email: String,
+    pub role: &'static str,
+    pub account: String,
+    pub status: Status,
+    pub active: bool,
+    pub created: Moment,
+    pub updated: Moment,
+}
+
+impl UserRow {
+    pub fn new(user: &User, account: &str, now: &Now) -> Self {
+        let active = user.status == UserStatus::Active;
+        Self {
+            id: user.id.to_string(),
+            name: user.name.clone(),
+            email: user.email.clone(),
+            role: if user.role == crate::model::user::Role::Admin { "Admin" } else { "Member" },
+            account: account.into(),
+            status: if active { Status { word: "Active", tone: "ok" } } else { Status { word: "Disabled", tone: "" } },
+            active,
+            created: now.moment(user.created_at),
+            updated: now.moment(user.updated_at),
+        }
+    }
+}
+
+/// `1,000 requests an hour, 50 a second`: the longest first, as people think of a quota.
+pub fn window_words(windows: &Windows) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for (n, window) in windows.as_slice().iter().rev().enumerate() {
+        let each = match window.seconds {
+            1 => "a second".into(),
+            60 => "a minute".into(),
+            3600 => "an hour".into(),
+            86_400 => "a day".into(),
+            seconds => format!("in {}", duration::show(Duration::from_secs(seconds.into()))),
+        };
+        let requests = if n == 0 { " requests" } else { "" };
+        words.push(format!("{}{requests} {each}", grouped(window.limit)));
+    }
+    if words.is_empty() { "no limit".into() } else { words.join(", ") }
+}
+
+/// `1,204`
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+pub fn capitalized(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// The foot of a list: where the neighbours are and how many rows a page has.
+#[derive(Default)]
+pub struct Pages {
+    pub previous: Option<String>,
+    pub next: Option<String>,
+    pub words: String,
+    pub size: u32,
+    pub sizes: Vec<PageSize>,
+}
+
+pub struct PageSize {
+    pub count: u32,
+    pub href: String,
+}
+
+/// A list that is paged through: what its links keep, all of it in the address.
+pub struct Listed {
+    base: &'static str,
+    kept: Vec<(&'static str, String)>,
+    size: u32,
+    /// The number of the page's first row. Only shown, so a wrong one harms nobody.
+    from: u64,
+}
+
+impl Listed {
+    const SIZES: [u32; 3] = [25, 50, 100];
+
+    pub fn new(base: &'static str, size: Option<u32>, from: Option<u64>) -> Self {
+        let size = size.filter(|size| Self::SIZES.contains(size)).unwrap_or(Self::SIZES[0]);
+        Self { base, kept: Vec::new(), size, from: from.unwrap_or(1).max(1) }
+    }
+
+    pub fn keeping(mut self, name: &'static str, value: &str) -> Self {
+        if !value.is_empty() {
+            self.kept.push((name, value.into()));
+        }
+        self
+    }
+
+    pub fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// A link to the same list with something more in its address.
+    pub fn link(&self, size: u32, more: &[(&str, &str)]) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&self.kept);
+        if size != Self::SIZES[0] {
+            query.append_pair("limit", &size.to_string());
+        }
+        query.extend_pairs(more);
+        let query = query.finish();
+        if query.is_empty() { self.base.into() } else { format!("{}?{query}", self.base) }
+    }
+
+    pub fn pages<T>(&self, page: &Page<T>, id: impl Fn(&T) -> String) -> Pages {
+        let count = page.rows.len() as u64;
+        let neighbour = |has: bool, row: Option<&T>, cursor: &str, from: u64| {
+            let row = row.filter(|_| has)?;
+            Some(self.link(self.size, &[(cursor, &id(row)), ("from", &from.to_string())]))
+        };
+        let is_whole = !page.has_prev && !page.has_next;
+        let total = page.total.map(|total| format!(" of {}", grouped(total))).unwrap_or_default();
+        let last = self.from + count.saturating_sub(1);
+        Pages {
+            previous: neighbour(page.has_prev, page.rows.first(), "before", self.from.saturating_sub(self.size.into()).max(1)),
+            next: neighbour(page.has_next, page.rows.last(), "after", self.from + count),
+            words: if count == 0 { String::new() } else { format!("{}–{}{total}", grouped(self.from), grouped(last)) },
+            size: self.size,
+            sizes: if is_whole && count <= Self::SIZES[0].into() {
+                Vec::new()
+            } else {
+                Self::SIZES.map(|count| PageSize { count, href: self.link(count, &[]) }).into()
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tier::Window;
+
+    #[test]
+    fn windows_read_as_people_say_them() {
+        let windows = |list: &[(u64, u32)]| {
+            let list = list.iter().map(|&(limit, seconds)| Window::new(limit, seconds)).collect();
+            window_words(&Windows::new(list).expect("windows"))
+        };
+        assert_eq!(windows(&[(50, 1), (1000, 3600)]), "1,000 requests an hour, 50 a second");
+        assert_eq!(windows(&[(1_234_567, 7200)]), "1,234,567 requests in 2h");
+        assert_eq!(windows(&[]), "no limit");
+    }
+
+    #[test]
+    fn links_of_a_list_keep_what_was_asked_for() {
+        let listed = Listed::new("/admin/users", Some(50), Some(51)).keeping("q", "a b&c").keeping("sort", "");
+        let page = Page { rows: vec!["x", "y"], has_prev: true, has_next: true, total: Some(1204) };
+        let pages = listed.pages(&page, ToString::to_string);
+        assert_eq!(pages.previous.as_deref(), Some("/admin/users?q=a+b%26c&limit=50&before=x&from=1"));
+        assert_eq!(pages.next.as_deref(), Some("/admin/users?q=a+b%26c&limit=50&after=y&from=53"));
+        assert_eq!(pages.words, "51–52 of 1,204");
+        assert_eq!(pages.sizes[0].href, "/admin/users?q=a+b%26c");
+        assert_eq!(Listed::new("/x", Some(1_000_000), None).size(), 25, "a size of one's own making is not taken");
+    }
+}

@@ -1,0 +1,88 @@
+//! The files of `static/`, inside the program. Their names carry a hash of their content, so a browser keeps them for good.
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use actix_web::middleware::Compress;
+use actix_web::web::{Path, ServiceConfig, resource};
+use actix_web::{HttpRequest, HttpResponse};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+/// In debug builds the files are read from disk at each request.
+#[derive(RustEmbed)]
+#[folder = "static/"]
+struct Files;
+
+/// Where a page finds its style, script and icon.
+#[derive(Clone)]
+pub struct AssetUrls {
+    pub css: String,
+    pub js: String,
+    pub icon: String,
+}
+
+impl AssetUrls {
+    pub fn current() -> Self {
+        Self { css: url("css/keyrack.css"), js: url("js/keyrack.js"), icon: url("icons/favicon.svg") }
+    }
+}
+
+/// `css/keyrack.css` → `/static/css/keyrack.1a2b3c4d5e.css`
+fn url(path: &str) -> String {
+    match (Files::get(path), path.rsplit_once('.')) {
+        (Some(file), Some((stem, ending))) => format!("/static/{stem}.{}.{ending}", hash(&file)),
+        _ => format!("/static/{path}"),
+    }
+}
+
+fn hash(file: &EmbeddedFile) -> String {
+    data_encoding::HEXLOWER.encode(&file.metadata.sha256_hash()[..5])
+}
+
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(resource("/static/{path:.*}").wrap(Compress::default()).get(serve));
+}
+
+async fn serve(req: HttpRequest, path: Path<String>) -> HttpResponse {
+    let Some((file, kept)) = find(&path) else {
+        return HttpResponse::NotFound().insert_header((CONTENT_TYPE, "text/plain; charset=utf-8")).body("No such file.\n");
+    };
+    let etag = format!("\"{}\"", hash(&file));
+    let cache = if kept { "public, max-age=31536000, immutable" } else { "no-cache" };
+    if req.headers().get(IF_NONE_MATCH).is_some_and(|sent| sent.as_bytes() == etag.as_bytes()) {
+        return HttpResponse::NotModified().insert_header((ETAG, etag)).insert_header((CACHE_CONTROL, cache)).finish();
+    }
+    let kind = mime_guess::from_path(path.as_str()).first_or_octet_stream();
+    let kind = if kind.type_() == "text" { format!("{kind}; charset=utf-8") } else { kind.to_string() };
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, kind))
+        .insert_header((CACHE_CONTROL, cache))
+        .insert_header((ETAG, etag))
+        .body(file.data.into_owned())
+}
+
+/// The file that a path names, and whether the path names this very content.
+fn find(path: &str) -> Option<(EmbeddedFile, bool)> {
+    if let Some(file) = Files::get(path) {
+        return Some((file, false));
+    }
+    let (stem, ending) = path.rsplit_once('.')?;
+    let (stem, hashed) = stem.rsplit_once('.')?;
+    let file = Files::get(&format!("{stem}.{ending}"))?;
+    let same = hash(&file) == hashed;
+    Some((file, same))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_asset_that_pages_name_is_there_under_a_name_that_lasts() {
+        let urls = AssetUrls::current();
+        for url in [urls.css, urls.js, urls.icon] {
+            let (_, kept) = find(url.trim_start_matches("/static/")).expect("an embedded file");
+            assert!(kept, "{url}");
+        }
+        assert!(find("css/keyrack.0000000000.css").is_some_and(|(_, kept)| !kept), "an older page still gets a style");
+        assert!(find("../Cargo.toml").is_none());
+    }
+}

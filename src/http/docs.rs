@@ -1,0 +1,325 @@
+//! The plain API reference at `/docs`, and a page for each error code that the API may answer with.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Path, ServiceConfig, resource};
+use askama::Template;
+
+use super::api::operations::{Access, OPERATIONS};
+use super::page::{Frame, PageError, Place};
+use super::samples::{self, Sample};
+use super::signed_in::Visit;
+use crate::model::AppError;
+
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(resource("/docs").get(show)).service(resource("/docs/errors/{code}").get(show_error));
+}
+
+#[derive(Template)]
+#[template(path = "docs/index.html")]
+pub struct DocsPage {
+    pub frame: Frame,
+    pub samples: Vec<Sample>,
+    pub operations: Vec<OperationRow>,
+    pub errors: &'static [ErrorDoc],
+}
+
+pub struct OperationRow {
+    pub request: String,
+    pub words: String,
+    pub scope: String,
+}
+
+#[derive(Template)]
+#[template(path = "docs/error.html")]
+pub struct ErrorDocPage {
+    pub frame: Frame,
+    pub error: &'static ErrorDoc,
+    pub body: String,
+    pub related: &'static [&'static str],
+}
+
+/// What the page of an error code says.
+pub struct ErrorDoc {
+    pub code: &'static str,
+    pub status: u16,
+    pub what: &'static str,
+    pub fix: &'static str,
+    pub mistakes: &'static [&'static str],
+    pub related: &'static [&'static str],
+}
+
+const fn doc(code: &'static str, status: u16, what: &'static str, fix: &'static str) -> ErrorDoc {
+    ErrorDoc { code, status, what, fix, mistakes: &[], related: &[] }
+}
+
+/// A page for each code that the API may answer with.
+pub const ERRORS: &[ErrorDoc] = &[
+    ErrorDoc {
+        mistakes: &[
+            "The header is called Authorization, and the word Bearer comes before the key.",
+            "A client that follows a redirect to another host drops the header.",
+        ],
+        related: &["invalid_api_key", "expired_api_key"],
+        ..doc(
+            "missing_api_key",
+            401,
+            "The request carried no API key.",
+            "Send the header Authorization: Bearer YOUR_API_KEY. A key in the address or in a cookie is not read.",
+        )
+    },
+    ErrorDoc {
+        mistakes: &[
+            "A line break or a quote was copied with the key.",
+            "The key belongs to another server.",
+            "The key was rotated, and the time of its old secret is over.",
+        ],
+        related: &["missing_api_key", "expired_api_key"],
+        ..doc(
+            "invalid_api_key",
+            401,
+            "The key is unknown, revoked or disabled, or its owner may no longer use the API.",
+            "Look the key up under Settings > API Keys by its last four characters. If it is not there, or revoked, generate a new one.",
+        )
+    },
+    ErrorDoc {
+        related: &["invalid_api_key", "key_expired"],
+        ..doc(
+            "expired_api_key",
+            401,
+            "The key was valid until its expiry, which has passed.",
+            "Generate a new key. The page of a key shows its expiry, so that it can be replaced in time.",
+        )
+    },
+    doc(
+        "token_expired",
+        401,
+        "The access token was valid until its expiry, which has passed.",
+        "Exchange the refresh token for a new access token, then repeat the request.",
+    ),
+    doc(
+        "ip_not_allowed",
+        403,
+        "The key has a list of allowed addresses, and the request came from another one.",
+        "Add the address to the key's list, or send the request from an address that is on it. The message names the address that was seen.",
+    ),
+    ErrorDoc {
+        mistakes: &["GET needs a scope that ends in :read, every other verb one that ends in :write."],
+        related: &["admin_required"],
+        ..doc(
+            "insufficient_scope",
+            403,
+            "The key is valid, but may not do this. The field required_scope names what is missing.",
+            "Use a key that has the scope, or ask an administrator to give it to this one.",
+        )
+    },
+    ErrorDoc {
+        related: &["insufficient_scope"],
+        ..doc(
+            "admin_required",
+            403,
+            "Only an administrator may do this.",
+            "Ask an administrator, or use a key with the scope admin.",
+        )
+    },
+    doc(
+        "user_required",
+        403,
+        "The request needs a user, and the token was given to a client on its own behalf.",
+        "Use an API key, or a token that a user granted.",
+    ),
+    ErrorDoc {
+        related: &["invalid_json", "bad_request"],
+        ..doc(
+            "validation_error",
+            400,
+            "One or more fields cannot be accepted.",
+            "Read the list errors: it has one entry for each problem, with the field, a code and words for people.",
+        )
+    },
+    ErrorDoc {
+        mistakes: &["An id of another account is not found either: nobody learns what others have."],
+        related: &["method_not_allowed"],
+        ..doc(
+            "not_found",
+            404,
+            "There is nothing at this path, or nothing with this id that the key may see.",
+            "Check the path and the id.",
+        )
+    },
+    doc(
+        "last_admin",
+        409,
+        "The change would leave the server without an administrator.",
+        "Make another user an administrator first.",
+    ),
+    doc("key_revoked", 409, "The key is revoked, and a revoked key cannot be changed.", "Create a new key."),
+    doc("key_expired", 409, "The key has expired and cannot be rotated.", "Give it a later expiry first, or create a new key."),
+    doc(
+        "precondition_failed",
+        412,
+        "The resource has changed since it was read: its ETag is no longer the one in If-Match.",
+        "Read it again, and repeat the change with the new ETag.",
+    ),
+    ErrorDoc {
+        related: &["request_in_progress"],
+        ..doc(
+            "idempotency_key_reused",
+            422,
+            "This Idempotency-Key was used before, with another body.",
+            "Use a new key for a new request. The same key with the same body gets the first answer again, for 24 hours.",
+        )
+    },
+    ErrorDoc {
+        related: &["idempotency_key_reused"],
+        ..doc(
+            "request_in_progress",
+            409,
+            "A request with this Idempotency-Key is still being worked on.",
+            "Wait a second, then repeat the request with the same key.",
+        )
+    },
+    ErrorDoc {
+        mistakes: &[
+            "All keys of an account count together: a second key brings no second quota.",
+            "Trying again at once changes nothing. Wait as long as Retry-After says, and longer after each further 429.",
+        ],
+        related: &["service_unavailable", "too_many_attempts"],
+        ..doc(
+            "rate_limit_exceeded",
+            429,
+            "The account has used up one of its windows. A refused request is not counted.",
+            "Wait as many seconds as Retry-After says. The headers X-RateLimit-Remaining and RateLimit-Policy tell in advance.",
+        )
+    },
+    ErrorDoc {
+        related: &["rate_limit_exceeded"],
+        ..doc(
+            "service_unavailable",
+            503,
+            "More requests came at once than the server works on, and this one waited for its turn too long.",
+            "Wait as many seconds as Retry-After says, then try again.",
+        )
+    },
+    ErrorDoc {
+        related: &["rate_limit_exceeded"],
+        ..doc(
+            "too_many_attempts",
+            429,
+            "Too many attempts failed from this address.",
+            "Wait as many seconds as Retry-After says.",
+        )
+    },
+    doc(
+        "storage_full",
+        507,
+        "The server's disk is full. Nothing was changed, and reading still works.",
+        "Whoever runs the server has to make room. It recovers without a restart.",
+    ),
+    doc(
+        "internal_error",
+        500,
+        "Something went wrong on the server's side.",
+        "Try again. If it happens twice, send the request_id to whoever runs the server: the log has the details under it.",
+    ),
+    doc(
+        "https_required",
+        403,
+        "The request came over plain HTTP, so the key may have been read on its way.",
+        "Revoke the key, generate another, and use https:// from now on.",
+    ),
+    doc(
+        "1010",
+        403,
+        "The request had no User-Agent header, which this server asks for.",
+        "Name your program in the header, for example User-Agent: my-app/1.0.",
+    ),
+    ErrorDoc {
+        related: &["validation_error", "unsupported_media_type"],
+        ..doc(
+            "invalid_json",
+            400,
+            "The body is not JSON. The message names the line and the column.",
+            "Send the body through a JSON library rather than putting it together by hand.",
+        )
+    },
+    ErrorDoc {
+        related: &["invalid_json"],
+        ..doc(
+            "unsupported_media_type",
+            415,
+            "The body is of another type than this path reads.",
+            "Send the header Content-Type: application/json.",
+        )
+    },
+    doc("body_too_large", 413, "The body is larger than this path reads.", "Send less at a time. The message names the limit."),
+    doc(
+        "request_timeout",
+        408,
+        "The body did not arrive in full within the time for it.",
+        "Send the request again, over a better connection or with a smaller body.",
+    ),
+    ErrorDoc {
+        related: &["not_found"],
+        ..doc(
+            "method_not_allowed",
+            405,
+            "The path exists, but does not answer this verb.",
+            "Use one of the verbs that the header Allow names.",
+        )
+    },
+    ErrorDoc {
+        related: &["validation_error"],
+        ..doc("bad_request", 400, "The request cannot be read.", "The message says what to change.")
+    },
+];
+
+async fn show(visit: Visit) -> HttpResponse {
+    let operations = OPERATIONS.iter().map(|operation| OperationRow {
+        request: format!("{} {}", operation.method, operation.path),
+        words: operation.words.into(),
+        scope: match operation.access {
+            Access::Anyone => "No key".into(),
+            Access::AnyKey => "Any key".into(),
+            Access::Scope(scope) => scope.name().into(),
+        },
+    });
+    visit.ok(&DocsPage {
+        frame: reading(&visit, "API reference"),
+        samples: samples::first_request(visit.facts.base_url(), "YOUR_API_KEY"),
+        operations: operations.collect(),
+        errors: ERRORS,
+    })
+}
+
+async fn show_error(visit: Visit, code: Path<String>) -> Result<HttpResponse, PageError> {
+    let error = ERRORS.iter().find(|known| known.code == *code).ok_or(AppError::NoRoute)?;
+    let body = example(error, visit.facts.base_url());
+    Ok(visit.ok(&ErrorDocPage { frame: reading(&visit, error.code), body, related: error.related, error }))
+}
+
+fn reading(visit: &Visit, title: &str) -> Frame {
+    Frame { reading: true, ..visit.frame(title, Place::Docs) }
+}
+
+/// The answer that carries the error, as a client gets it.
+fn example(error: &ErrorDoc, base_url: &str) -> String {
+    format!(
+        "{{\n  \"error\": \"{code}\",\n  \"message\": \"…\",\n  \"status\": {status},\n  \"request_id\": \"req_…\",\n  \"doc_url\": \"{base_url}/docs/errors/{code}\"\n}}",
+        code = error.code,
+        status = error.status,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn related_codes_have_pages_too() {
+        for error in ERRORS {
+            for code in error.related {
+                assert!(ERRORS.iter().any(|known| known.code == *code), "{} names {code}", error.code);
+            }
+        }
+    }
+}

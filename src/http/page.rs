@@ -1,0 +1,327 @@
+//! The frame that every page has, and how an error looks to a person.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use actix_web::{HttpResponse, ResponseError};
+use askama::Template;
+
+use super::assets::AssetUrls;
+use super::faults::status;
+use crate::model::AppError;
+use crate::model::error::{FieldError, FieldErrors};
+
+/// What the shell of a page shows around it.
+#[derive(Clone)]
+pub struct Frame {
+    pub title: String,
+    pub place: Place,
+    pub who: Option<Who>,
+    /// The token that every form of the page sends back.
+    pub csrf: String,
+    pub look: Look,
+    pub assets: AssetUrls,
+    /// The time zone that the page's times are in.
+    pub zone: String,
+    pub banner: Option<Banner>,
+    /// The connection is not encrypted, and not to this machine itself.
+    pub plain_http: bool,
+    /// Something that was typed has to be mended; the title says so first.
+    pub faulty: bool,
+    /// Without the rail, even for someone signed in.
+    pub bare: bool,
+    /// A bare page of text rather than a form.
+    pub reading: bool,
+}
+
+impl Frame {
+    /// For someone of whom nothing is known.
+    pub fn of_a_stranger() -> Self {
+        Self {
+            title: String::new(),
+            place: Place::Elsewhere,
+            who: None,
+            csrf: String::new(),
+            look: Look::default(),
+            assets: AssetUrls::current(),
+            zone: "UTC".into(),
+            banner: None,
+            plain_http: false,
+            faulty: false,
+            bare: false,
+            reading: false,
+        }
+    }
+
+    pub fn titled(mut self, title: impl Into<String>) -> Self {
+        self.title = title.into();
+        self
+    }
+
+    pub fn with_banner(mut self, banner: Option<Banner>) -> Self {
+        self.banner = banner;
+        self
+    }
+
+    /// A form comes back with what has to be mended.
+    pub fn faulty(mut self, errors: &FormErrors) -> Self {
+        self.faulty = !errors.is_empty();
+        self
+    }
+
+    pub fn at(&self, place: &str) -> bool {
+        self.place.name() == place
+    }
+}
+
+/// The entry of the rail that a page belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Overview,
+    Keys,
+    Users,
+    Settings,
+    OwnKeys,
+    Docs,
+    Elsewhere,
+}
+
+impl Place {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::Keys => "keys",
+            Self::Users => "users",
+            Self::Settings => "settings",
+            Self::OwnKeys => "own-keys",
+            Self::Docs => "docs",
+            Self::Elsewhere => "",
+        }
+    }
+}
+
+/// Who is signed in.
+#[derive(Clone)]
+pub struct Who {
+    pub name: String,
+    pub email: String,
+    pub is_admin: bool,
+}
+
+/// How a reader wants the pages to be, from a cookie that the settings write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    pub theme: &'static str,
+    pub shortcuts: bool,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self { theme: "system", shortcuts: true }
+    }
+}
+
+impl Look {
+    pub const COOKIE: &str = "look";
+    pub const THEMES: [(&str, &str); 3] = [("system", "As the system"), ("light", "Light"), ("dark", "Dark")];
+
+    pub fn new(theme: &str, shortcuts: bool) -> Self {
+        let theme = Self::THEMES.iter().find(|known| known.0 == theme).map_or("system", |known| known.0);
+        Self { theme, shortcuts }
+    }
+
+    pub fn parse(cookie: &str) -> Self {
+        let (theme, keys) = cookie.split_once('.').unwrap_or((cookie, "keys"));
+        Self::new(theme, keys != "nokeys")
+    }
+
+    pub fn to_cookie(&self) -> String {
+        format!("{}.{}", self.theme, if self.shortcuts { "keys" } else { "nokeys" })
+    }
+}
+
+/// One thing to know, at the top of the page until the next one.
+#[derive(Clone)]
+pub struct Banner {
+    pub tone: &'static str,
+    pub heading: String,
+    pub text: String,
+}
+
+impl Banner {
+    pub fn ok(heading: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { tone: "ok", heading: heading.into(), text: text.into() }
+    }
+
+    /// What the page before did, where this one does not show it. The address carries a word and never the text.
+    pub fn of_done(done: &str) -> Option<Self> {
+        match done {
+            "renewed" => Some(Self::warn(super::csrf::RENEWED, "Nothing was changed yet.")),
+            "deleted" => Some(Self::ok("User deleted", "Their keys and sessions have stopped.")),
+            "saved" => Some(Self::ok("Saved", "")),
+            _ => None,
+        }
+    }
+
+    pub fn warn(heading: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { tone: "warn", heading: heading.into(), text: text.into() }
+    }
+}
+
+/// What is wrong with a form, for its summary and at its fields.
+#[derive(Clone, Default)]
+pub struct FormErrors(FieldErrors);
+
+impl FormErrors {
+    pub fn of(&self, field: &str) -> &str {
+        self.0.of(field).unwrap_or_default()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.as_slice().is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &FieldError> {
+        self.0.as_slice().iter()
+    }
+
+    /// The same, with the form's name for a field that the API calls otherwise.
+    pub fn renamed(self, from: &str, to: &str) -> Self {
+        let mut errors = FieldErrors::default();
+        for error in self.iter() {
+            errors.add(if error.field == from { to } else { &error.field }, error.code, error.message.clone());
+        }
+        Self(errors)
+    }
+
+    /// One error that belongs to no field.
+    pub fn at_large(message: impl Into<String>) -> Self {
+        let mut errors = FieldErrors::default();
+        errors.add("", "refused", message);
+        Self(errors)
+    }
+}
+
+impl FormErrors {
+    /// What a form can mend comes back as errors of its fields; anything else is an error of the page.
+    pub fn of_refusal(err: AppError) -> Result<Self, PageError> {
+        match err {
+            AppError::Invalid(errors) => Ok(Self(errors)),
+            AppError::LastAdmin | AppError::KeyRevoked | AppError::KeyExpired | AppError::ScopeBeyondCaller(_) => {
+                Ok(Self::at_large(err.to_string()))
+            }
+            err => Err(err.into()),
+        }
+    }
+}
+
+impl From<FieldErrors> for FormErrors {
+    fn from(errors: FieldErrors) -> Self {
+        Self(errors)
+    }
+}
+
+/// A page as an answer: never kept by a cache.
+pub fn render(status: StatusCode, page: &impl Template) -> HttpResponse {
+    match page.render() {
+        Ok(html) => HttpResponse::build(status)
+            .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .body(html),
+        Err(err) => {
+            tracing::error!(error = %err, "a page could not be rendered");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}
+
+/// Why a page is not shown. The shell makes a page of it, since that takes the request.
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// No page of ours sent this form.
+    #[error("This form was not sent by a page of this server.")]
+    Forged,
+    /// Nobody is signed in.
+    #[error("Sign in first.")]
+    SignIn { next: String },
+}
+
+impl ResponseError for PageError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::App(err) => status(err),
+            Self::Forged => StatusCode::FORBIDDEN,
+            Self::SignIn { .. } => StatusCode::SEE_OTHER,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        if let Self::SignIn { next } = self {
+            let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+            response.insert_header((LOCATION, if next == "%2F" { "/sign-in".into() } else { format!("/sign-in?next={next}") }));
+        }
+        response.finish()
+    }
+}
+
+/// What an error page says and where it leads.
+#[derive(Template)]
+#[template(path = "error.html")]
+pub struct ErrorPage {
+    pub frame: Frame,
+    pub what: String,
+    pub next: String,
+    pub link: Option<Link>,
+    pub status: u16,
+    pub request_id: String,
+}
+
+pub struct Link {
+    pub href: String,
+    pub words: String,
+}
+
+impl ErrorPage {
+    pub fn new(frame: Frame, err: &PageError, request_id: &str) -> Self {
+        let (title, next) = match err {
+            PageError::App(err) => words(err),
+            _ => ("Not sent from here", "Go back, load the page again, and send the form from there. Nothing was changed."),
+        };
+        let signed_in = frame.who.is_some();
+        Self {
+            frame: Frame { reading: true, ..frame.titled(title) },
+            what: err.to_string(),
+            next: next.into(),
+            link: Some(Link {
+                href: if signed_in { "/" } else { "/sign-in" }.into(),
+                words: if signed_in { "Back to the start" } else { "Sign in" }.into(),
+            }),
+            status: err.status_code().as_u16(),
+            request_id: request_id.into(),
+        }
+    }
+}
+
+/// The title of an error, and the one next step.
+fn words(err: &AppError) -> (&'static str, &'static str) {
+    match err {
+        AppError::NoRoute => ("Page not found", "Check the address, or begin again at the start."),
+        AppError::NotFound(_) => ("Nothing with this id", "It may have been deleted. The lists show what is there."),
+        AppError::NotAnAdmin => ("For administrators", "Ask an administrator to do it, or to make you one."),
+        AppError::MethodNotAllowed { .. } => ("Not this way", "Go back and use the buttons of the page."),
+        AppError::BodyTooLarge { .. } => ("Too much text", "Go back and send less."),
+        AppError::RateLimited { .. } | AppError::TooManyAttempts { .. } => {
+            ("Too many attempts", "Wait that long, then go back and try again. Nothing was changed.")
+        }
+        AppError::Busy { .. } => ("The server is busy", "Wait that long, then go back and try again. Nothing was changed."),
+        AppError::StorageFull => ("The disk is full", "Whoever runs this server has to make room. Nothing was changed."),
+        AppError::HttpsRequired => ("HTTPS needed", "Open this page with https:// in its address."),
+        AppError::Internal(_) => (
+            "Something went wrong",
+            "The change was not saved. Try again, and if it happens twice, tell whoever runs this server the request id.",
+        ),
+        _ => ("This did not work", "Go back, change it and try again."),
+    }
+}

@@ -1,0 +1,118 @@
+//! What every page passes on its way out: the headers that keep a browser safe, and an error made into a page.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
+};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
+
+use super::api;
+use super::arrival::Arrived;
+use super::faults::chain;
+use super::page::{ErrorPage, Frame, PageError, Place, render};
+use super::signed_in::{Visit, app_of};
+use crate::app::App;
+use crate::model::AppError;
+
+const HEADERS: &[(&str, &str)] = &[
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
+         form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types keyrack",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "accelerometer=(), camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+];
+
+pub async fn shell(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let arrival = req.request().arrival();
+    let https = arrival.client.https;
+    if !arrival.is_private(&app_of(req.request()).config) {
+        let page = error_page(req.request(), &AppError::HttpsRequired.into()).await;
+        let mut response = req.into_response(page).map_into_right_body();
+        add_headers(response.headers_mut(), https);
+        return Ok(response);
+    }
+    let response = next.call(req).await?;
+    let mut response = match page_of_refusal(&response).await {
+        Some(page) => response.into_response(page).map_into_right_body(),
+        None => response.map_into_left_body(),
+    };
+    add_headers(response.headers_mut(), https);
+    Ok(response)
+}
+
+/// The page of an error: a handler's, or one that the framework answered by itself.
+async fn page_of_refusal<B>(response: &ServiceResponse<B>) -> Option<HttpResponse> {
+    let req = response.request();
+    if let Some(err) = response.response().error() {
+        return match err.as_error::<PageError>() {
+            Some(PageError::SignIn { .. }) => None,
+            Some(err) => Some(error_page(req, err).await),
+            None => {
+                tracing::debug!(error = %err, "a page could not be asked for so");
+                let words = "The address of this page has a part that cannot be read.";
+                Some(error_page(req, &AppError::BadRequest(words.into()).into()).await)
+            }
+        };
+    }
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return None;
+    }
+    let allow = response.headers().get(ALLOW).cloned();
+    let allowed = allow.as_ref().and_then(|allow| allow.to_str().ok()).unwrap_or_default().to_owned();
+    let err = AppError::MethodNotAllowed { method: req.method().to_string(), allowed };
+    let mut page = error_page(req, &err.into()).await;
+    if let Some(allow) = allow {
+        page.headers_mut().insert(ALLOW, allow);
+    }
+    Some(page)
+}
+
+async fn error_page(req: &HttpRequest, err: &PageError) -> HttpResponse {
+    let request_id = req.arrival().request_id;
+    if let PageError::App(AppError::Internal(source)) = err {
+        tracing::error!(request_id, error = %chain(source.as_ref()), "a page failed");
+    }
+    // Where even the session cannot be read, the page is a stranger's.
+    let frame = match Visit::of(req).await {
+        Ok(visit) => visit.frame("", Place::Elsewhere),
+        Err(_) => Frame::of_a_stranger(),
+    };
+    let mut page = render(err.status_code(), &ErrorPage::new(frame, err, &request_id));
+    if let PageError::App(err) = err
+        && let Some(wait) = err.retry_after()
+    {
+        page.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    page
+}
+
+fn add_headers(headers: &mut HeaderMap, https: bool) {
+    if https {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
+    }
+    for (name, value) in HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+/// Nothing is at this path: a page for a browser, the API's answer for a program.
+pub async fn nothing_here(req: HttpRequest, app: Data<App>) -> Result<HttpResponse, PageError> {
+    let accept = req.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accept.contains("text/html") { Err(AppError::NoRoute.into()) } else { Ok(api::no_route(req, app).await) }
+}

@@ -1,0 +1,235 @@
+// Makes pages quicker to use. Every page works without it: the style hides what needs a script where none runs.
+
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+const one = (selector, within = document) => within.querySelector(selector);
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+const html = window.trustedTypes
+  ? window.trustedTypes.createPolicy("keyrack", { createHTML: (text) => text })
+  : { createHTML: (text) => text };
+
+// One live line for the whole page.
+const live = document.createElement("p");
+live.className = "quiet";
+live.setAttribute("role", "status");
+document.body.append(live);
+function say(words) {
+  live.textContent = "";
+  requestAnimationFrame(() => { live.textContent = words; });
+}
+
+// Copy. On plain HTTP there is no clipboard API: then by selection, and at last by telling how.
+async function toClipboard(text, field) {
+  if (window.isSecureContext && navigator.clipboard) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch { /* refused by the browser: try the older way */ }
+  }
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.readOnly = true;
+  area.className = "quiet";
+  (field?.closest("dialog") ?? document.body).append(area);
+  area.select();
+  let copied = false;
+  try { copied = document.execCommand("copy"); } catch { /* told below */ }
+  area.remove();
+  return copied;
+}
+
+async function copy(button) {
+  const source = one(button.dataset.copy);
+  const isField = source.matches("input, textarea");
+  const label = one("[data-label]", button) ?? button;
+  const before = label.dataset.before ??= label.textContent;
+  if (await toClipboard(isField ? source.value : source.textContent, button)) {
+    button.focus();
+    label.textContent = "Copied";
+    say("Copied");
+    if (button.dataset.stores !== undefined) stored();
+    await wait(2000);
+    label.textContent = before;
+    return;
+  }
+  if (isField) source.select();
+  else getSelection().selectAllChildren(source);
+  source.focus();
+  const keys = /Mac|iP/.test(navigator.platform) ? "Command+C" : "Ctrl+C";
+  const how = one("[data-copy-how]");
+  if (how) how.textContent = `The browser did not copy. The text is selected: press ${keys}.`;
+  say(`The text is selected. Press ${keys}.`);
+}
+
+// The page that shows a secret once asks before it is left, until the secret was copied, downloaded or acknowledged.
+const once = one("[data-once]");
+let guarded = Boolean(once);
+function stored() { guarded = false; }
+if (once) {
+  addEventListener("beforeunload", (event) => { if (guarded) event.preventDefault(); });
+}
+
+// Test this key: the request a program would make, from here.
+async function testKey(form) {
+  const result = one("[data-test-result]");
+  result.hidden = false;
+  result.className = "banner";
+  result.textContent = "Asking…";
+  let tone = "bad";
+  let words;
+  try {
+    const answer = await fetch(form.dataset.test, {
+      headers: { Authorization: `Bearer ${one("[name=secret]", form).value}`, Accept: "application/json" },
+      credentials: "omit",
+      cache: "no-store",
+    });
+    const body = await answer.json();
+    if (answer.ok) {
+      tone = "ok";
+      const left = answer.headers.get("X-RateLimit-Remaining");
+      const limit = answer.headers.get("X-RateLimit-Limit");
+      words = `${answer.status} OK. The key works, as ${body.email}.`;
+      if (left && limit) words += ` ${left} of ${limit} requests left.`;
+    } else {
+      words = `${answer.status}. ${body.message ?? ""}`;
+    }
+  } catch {
+    words = "No answer. Look whether the server runs and this machine reaches it.";
+  }
+  result.className = `banner ${tone}`;
+  result.textContent = words;
+}
+
+// A confirmation page, shown as a dialog over the page that leads to it.
+async function confirmHere(link) {
+  const answer = await fetch(link.href, { headers: { Accept: "text/html" } });
+  const page = new DOMParser().parseFromString(html.createHTML(await answer.text()), "text/html");
+  const form = one("main form[data-confirm]", page);
+  if (!answer.ok || answer.redirected || !form) throw new Error("not a confirmation page");
+  const dialog = document.createElement("dialog");
+  const title = document.createElement("h2");
+  title.id = "dialog-title";
+  title.textContent = one("h1", page).textContent;
+  dialog.setAttribute("aria-labelledby", title.id);
+  dialog.append(title, document.importNode(form, true));
+  document.body.append(dialog);
+  dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
+  dialog.addEventListener("click", (event) => {
+    if (event.target.closest("[data-cancel]")) {
+      event.preventDefault();
+      dialog.close();
+    }
+  });
+  dialog.showModal();
+  one("[data-cancel]", dialog)?.focus();
+}
+
+document.addEventListener("click", (event) => {
+  const copies = event.target.closest("[data-copy]");
+  if (copies) return void copy(copies);
+  const shows = event.target.closest("[data-show]");
+  if (shows) {
+    const field = one(shows.dataset.show);
+    const hidden = field.type === "password";
+    field.type = hidden ? "text" : "password";
+    shows.textContent = hidden ? "Hide" : "Show";
+    shows.setAttribute("aria-pressed", String(hidden));
+    return;
+  }
+  if (event.target.closest("a[data-stores]")) stored();
+  const asks = event.target.closest("a[data-dialog]");
+  if (asks && !(event.metaKey || event.ctrlKey || event.shiftKey || event.button)) {
+    event.preventDefault();
+    confirmHere(asks).catch(() => location.assign(asks.href));
+  }
+});
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.test !== undefined) {
+    event.preventDefault();
+    testKey(form);
+    return;
+  }
+  if (form.dataset.stores !== undefined) {
+    stored();
+    return;
+  }
+  // A double click sends a form once.
+  if (form.method === "post") {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+  }
+});
+addEventListener("pageshow", () => {
+  for (const form of all("form[data-sent]")) delete form.dataset.sent;
+});
+
+// An error summary takes the focus, so that it is read first.
+one("[data-errors]")?.focus();
+
+// The time zone that this browser is in, while nothing else was chosen.
+const zone = one("[data-guess-zone]");
+if (zone && zone.value === "UTC") {
+  const guess = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (guess) zone.value = guess;
+}
+
+// The language of the samples is remembered.
+const languages = all(".langs > input");
+try {
+  const last = localStorage.getItem("language");
+  for (const input of languages) {
+    if (input.value === last) input.checked = true;
+    input.addEventListener("change", () => localStorage.setItem("language", input.value));
+  }
+} catch { /* no storage: the first language */ }
+
+// Keys: / search, ? help, c create, j and k rows, g and a letter go to a page.
+if (document.documentElement.dataset.shortcuts !== "off") {
+  let going = 0;
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest?.("input, select, textarea, [contenteditable]");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || one("dialog[open]")) return;
+    const rows = all("tbody th a");
+    const at = rows.indexOf(document.activeElement);
+    let target;
+    if (Date.now() - going < 1000) target = one(`a[data-go="${CSS.escape(event.key)}"]`);
+    else if (event.key === "/") {
+      const search = one("input[type=search]");
+      if (search) { event.preventDefault(); search.focus(); search.select(); }
+    } else if (event.key === "?") showKeys();
+    else if (event.key === "c") target = one("a[data-create]");
+    else if (event.key === "j") rows[Math.min(at + 1, rows.length - 1)]?.focus();
+    else if (event.key === "k") rows[Math.max(at - 1, 0)]?.focus();
+    going = event.key === "g" ? Date.now() : 0;
+    target?.click();
+  });
+}
+
+function showKeys() {
+  const dialog = document.createElement("dialog");
+  dialog.setAttribute("aria-labelledby", "keys-title");
+  const title = document.createElement("h2");
+  title.id = "keys-title";
+  title.textContent = "Keys";
+  const list = document.createElement("dl");
+  list.className = "keys-help";
+  const keys = [["/", "Search"], ["c", "Create"], ["j k", "Next row, previous row"], ["?", "This list"]];
+  for (const link of all(".rail > nav a[data-go]")) keys.push([`g ${link.dataset.go}`, link.textContent.trim()]);
+  for (const [key, words] of keys) {
+    const term = document.createElement("dt");
+    const mark = document.createElement("kbd");
+    const meaning = document.createElement("dd");
+    mark.textContent = key;
+    meaning.textContent = words;
+    term.append(mark);
+    list.append(term, meaning);
+  }
+  const close = document.createElement("button");
+  close.textContent = "Close";
+  close.addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", () => dialog.remove());
+  dialog.append(title, list, close);
+  document.body.append(dialog);
+  dialog.showModal();
+}

@@ -1,0 +1,224 @@
+// Every page in both themes and at both widths: no finding of axe, no sideways scroll, within its weight.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { findings, openPage, shoot, sidewaysPixels, startBrowser } from "./support/browser.js";
+import { callApi, startServer } from "./support/server.js";
+import { admin, confirmation, generateKey, setUp, shownSecret, signIn, store } from "./support/steps.js";
+
+const FIRST_VISIT_BYTES = 45 * 1024;
+const NEXT_PAGE_BYTES = 14 * 1024;
+const sizes = [{ width: 1280, height: 800 }, { width: 360, height: 740 }];
+
+let browser, server, key, rotating, user;
+before(async () => {
+  browser = await startBrowser();
+  server = await startServer();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+async function look(page, name) {
+  const size = page.viewportSize();
+  const theme = await page.evaluate(() => (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+  assert.deepEqual(await findings(page), [], `${name}, ${theme}, ${size.width}`);
+  assert.ok((await sidewaysPixels(page)) <= 0, `${name} scrolls sideways at ${size.width}`);
+  await shoot(page, `${name}-${theme}-${size.width}`);
+}
+
+async function inEveryLook(options, visit) {
+  for (const colorScheme of ["light", "dark"]) {
+    for (const viewport of sizes) {
+      const opened = await openPage(browser, server, { colorScheme, viewport, ...options });
+      await visit(opened.page);
+      opened.watch.check();
+      await opened.context.close();
+    }
+  }
+}
+
+describe("pages", () => {
+  let storageState;
+
+  test("before there is an admin", async () => {
+    await inEveryLook({}, async (page) => {
+      await page.goto("/setup");
+      await look(page, "setup-code");
+      await page.goto(server.setupUrl);
+      await look(page, "setup");
+      await page.getByRole("button", { name: "Create admin" }).click();
+      await page.getByText("There is a problem").waitFor();
+      await look(page, "setup-wrong");
+      await page.goto("/setup/0000-0000-0000");
+      await look(page, "setup-expired");
+    });
+  });
+
+  test("outside", async () => {
+    const { page, context, watch } = await openPage(browser, server);
+    await setUp(page, server);
+    await page.goto("/settings/api-keys");
+    await look(page, "keys-empty");
+    key = await generateKey(page, { name: "billing-worker" });
+    await callApi(server, key.secret);
+    await store(page);
+    rotating = await generateKey(page, { name: "staging-ci", preset: "Full" });
+    await store(page);
+    await page.goto(`${rotating.href}/rotate`);
+    await page.getByRole("button", { name: "Rotate key" }).click();
+    await shownSecret(page);
+    await store(page);
+    await callApi(server, rotating.secret);
+    await page.goto("/admin/users/new");
+    await page.getByLabel("Name", { exact: true }).fill("Grace Hopper");
+    await page.getByLabel("Email address").fill("grace@example.com");
+    await page.getByLabel("Password", { exact: true }).fill("nanoseconds of copper wire");
+    await page.getByRole("button", { name: "Add user" }).click();
+    await page.getByRole("heading", { level: 1, name: "Grace Hopper" }).waitFor();
+    user = new URL(page.url()).pathname;
+    storageState = await context.storageState();
+    watch.check();
+    await context.close();
+
+    await inEveryLook({}, async (page) => {
+      for (const [name, path] of [
+        ["sign-in", "/sign-in"],
+        ["already-set-up", "/setup"],
+        ["docs-outside", "/docs"],
+        ["docs-error", "/docs/errors/invalid_api_key"],
+        ["not-found-outside", "/no-such-page"],
+      ]) {
+        await page.goto(path);
+        await look(page, name);
+      }
+      await page.goto("/sign-in");
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await page.getByText("There is a problem").waitFor();
+      await look(page, "sign-in-wrong");
+    });
+  });
+
+  test("inside", async () => {
+    await inEveryLook({ storageState }, async (page) => {
+      const all = key.href.replace("/settings/api-keys", "/admin/keys");
+      for (const [name, path] of [
+        ["overview", "/admin"],
+        ["settings", "/settings"],
+        ["keys-own", "/settings/api-keys"],
+        ["keys", "/admin/keys"],
+        ["keys-none-match", "/admin/keys?q=nothing-like-it"],
+        ["key-new", "/settings/api-keys/new"],
+        ["key-new-for-others", "/admin/keys/new"],
+        ["key", all],
+        ["key-rotating", rotating.href],
+        ["key-rotate", `${all}/rotate`],
+        ["key-rotate-again", `${rotating.href}/rotate`],
+        ["key-disable", `${all}/disable`],
+        ["key-revoke", `${all}/revoke`],
+        ["key-end-old", `${rotating.href}/end-old`],
+        ["users", "/admin/users"],
+        ["users-none-match", "/admin/users?q=nobody"],
+        ["user", user],
+        ["user-new", "/admin/users/new"],
+        ["user-edit", `${user}/edit`],
+        ["user-disable", `${user}/disable`],
+        ["user-delete", `${user}/delete`],
+        ["docs", "/docs"],
+        ["docs-error-inside", "/docs/errors/rate_limit_exceeded"],
+        ["not-found", "/admin/no-such-page"],
+        ["no-such-key", "/admin/keys/key_01k9xq3v8ee8w9a4h5r2c6d7e8"],
+      ]) {
+        await page.goto(path);
+        await look(page, name);
+      }
+    });
+  });
+
+  test("forms with mistakes, the secret, dialogs and the menu", async () => {
+    await inEveryLook({ storageState }, async (page) => {
+      await page.goto("/settings/api-keys/new");
+      await page.getByLabel("Name", { exact: true }).fill("");
+      await page.getByRole("radio", { name: "Custom scopes" }).check();
+      await page.getByRole("button", { name: "Generate New Key" }).click();
+      await page.getByText("There is a problem").waitFor();
+      await look(page, "key-new-wrong");
+      await page.goto("/admin/users/new");
+      await page.getByRole("button", { name: "Add user" }).click();
+      await page.getByText("There is a problem").waitFor();
+      await look(page, "user-new-wrong");
+      await generateKey(page, { name: `seen at ${page.viewportSize().width}` });
+      await look(page, "key-secret");
+      for (const language of ["JavaScript", "Python", "Go", "Rust", "PowerShell"]) {
+        await page.getByText(language, { exact: true }).click();
+        assert.ok((await sidewaysPixels(page)) <= 0, language);
+      }
+      await look(page, "key-secret-powershell");
+      await page.getByRole("button", { name: "Test this key" }).click();
+      await page.getByText("200 OK").waitFor();
+      await look(page, "key-secret-tested");
+      await store(page);
+      await confirmation(page, "Revoke", "Revoke key");
+      await look(page, "key-revoke-dialog");
+      await page.keyboard.press("Escape");
+      if (page.viewportSize().width < 736) {
+        await page.getByText("Menu", { exact: true }).click();
+        await look(page, "menu");
+      }
+    });
+  });
+});
+
+describe("weight", () => {
+  async function bytesOf(page, visit) {
+    const session = await page.context().newCDPSession(page);
+    await session.send("Network.enable");
+    let bytes = 0;
+    session.on("Network.loadingFinished", (event) => { bytes += event.encodedDataLength; });
+    await visit();
+    await page.waitForLoadState("networkidle");
+    await session.detach();
+    return bytes;
+  }
+
+  test("a first visit and the pages after it are light", async () => {
+    const { page, context } = await openPage(browser, server);
+    const first = await bytesOf(page, () => page.goto("/sign-in"));
+    assert.ok(first > 0 && first <= FIRST_VISIT_BYTES, `first visit: ${first} bytes`);
+    await signIn(page, admin);
+    for (const path of ["/admin", "/admin/keys", "/admin/users", "/settings/api-keys/new", "/docs"]) {
+      const next = await bytesOf(page, () => page.goto(path));
+      assert.ok(next <= NEXT_PAGE_BYTES, `${path}: ${next} bytes`);
+    }
+    await context.close();
+  });
+
+  test("nothing moves while a page loads", async () => {
+    const { page, context } = await openPage(browser, server);
+    await page.addInitScript(() => {
+      window.shifted = 0;
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) window.shifted += entry.value;
+      }).observe({ type: "layout-shift", buffered: true });
+    });
+    await signIn(page, admin);
+    for (const path of ["/admin", "/admin/keys", "/admin/users/new", "/settings/api-keys/new", "/docs", "/settings"]) {
+      await page.goto(path, { waitUntil: "networkidle" });
+      assert.equal(await page.evaluate(() => window.shifted), 0, path);
+    }
+    await context.close();
+  });
+
+  test("the look that a person chose is there from the first paint", async () => {
+    const { page, context } = await openPage(browser, server);
+    await signIn(page, admin);
+    await page.goto("/settings");
+    await page.getByRole("radio", { name: "Dark" }).check();
+    await page.getByRole("button", { name: "Save look" }).click();
+    await page.waitForLoadState();
+    assert.equal(await page.locator("html").getAttribute("data-theme"), "dark");
+    assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(16, 21, 19)");
+    await context.close();
+  });
+});

@@ -1,0 +1,269 @@
+//! How SQLite finds the rows of every statement: a snapshot, so that a new table scan shows in review.
+
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use keyrack::crypto::SecretHash;
+use keyrack::model::account::NewAccount;
+use keyrack::model::api_key::{KeyStatus, LastUse};
+use keyrack::model::audit_event::Happening;
+use keyrack::model::caller::Caller;
+use keyrack::model::clock::Timestamp;
+use keyrack::model::dialect::default_tiers;
+use keyrack::model::email::Email;
+use keyrack::model::ids::SessionId;
+use keyrack::model::name::Name;
+use keyrack::model::page::{Limit, Order, Start};
+use keyrack::model::scope::ScopeSet;
+use keyrack::model::session::Session;
+use keyrack::model::user::{Role, UserStatus};
+use keyrack::store::rate_windows::SavedWindow;
+use keyrack::store::{self, Conn};
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
+
+thread_local! {
+    /// What ran since it was last taken: as it was written, and with its values.
+    static RAN: RefCell<Vec<(String, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn note(event: TraceEvent) {
+    if let TraceEvent::Stmt(statement, text) = event
+        && !text.starts_with("--")
+    {
+        let sql = statement.sql().split_whitespace().collect::<Vec<_>>().join(" ");
+        let run = (sql, statement.expanded_sql().unwrap_or_default());
+        RAN.with_borrow_mut(|ran| ran.push(run));
+    }
+}
+
+/// The statements that each function ran, with their plans.
+struct Plans<'a> {
+    conn: &'a Conn,
+    text: String,
+}
+
+impl Plans<'_> {
+    fn of(&mut self, function: &str) {
+        let ran = RAN.take();
+        writeln!(self.text, "{function}").expect("writes");
+        for (sql, with_values) in ran {
+            let mut explained = self.conn.prepare(&format!("EXPLAIN QUERY PLAN {with_values}")).expect("a statement");
+            let steps = explained.query_map([], |row| row.get::<_, String>(3)).expect("steps");
+            let steps: Vec<String> = steps.map(|step| step.expect("a step")).collect();
+            writeln!(self.text, "    {sql}").expect("writes");
+            for step in steps {
+                writeln!(self.text, "        {step}").expect("writes");
+            }
+        }
+        RAN.take();
+    }
+}
+
+/// Runs a function of the store and notes its statements under its name.
+macro_rules! plan {
+    ($plans:ident, $module:ident::$function:ident($($argument:expr),* $(,)?)) => {
+        plan!($plans, "", $module::$function($($argument),*))
+    };
+    ($plans:ident, $words:literal, $module:ident::$function:ident($($argument:expr),* $(,)?)) => {{
+        RAN.take();
+        let outcome = store::$module::$function($($argument),*).expect("runs");
+        $plans.of(&format!("{}::{} {}", stringify!($module), stringify!($function), $words));
+        outcome
+    }};
+}
+
+fn explain() -> String {
+    let dir = tempfile::tempdir().expect("a directory");
+    drop(store::Store::open(dir.path()).expect("opens"));
+    let mut conn = Conn::open(dir.path().join("keyrack.db")).expect("opens");
+    conn.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note));
+    let tx = conn.transaction().expect("begins");
+    let mut plans = Plans { conn: &tx, text: String::new() };
+
+    let now = Timestamp::parse("2026-11-22T10:00:00Z").expect("a time");
+    let later = now.saturating_add(Duration::from_secs(60));
+    let name = |text: &str| Name::parse(text).expect("a name");
+    let email = Email::parse("ada@example.com").expect("an address");
+    let hash = |text: &str| SecretHash::of(text);
+    let (oldest, newest) = (Order::OldestFirst, Order::NewestFirst);
+    let limit = Limit::of(20);
+
+    let [free, ..] = default_tiers();
+    plan!(plans, tiers::set(&tx, &free, now));
+    plan!(plans, tiers::find(&tx, "Free"));
+    plan!(plans, tiers::list(&tx));
+
+    let account = plan!(plans, accounts::insert(&tx, &NewAccount { name: name("Team"), tier: Some("Free".into()) }, now));
+    plan!(plans, accounts::find(&tx, account.id));
+    plan!(plans, accounts::find_by_name(&tx, "Team"));
+    plan!(plans, accounts::list(&tx, Some(account.id), 20));
+    plan!(plans, accounts::update(&tx, &account, now));
+
+    let insert = store::users::Insert {
+        account_id: account.id,
+        name: &name("Ada"),
+        email: &email,
+        password_hash: Some("old"),
+        role: Role::Admin,
+        time_zone: "UTC",
+    };
+    let user = plan!(plans, users::insert(&tx, &insert, now));
+    plan!(plans, users::find(&tx, user.id));
+    plan!(plans, users::find_by_email(&tx, &email));
+    plan!(plans, users::find_to_sign_in(&tx, &email));
+    plan!(plans, users::first_admin(&tx));
+    plan!(plans, users::has_other_admin(&tx, user.id));
+    plan!(plans, users::update(&tx, user.id, &store::users::Update::default(), now));
+    plan!(plans, users::rehash(&tx, user.id, "old", "new"));
+    let all = store::users::Filter::default;
+    let mine = || store::users::Filter { account: Some(account.id), ..all() };
+    let q = || Some("ada".to_owned());
+    plan!(plans, "of all accounts", users::list(&tx, &all(), (Start::Offset(0), oldest, limit)));
+    plan!(plans, "of one account", users::list(&tx, &mine(), (Start::Offset(40), oldest, limit)));
+    plan!(plans, "after a row", users::list(&tx, &mine(), (Start::After(user.id), oldest, limit)));
+    plan!(plans, "before a row, newest first", users::list(&tx, &mine(), (Start::Before(user.id), newest, limit)));
+    plan!(
+        plans,
+        "by email",
+        users::list(&tx, &store::users::Filter { email: Some(email.clone()), ..mine() }, (Start::Offset(0), oldest, limit))
+    );
+    plan!(plans, "by q of all", users::list(&tx, &store::users::Filter { q: q(), ..all() }, (Start::Offset(0), oldest, limit)));
+    plan!(plans, "by q", users::list(&tx, &store::users::Filter { q: q(), ..mine() }, (Start::Offset(0), oldest, limit)));
+    let filter = store::users::Filter { created_after: Some(now), created_before: Some(later), ..mine() };
+    plan!(plans, "by time", users::list(&tx, &filter, (Start::Offset(0), oldest, limit)));
+    let filter = store::users::Filter { status: Some(UserStatus::Active), role: Some(Role::Member), ..all() };
+    plan!(plans, "by status and role", users::list(&tx, &filter, (Start::Offset(0), oldest, limit)));
+
+    let insert = store::api_keys::Insert {
+        user_id: user.id,
+        account_id: account.id,
+        name: &name("CI"),
+        scopes: ScopeSet::EMPTY,
+        expires_at: Some(later),
+        ip_allow: &Default::default(),
+        windows: &Default::default(),
+        metadata: &Default::default(),
+        hash: hash("first"),
+        hint: "kr_…abcd",
+    };
+    let key = plan!(plans, api_keys::insert(&tx, &insert, now));
+    plan!(plans, api_keys::find(&tx, key.id));
+    plan!(plans, api_keys::find_presented(&tx, hash("first")));
+    plan!(plans, api_keys::update(&tx, &key, now));
+    plan!(plans, "with an overlap", api_keys::rotate(&tx, &key, (hash("second"), "kr_…efgh"), Some(later), now));
+    plan!(plans, "without", api_keys::rotate(&tx, &key, (hash("third"), "kr_…ijkl"), None, now));
+    plan!(plans, "later", api_keys::end_old_secret(&tx, key.id, Some(later), now));
+    plan!(plans, "now", api_keys::end_old_secret(&tx, key.id, None, now));
+    let last = LastUse { at: now, ip: None, user_agent: "test".into() };
+    plan!(plans, api_keys::note_uses(&tx, &[store::api_keys::Use { key_id: key.id, secret: hash("third"), last }]));
+    plan!(plans, api_keys::sweep(&tx, now));
+    let all = store::api_keys::Filter::default;
+    let mine = || store::api_keys::Filter { account: Some(account.id), ..all() };
+    plan!(plans, "of all accounts", api_keys::list(&tx, &all(), (Start::Offset(0), oldest, limit), now));
+    plan!(plans, "of one account", api_keys::list(&tx, &mine(), (Start::After(key.id), oldest, limit), now));
+    plan!(
+        plans,
+        "of one user",
+        api_keys::list(&tx, &store::api_keys::Filter { user: Some(user.id), ..mine() }, (Start::Offset(0), newest, limit), now)
+    );
+    plan!(
+        plans,
+        "by q",
+        api_keys::list(&tx, &store::api_keys::Filter { q: q(), ..mine() }, (Start::Offset(0), oldest, limit), now)
+    );
+    for &status in KeyStatus::ALL {
+        let filter = store::api_keys::Filter { status: Some(status), ..mine() };
+        plan!(plans, "by status", api_keys::list(&tx, &filter, (Start::Offset(0), oldest, limit), now));
+    }
+
+    let session = Session {
+        id: SessionId::new(),
+        user_id: user.id,
+        created_at: now,
+        last_seen_at: now,
+        expires_at: later,
+        ip: None,
+        user_agent: "test".into(),
+    };
+    plan!(plans, sessions::insert(&tx, hash("cookie"), &session));
+    plan!(plans, sessions::find(&tx, hash("cookie")));
+    plan!(plans, sessions::touch(&tx, hash("cookie"), now));
+    plan!(plans, sessions::delete(&tx, hash("cookie")));
+    plan!(plans, sessions::delete_all_of(&tx, user.id));
+    plan!(plans, sessions::sweep(&tx, now, now));
+
+    plan!(plans, setup::insert_link(&tx, hash("code"), now, later));
+    plan!(plans, setup::link_ends_at(&tx, hash("code")));
+    plan!(plans, setup::use_link(&tx, hash("code"), now));
+    plan!(plans, setup::remember_form(&tx, hash("nonce"), "key", later));
+    plan!(plans, setup::made_by_form(&tx, hash("nonce")));
+    plan!(plans, setup::sweep(&tx, now));
+
+    let request =
+        store::idempotency_keys::Request { owner: "user".into(), route: "POST /v1/users".into(), key: "order-1".into() };
+    let answer = store::idempotency_keys::Answer { request_hash: [0; 32], status: 201, location: None, body: "{}".into() };
+    plan!(plans, idempotency_keys::insert(&tx, &request, &answer, now, later));
+    plan!(plans, idempotency_keys::find(&tx, &request, now));
+    plan!(plans, idempotency_keys::sweep(&tx, now));
+
+    let window = SavedWindow { subject: account.id.to_string(), seconds: 60, used: 1, ends_at: later };
+    plan!(plans, rate_windows::save(&tx, &[window]));
+    plan!(plans, rate_windows::list(&tx, now));
+    plan!(plans, rate_windows::sweep(&tx, now));
+
+    plan!(plans, settings::set(&tx, "api.dialect", "native", now));
+    plan!(plans, settings::list(&tx));
+
+    let happening = Happening::new("user.created", "user", user.id, "Ada");
+    plan!(plans, audit_events::append(&tx, &Caller::system(), now, Some(account.id), &happening));
+    plan!(plans, audit_events::is_empty(&tx));
+
+    plan!(plans, users::delete(&tx, user.id));
+    plan!(plans, "when no account has it", tiers::delete(&tx, "Nobody's"));
+    plans.text
+}
+
+#[test]
+fn every_statement_finds_its_rows_as_it_did() {
+    insta::assert_snapshot!(explain());
+}
+
+#[test]
+fn nothing_scans_a_table_that_grows_with_the_customers() {
+    const GROWING: &[&str] =
+        &["users", "k", "api_keys", "s", "key_secrets", "old", "sessions", "idempotency_keys", "audit_events", "form_nonces"];
+    /// Sessions and forms are swept whole every ten minutes, and are few. Of the history the last row alone is read.
+    const KNOWN: &[&str] = &["sessions::sweep", "setup::sweep", "audit_events::append"];
+    let plans = explain();
+    let mut function = "";
+    for line in plans.lines() {
+        if !line.starts_with(' ') {
+            function = line.trim();
+        }
+        let scans = GROWING.iter().any(|table| line.trim() == format!("SCAN {table}"));
+        assert!(!scans || KNOWN.contains(&function), "{function}: {line}");
+    }
+}
+
+#[test]
+fn every_function_of_the_store_is_explained() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let here = include_str!("store_plans.rs");
+    for entry in std::fs::read_dir(dir).expect("the store") {
+        let path = entry.expect("an entry").path();
+        let module = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        if !path.is_file() || ["mod", "migrate", "lists"].contains(&module.as_str()) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let functions = text.lines().filter_map(|line| line.strip_prefix("pub fn ")?.split_once('('));
+        for (function, arguments) in functions {
+            let takes_rows =
+                ["conn: &Connection", "tx: &Transaction"].iter().any(|door| arguments.starts_with(door)) || arguments.is_empty();
+            let called = here.contains(&format!("{module}::{function}(&tx"));
+            assert!(called || !takes_rows, "explain {module}::{function} in store_plans.rs");
+        }
+    }
+}
