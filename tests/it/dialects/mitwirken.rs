@@ -1,4 +1,4 @@
-//! Seed 2: Mitwirken.
+//! Seed 2: Mitwirken, its headers and whole lists.
 
 use keyrack::model::dialect::DialectName::Mitwirken;
 use serde_json::json;

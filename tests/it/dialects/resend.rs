@@ -1,4 +1,4 @@
-//! Seed 1: Resend.
+//! Seed 1: Resend, its conventions and its `/api-keys`.
 
 use keyrack::model::dialect::DialectName::{Native, Resend};
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! Seed 0: Usertour.
+//! Seed 0: Usertour, its codes, plans and pages.
 
 use std::time::Duration;
 
