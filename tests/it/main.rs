@@ -10,6 +10,7 @@ mod api_keys;
 mod api_users;
 mod cli;
 mod credentials;
+mod dialects;
 mod errors;
 mod fuzz;
 mod idempotency;
