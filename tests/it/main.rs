@@ -3,6 +3,7 @@
 mod support;
 
 mod access;
+mod access_pages;
 mod admission;
 mod api_key_rotation;
 mod api_keys;
