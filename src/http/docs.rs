@@ -130,6 +130,15 @@ pub const ERRORS: &[ErrorDoc] = &[
             "Ask an administrator, or use a key with the scope admin.",
         )
     },
+    ErrorDoc {
+        related: &["insufficient_scope"],
+        ..doc(
+            "restricted_api_key",
+            401,
+            "The key is valid, but a restricted one: it may not manage API keys.",
+            "Use a key with full access to create, list, rename or remove keys.",
+        )
+    },
     doc(
         "user_required",
         403,
