@@ -16,6 +16,7 @@ mod idempotency;
 mod limits;
 mod protocol;
 mod restart;
+mod sessions;
 mod store;
 mod store_plans;
 mod tidy;
