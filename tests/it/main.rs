@@ -17,6 +17,7 @@ mod idempotency;
 mod limits;
 mod protocol;
 mod restart;
+mod sessions;
 mod stale_forms;
 mod store;
 mod store_plans;
