@@ -70,6 +70,12 @@ pub fn base_url(req: &HttpRequest, config: &Config) -> String {
     format!("{scheme}://{}", host.filter(plain).unwrap_or("localhost"))
 }
 
+/// The path as the router reads it, with escaped letters as letters: `/%61dmin` is `/admin`. What a path decides, this
+/// one decides.
+pub fn path_of(req: &HttpRequest) -> &str {
+    req.match_info().as_str()
+}
+
 fn request_id(headers: &HeaderMap) -> String {
     let sent = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     let good = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));

@@ -245,8 +245,8 @@ async fn a_list_is_narrowed_by_time_of_creation() {
     server.advance(60 * SECOND);
     let later = server.colleague_of(key.user()).await.id.to_string();
 
-    assert_eq!(key.get("/v1/users?created_after=2026-11-22T10:00:30Z").await.expect(200).ids(), [later.clone()]);
-    assert_eq!(key.get("/v1/users?created_before=2026-11-22T11:00:30%2B01:00").await.expect(200).ids(), [own.clone()]);
+    assert_eq!(key.get("/v1/users?created_after=2026-11-22T10:00:30Z").await.expect(200).ids(), [&*later]);
+    assert_eq!(key.get("/v1/users?created_before=2026-11-22T11:00:30%2B01:00").await.expect(200).ids(), [&*own]);
     assert_eq!(
         key.get("/v1/users?created_after=2026-11-22T09:00:00Z&created_before=2027-01-01T00:00:00Z").await.ids(),
         [own, later]

@@ -3,6 +3,7 @@
 mod support;
 
 mod access;
+mod access_pages;
 mod admission;
 mod api_key_rotation;
 mod api_keys;
@@ -13,9 +14,10 @@ mod errors;
 mod fuzz;
 mod idempotency;
 mod limits;
-mod pages;
 mod protocol;
 mod restart;
+mod stale_forms;
 mod store;
 mod store_plans;
 mod tidy;
+mod well_known;

@@ -19,6 +19,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::view::{KeyRow, Listed, Pages, window_words};
+use crate::http::arrival::path_of;
 use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
@@ -74,7 +75,7 @@ impl FromRequest for Realm {
     type Future = Ready<Result<Self, PageError>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(if req.path().starts_with(Self::All.base()) { Self::All } else { Self::Own }))
+        ready(Ok(if path_of(req).starts_with(Self::All.base()) { Self::All } else { Self::Own }))
     }
 }
 
