@@ -62,8 +62,8 @@ impl Arrived for HttpRequest {
 }
 
 /// The address under which this server is reached: as configured, else as the request came in.
-pub fn base_url(req: &HttpRequest, config: &Config) -> String {
-    if let Some(url) = &config.server.public_url {
+pub fn base_url(req: &HttpRequest, app: &App) -> String {
+    if let Some(url) = app.live.public_url() {
         return url.as_str().to_owned();
     }
     let host = req.headers().get(HOST).and_then(|host| host.to_str().ok());

@@ -71,7 +71,7 @@ pub fn page<'p, T, Id: Copy + std::fmt::Display, Body: Serialize>(
     limit: u32,
     of_row: (impl Fn(&T) -> Id, impl Fn(&'p T) -> Body),
 ) -> HttpResponse {
-    let place = Place { base_url: &base_url(req, &app.config), path: req.path(), query: req.query_string() };
+    let place = Place { base_url: &base_url(req, app), path: req.path(), query: req.query_string() };
     Dialect::of_request(req).page(&place, page, start, limit, of_row)
 }
 
