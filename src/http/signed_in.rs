@@ -96,7 +96,7 @@ impl Facts {
             is_behind_a_stranger: arrival.client.ignored_forwarding,
             request_id: arrival.request_id,
             user_agent: agent.to_owned(),
-            base_url: base_url(req, &app.config),
+            base_url: base_url(req, app),
         }
     }
 
