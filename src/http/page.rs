@@ -81,6 +81,7 @@ pub enum Place {
     Users,
     Settings,
     OwnKeys,
+    Conventions,
     Docs,
     Elsewhere,
 }
@@ -93,6 +94,7 @@ impl Place {
             Self::Users => "users",
             Self::Settings => "settings",
             Self::OwnKeys => "own-keys",
+            Self::Conventions => "conventions",
             Self::Docs => "docs",
             Self::Elsewhere => "",
         }
