@@ -54,9 +54,6 @@ pub struct Posted {
     pub is_stale: bool,
 }
 
-/// What is said where a stale form is shown again.
-pub const RENEWED: &str = "Your session was renewed. Submit again";
-
 impl Posted {
     /// The text of a field; empty when it was not sent.
     pub fn text(&self, name: &str) -> &str {

@@ -21,8 +21,12 @@ const API: &[&str] = &["/v1/", "/api-keys", "/healthz", "/readyz"];
 /// Every verb and path of the API that the router answers.
 async fn routes_of_the_api(app: &Arc<App>) -> BTreeSet<(String, String)> {
     let mut api = routes(app).await;
-    api.retain(|(_, path)| API.iter().any(|api| path.starts_with(api)));
+    api.retain(|(_, path)| is_of_the_api(path));
     api
+}
+
+pub fn is_of_the_api(path: &str) -> bool {
+    API.iter().any(|api| path.starts_with(api))
 }
 
 /// A body with which an operation does something, for the user or key whose id is in the path.

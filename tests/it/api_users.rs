@@ -496,6 +496,23 @@ async fn the_last_administrator_stays() {
 }
 
 #[tokio::test]
+async fn of_administrators_who_delete_one_another_at_once_one_stays() {
+    let server = TestServer::start().await;
+    let admins = [server.admin().await, server.admin().await, server.admin().await];
+    let deletions = (0..3).map(|n| {
+        let (admin, other) = (&admins[n], admins[(n + 1) % 3].user().id);
+        async move { admin.delete(&format!("/v1/users/{other}")).await.status }
+    });
+    let statuses = futures_util::future::join_all(deletions).await;
+    assert!(statuses.iter().all(|status| [204, 401, 404, 409].contains(status)), "{statuses:?}");
+    let mut left = 0;
+    for admin in &admins {
+        left += usize::from(admin.get("/v1/users").await.status == 200);
+    }
+    assert!(left >= 1 && statuses.iter().filter(|status| **status == 204).count() == 3 - left, "{statuses:?}, {left} left");
+}
+
+#[tokio::test]
 async fn a_disabled_administrator_does_not_count_as_the_other_one() {
     let server = TestServer::start().await;
     let (admin, disabled) = (server.admin().await, server.admin().await);

@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use super::view::{KeyRow, Listed, Pages, window_words};
 use crate::http::arrival::path_of;
-use crate::http::page::{Banner, Frame, PageError, Place};
+use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, KeyStatus};
@@ -180,18 +180,12 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>) -> Resul
     Ok(who.ok(&page))
 }
 
-#[derive(Default, Deserialize)]
-pub struct Done {
-    #[serde(default)]
-    done: String,
-}
-
 pub async fn show(who: SignedIn, realm: Realm, id: Path<String>, done: Query<Done>) -> Result<HttpResponse, PageError> {
     let key = realm.find(&who, &id).await?;
     let owner = services::users::find(&who.app, &who.caller, key.user_id).await?;
     let row = KeyRow::new(&key, &owner.email, &who.now());
     let page = KeyPage {
-        frame: who.frame(&key.name, realm.place()).with_banner(Banner::of_done(&done.done)),
+        frame: who.frame(&key.name, realm.place()).with_banner(done.banner()),
         realm,
         summary: format!("API key of {}", owner.email),
         limits: limits(&who, &owner, &key).await?,
