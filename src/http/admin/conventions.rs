@@ -11,7 +11,7 @@ use super::confirm::ConfirmPage;
 use super::view::grouped;
 use crate::http::api::dialect::preview::{self, Sample};
 use crate::http::csrf::Posted;
-use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
+use crate::http::page::{Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
 use crate::model::dialect::DialectName;
@@ -42,22 +42,19 @@ pub struct Choice {
     pub is_shown: bool,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 pub struct Asked {
     #[serde(default)]
     dialect: String,
-    #[serde(default)]
-    done: String,
 }
 
-pub async fn show(who: SignedIn, asked: Query<Asked>) -> HttpResponse {
+pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>) -> HttpResponse {
     let on = who.app.dialect();
     let shown = DialectName::parse(&asked.dialect).unwrap_or(on);
-    let banner = (asked.done == "switched").then(|| Banner::ok("Saved", "It holds for every request from now on."));
     let fixed_by = who.app.fixed.get(settings::DIALECT).cloned().unwrap_or_default();
     let anonymous = Window::new(who.app.config.limits.anonymous_per_minute, 60);
     who.ok(&ConventionsPage {
-        frame: who.frame("API conventions", Place::Conventions).with_banner(banner.or_else(|| Banner::of_done(&asked.done))),
+        frame: who.frame("API conventions", Place::Conventions).with_banner(done.banner()),
         choices: DialectName::ALL
             .iter()
             .map(|&name| Choice { name: name.as_str(), words: name.words(), is_on: name == on, is_shown: name == shown })
@@ -81,10 +78,10 @@ fn facts(who: &SignedIn, dialect: DialectName) -> Vec<(&'static str, String)> {
     facts
 }
 
-pub async fn ask(who: SignedIn, name: Path<String>, asked: Query<Asked>) -> Result<HttpResponse, PageError> {
+pub async fn ask(who: SignedIn, name: Path<String>, done: Query<Done>) -> Result<HttpResponse, PageError> {
     let name = named(&name)?;
     let mut page = confirm_page(&who, name, FormErrors::default()).await?;
-    page.frame.banner = Banner::of_done(&asked.done);
+    page.frame.banner = done.banner();
     Ok(who.ok(&page))
 }
 
