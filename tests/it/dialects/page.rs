@@ -1,5 +1,6 @@
-//! Settings > API conventions: what an administrator sees and switches.
+//! Settings > API conventions, and the documentation of codes: what people see of a dialect.
 
+use keyrack::http::api::dialect::examples;
 use keyrack::model::dialect::DialectName::{self, Native, Resend, Usertour};
 use keyrack::model::user::Role;
 use reqwest::Method;
@@ -68,4 +69,30 @@ async fn what_is_set_outside_is_said_and_cannot_be_switched() {
     let refused = switch(&browser, Usertour).await.expect(400).text;
     assert!(refused.contains("which wins over the dashboard"));
     assert_eq!(server.app.dialect(), Native);
+}
+
+#[tokio::test]
+async fn every_code_that_a_dialect_tells_has_its_page_in_that_dialect() {
+    for &dialect in DialectName::ALL {
+        let server = TestServer::with(|config| config.api.dialect = dialect).await;
+        let stranger = server.anonymous();
+        let docs = stranger.get("/docs").await.expect(200).text;
+        for error in examples::each() {
+            let code = examples::code(dialect, &error);
+            let page = stranger.get(&format!("/docs/errors/{code}")).await.expect(200).text;
+            assert!(page.contains("<h2 id=\"what\">") && page.contains(code), "{code}");
+            assert!(docs.contains(&format!("href=\"/docs/errors/{code}\"")), "{code} is not in the list");
+        }
+        // A code of another dialect still leads to its page: a link in an old log is no dead end.
+        stranger.get("/docs/errors/invalid_api_key").await.expect(200);
+        stranger.get("/docs/errors/nonsense").await.expect(404);
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_a_code_shows_the_answer_as_the_dialect_has_it() {
+    let server = TestServer::with(|config| config.api.dialect = Usertour).await;
+    let page = server.anonymous().get("/docs/errors/E1000").await.expect(200).text;
+    assert!(page.contains("Status 403") && page.contains("/docs/errors/E1000"), "{page}");
+    assert!(page.contains("href=\"/docs/errors/E1010\""), "its relatives have the dialect's names");
 }
