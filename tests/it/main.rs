@@ -18,6 +18,7 @@ mod limits;
 mod protocol;
 mod restart;
 mod sessions;
+mod setup;
 mod stale_forms;
 mod store;
 mod store_plans;

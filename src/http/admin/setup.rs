@@ -116,9 +116,7 @@ fn parse(typed: &TypedSetup, password: &str) -> Result<FirstAdmin, FieldErrors> 
         text => errors.note("public_url", PublicUrl::parse(text).map_err(|words| Problem::new("invalid_url", sentence(&words)))),
     };
     match (email, password, errors.as_slice()) {
-        (Some(email), Some(password), []) => {
-            Ok(FirstAdmin { email, name: None, password, time_zone, public_url: public_url.map(|url| url.to_string()) })
-        }
+        (Some(email), Some(password), []) => Ok(FirstAdmin { email, name: None, password, time_zone, public_url }),
         _ => Err(errors),
     }
 }
@@ -140,7 +138,7 @@ fn form_page(visit: &Visit, typed: TypedSetup, errors: FormErrors) -> SetupPage 
         frame: Frame { bare: true, ..visit.frame("Create the first admin", Place::Elsewhere).faulty(&errors) },
         errors,
         typed,
-        asks_url: visit.app.config.server.public_url.is_none(),
+        asks_url: visit.app.live.public_url().is_none(),
     }
 }
 

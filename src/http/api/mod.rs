@@ -137,7 +137,7 @@ pub fn refuse(req: &HttpRequest, app: &App, error: &AppError) -> HttpResponse {
         error,
         &Context {
             request_id: &arrival.request_id,
-            base_url: &base_url(req, &app.config),
+            base_url: &base_url(req, app),
             problem_json: accept.is_some_and(|types| types.contains("application/problem+json")),
         },
     )
