@@ -1,8 +1,9 @@
 //! What all requests share. Made once, at start.
 
 pub mod callers;
+mod dialect;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,15 +16,21 @@ use crate::crypto::{Passwords, Prefix};
 use crate::limits::{Buckets, InFlight, RateLimits};
 use crate::model::Result;
 use crate::model::clock::Clock;
+use crate::model::dialect::DialectName;
 use crate::model::tier::Window;
 use crate::store::idempotency_keys;
 use crate::store::{OpenError, Store, Tx};
 use callers::{Callers, Concerns};
+pub use dialect::CurrentDialect;
 
 pub struct App {
     pub store: Store,
     pub clock: Clock,
     pub config: Config,
+    /// Settings given outside the database, with where: the dashboard cannot change those.
+    pub fixed: BTreeMap<String, String>,
+    /// In which conventions the API answers; it changes while the server runs.
+    pub current_dialect: CurrentDialect,
     pub passwords: Passwords,
     /// What valid credentials have used of their windows.
     pub rates: RateLimits,
@@ -72,10 +79,17 @@ impl App {
             callers: Arc::default(),
             draining: AtomicBool::new(false),
             in_progress: Mutex::default(),
+            fixed: BTreeMap::new(),
+            current_dialect: CurrentDialect::new(config.api.dialect),
             store,
             clock,
             config,
         }
+    }
+
+    /// The dialect that is on. A request looks once, on arrival.
+    pub fn dialect(&self) -> DialectName {
+        self.current_dialect.get()
     }
 
     /// A change after which what is remembered of someone is stale, from the moment it is committed.
@@ -90,7 +104,7 @@ impl App {
 
     /// What the secret of a new key begins with.
     pub fn key_prefix(&self) -> Prefix {
-        let dialects = || Prefix::parse(self.config.api.dialect.key_prefix()).expect("a dialect's prefix is well formed");
+        let dialects = || Prefix::parse(self.dialect().key_prefix()).expect("a dialect's prefix is well formed");
         self.config.api.key_prefix.clone().unwrap_or_else(dialects)
     }
 

@@ -11,6 +11,7 @@ use super::client_addr::{ClientAddr, client_addr};
 use crate::app::App;
 use crate::config::Config;
 use crate::limits::BucketKey;
+use crate::model::dialect::DialectName;
 use crate::model::ids::RequestId;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -21,15 +22,17 @@ pub struct Arrival {
     /// The client's own, when it sent a good one.
     pub request_id: String,
     pub client: ClientAddr,
+    /// The dialect that was on: a request is answered in it, whatever happens meanwhile.
+    pub dialect: DialectName,
 }
 
 impl Arrival {
-    pub fn of(req: &ServiceRequest, trusted: &[IpNet]) -> Self {
+    pub fn of(req: &ServiceRequest, trusted: &[IpNet], dialect: DialectName) -> Self {
         let headers = req.headers();
         let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |addr| addr.ip());
         let values = |name: HeaderName| headers.get_all(name).map(|value| value.as_bytes());
         let client = client_addr(trusted, peer, values(X_FORWARDED_FOR), values(X_FORWARDED_PROTO));
-        Self { request_id: request_id(headers), client }
+        Self { request_id: request_id(headers), client, dialect }
     }
 
     /// Whether what was sent could not be read on the way, or the operator has said that it may be.

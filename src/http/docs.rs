@@ -115,6 +115,15 @@ pub const ERRORS: &[ErrorDoc] = &[
     ErrorDoc {
         related: &["insufficient_scope"],
         ..doc(
+            "restricted_api_key",
+            401,
+            "The key was made for sending alone, and may not manage keys.",
+            "Use a key with full access.",
+        )
+    },
+    ErrorDoc {
+        related: &["insufficient_scope"],
+        ..doc(
             "admin_required",
             403,
             "Only an administrator may do this.",

@@ -13,10 +13,11 @@ use crate::limits::BucketKey;
 use crate::model::audit_event::Happening;
 use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
+use crate::model::dialect::default_tiers;
 use crate::model::email::Email;
 use crate::model::name::Name;
 use crate::model::user::{Password, Role, User};
-use crate::model::{AppError, Result, dialect};
+use crate::model::{AppError, Result};
 use crate::store;
 
 /// How long a setup link can be used.
@@ -130,17 +131,17 @@ pub async fn create_admin(app: &App, email: Email, name: Option<Name>, password:
 
 /// Puts the tiers of a new database in place.
 pub async fn seed(app: &App) -> Result<()> {
-    let now = app.clock.now();
+    let (now, dialect) = (app.clock.now(), app.dialect());
     app.store
         .write(move |tx| {
             if store::tiers::list(tx)?.is_empty() && store::audit_events::is_empty(tx)? {
-                for tier in dialect::default_tiers() {
+                for tier in default_tiers() {
                     store::tiers::set(tx, &tier, now)?;
                 }
                 let happening = Happening::new("keyrack.set_up", "keyrack", "", "Keyrack");
                 store::audit_events::append(tx, &Caller::system(), now, None, &happening)?;
             }
-            Ok(())
+            super::settings::bring_tiers(tx, &Caller::system(), dialect, now)
         })
         .await
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use keyrack::app::App;
-use keyrack::http::api::operations::{Access, OPERATIONS, Operation};
+use keyrack::http::api::operations::{API_KEYS_PATH, Access, OPERATIONS, Operation};
 use keyrack::model::scope::Scope;
 use keyrack::model::user::Role;
 use reqwest::Method;
@@ -16,13 +16,17 @@ use crate::support::{Client, Reply, TestServer, routes};
 const OPEN: &[&str] = &["report_api_key", "health", "readiness"];
 
 /// Where the API is; what the router has elsewhere are pages for people.
-const API: &[&str] = &["/v1/", "/healthz", "/readyz"];
+const API: &[&str] = &["/v1/", "/api-keys", "/healthz", "/readyz"];
 
 /// Every verb and path of the API that the router answers.
 async fn routes_of_the_api(app: &Arc<App>) -> BTreeSet<(String, String)> {
     let mut api = routes(app).await;
-    api.retain(|(_, path)| API.iter().any(|api| path.starts_with(api)));
+    api.retain(|(_, path)| is_of_the_api(path));
     api
+}
+
+pub fn is_of_the_api(path: &str) -> bool {
+    API.iter().any(|api| path.starts_with(api))
 }
 
 /// A body with which an operation does something, for the user or key whose id is in the path.
@@ -57,7 +61,7 @@ fn with_credential() -> impl Iterator<Item = &'static Operation> {
 #[actix_web::test]
 async fn the_router_and_the_table_of_operations_agree() {
     let server = TestServer::start().await;
-    let listed = OPERATIONS.iter().map(|operation| (operation.method.to_owned(), operation.path.to_owned()));
+    let listed = OPERATIONS.iter().chain(API_KEYS_PATH).map(|operation| (operation.method.to_owned(), operation.path.to_owned()));
     assert_eq!(routes_of_the_api(&server.app).await, listed.collect());
 }
 

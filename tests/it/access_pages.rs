@@ -26,7 +26,7 @@ const OPEN: &[(&str, &str)] = &[
 /// The verb and path of every page.
 async fn pages(server: &TestServer) -> BTreeSet<(String, String)> {
     let mut pages = routes(&server.app).await;
-    pages.retain(|(_, path)| !["/v1", "/healthz", "/readyz"].iter().any(|api| path.starts_with(api)));
+    pages.retain(|(_, path)| !crate::access::is_of_the_api(path));
     assert!(pages.len() > 20, "{pages:?}");
     pages
 }

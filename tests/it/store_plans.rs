@@ -223,6 +223,7 @@ fn explain() -> String {
     plan!(plans, rate_windows::sweep(&tx, now));
 
     plan!(plans, settings::set(&tx, "api.dialect", "native", now));
+    plan!(plans, settings::find(&tx, "api.dialect"));
     plan!(plans, settings::list(&tx));
 
     let happening = Happening::new("user.created", "user", user.id, "Ada");
