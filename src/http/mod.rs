@@ -71,11 +71,11 @@ pub fn server(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
 
 /// Every surface. The routes that programs call most come first: each one before another costs it a comparison.
 pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
-    cfg.app_data(app.clone());
+    cfg.app_data(app);
     api::routes(cfg);
     health::routes(cfg);
     assets::routes(cfg);
-    well_known::routes(cfg, &app);
+    well_known::routes(cfg);
     // Last, since a scope without a prefix answers whatever is left.
     cfg.service(
         scope("")

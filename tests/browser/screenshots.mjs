@@ -29,7 +29,7 @@ try {
 }
 
 async function pictures(browser, colorScheme, pages) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme, reducedMotion: "reduce" });
   const page = await context.newPage();
   await page.goto(`${base}/sign-in`);
   await page.getByLabel("Email address").fill("admin@example.com");
