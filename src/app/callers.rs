@@ -143,6 +143,9 @@ impl Callers {
 
     /// Something has changed, and the change is committed.
     pub fn forget(&self, concerns: Concerns) {
+        if concerns == Concerns::Nobody {
+            return;
+        }
         let change = self.changes.fetch_add(1, SeqCst) + 1;
         match concerns {
             Concerns::Nobody => 0,

@@ -15,10 +15,11 @@ use crate::config::Config;
 use crate::crypto::{Passwords, Prefix};
 use crate::limits::{Buckets, InFlight, RateLimits};
 use crate::model::Result;
+use crate::model::caller::Caller;
 use crate::model::clock::Clock;
 use crate::model::dialect::DialectName;
 use crate::model::tier::Window;
-use crate::store::idempotency_keys;
+use crate::store::{self, idempotency_keys};
 use crate::store::{OpenError, Store, Tx};
 use callers::{Callers, Concerns};
 pub use live::Live;
@@ -91,13 +92,19 @@ impl App {
         self.live.dialect()
     }
 
-    /// A change after which what is remembered of someone is stale, from the moment it is committed.
+    /// A change that somebody asks for: made only if they still may when its turn comes, and followed by forgetting, from
+    /// the moment it is committed, whatever is remembered of those it concerns.
     pub async fn change<T: Send + 'static>(
         &self,
+        caller: &Caller,
         work: impl FnOnce(&Tx) -> Result<T> + Send + 'static,
         concerns: impl FnOnce(&T) -> Concerns + Send + 'static,
     ) -> Result<T> {
-        let callers = self.callers.clone();
+        let (callers, caller, now) = (self.callers.clone(), caller.clone(), self.clock.now());
+        let work = move |tx: &Tx| {
+            store::actors::must_still_act(tx, &caller, now)?;
+            work(tx)
+        };
         self.store.write_then(work, move |changed| callers.forget(concerns(changed))).await
     }
 

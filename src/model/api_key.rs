@@ -262,3 +262,11 @@ pub struct ApiKeyChanges {
     pub windows: Option<Windows>,
     pub metadata: Option<Metadata>,
 }
+
+impl ApiKeyChanges {
+    /// Whether the key could do more after the change than before: a new name, a note or a disabling gives it nothing.
+    pub fn widen(&self) -> bool {
+        let kept = self.scopes.is_none() && self.expiry.is_none() && self.ip_allow.is_none() && self.windows.is_none();
+        !kept || self.enabled == Some(true)
+    }
+}

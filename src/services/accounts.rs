@@ -67,24 +67,28 @@ pub async fn find_named(app: &App, caller: &Caller, id_or_name: &str) -> Result<
 
 pub async fn create(app: &App, caller: &Caller, new: NewAccount) -> Result<Account> {
     caller.must_have(Scope::Admin)?;
-    let (caller, now) = (caller.clone(), app.clock.now());
-    app.store
-        .write(move |tx| {
+    let (by, now) = (caller.clone(), app.clock.now());
+    app.change(
+        caller,
+        move |tx| {
             must_be_a_tier(tx, new.tier.as_deref())?;
             let account = store::accounts::insert(tx, &new, now)?;
             let happening =
                 Happening::new("account.created", "account", account.id, &account.name).with(json!({ "tier": account.tier }));
-            store::audit_events::append(tx, &caller, now, Some(account.id), &happening)?;
+            store::audit_events::append(tx, &by, now, Some(account.id), &happening)?;
             Ok(account)
-        })
-        .await
+        },
+        |_| Concerns::Nobody,
+    )
+    .await
 }
 
 /// Changes the fields given. Suspending stops the account's keys at once.
 pub async fn update(app: &App, caller: &Caller, id: AccountId, changes: AccountChanges) -> Result<Account> {
     caller.must_have(Scope::Admin)?;
-    let (caller, now) = (caller.clone(), app.clock.now());
+    let (by, now) = (caller.clone(), app.clock.now());
     app.change(
+        caller,
         move |tx| {
             let before = store::accounts::find(tx, id)?.ok_or(AppError::NotFound("account"))?;
             if let Some(tier) = &changes.tier {
@@ -106,7 +110,7 @@ pub async fn update(app: &App, caller: &Caller, id: AccountId, changes: AccountC
             let happening = Happening::new(action, "account", id, &account.name).with(json!({
                 "tier": account.tier, "windows": account.windows, "status": account.status.name(),
             }));
-            store::audit_events::append(tx, &caller, now, Some(id), &happening)?;
+            store::audit_events::append(tx, &by, now, Some(id), &happening)?;
             Ok(account)
         },
         move |_| Concerns::Account(id),

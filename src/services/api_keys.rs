@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::authorize::{may_wield, scopes_of_role, seen_key, seen_user};
+use super::authorize::{may_act_for, may_wield, scopes_of_role, seen_key, seen_user};
 use super::idempotency::Keep;
 use crate::app::App;
 use crate::app::callers::Concerns;
@@ -17,7 +17,8 @@ use crate::model::clock::Timestamp;
 use crate::model::ids::ApiKeyId;
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::revision::IfMatch;
-use crate::model::scope::Scope;
+use crate::model::scope::{Scope, ScopeSet, ScopesAsked};
+use crate::model::user::{User, UserStatus};
 use crate::model::{AppError, Result};
 use crate::store::{self, Tx};
 
@@ -51,29 +52,29 @@ pub async fn count_used_since(app: &App, caller: &Caller, since: Timestamp) -> R
 
 /// A new key and its secret, which is told this once.
 pub async fn create(app: &App, caller: &Caller, new: NewApiKey, keep: Keep<ApiKey>) -> Result<(ApiKey, Secret)> {
-    let (secret, caller, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
+    let (secret, by, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
     let (hash, hint) = (secret.hash(), secret.hint());
-    let made = app.store.write(move |tx| {
-        let key = insert(tx, &caller, new, (hash, &hint), now)?;
+    let made = move |tx: &Tx| {
+        let key = insert(tx, &by, new, (hash, &hint), now)?;
         keep.store(tx, &key, now)?;
         Ok(key)
-    });
-    Ok((made.await?, secret))
+    };
+    Ok((app.change(caller, made, |_| Concerns::Nobody).await?, secret))
 }
 
 /// The same for a form, whose nonce makes it answer once: sent again, it tells which key it made.
 pub async fn create_by_form(app: &App, caller: &Caller, new: NewApiKey, nonce: &str) -> Result<Formed> {
-    let (secret, caller, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
+    let (secret, by, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
     let (hash, hint, nonce) = (secret.hash(), secret.hint(), SecretHash::of(nonce));
-    let made = app.store.write(move |tx| {
+    let made = move |tx: &Tx| {
         if let Some(made) = store::setup::made_by_form(tx, nonce)? {
             return Ok(Err(made));
         }
-        let key = insert(tx, &caller, new, (hash, &hint), now)?;
+        let key = insert(tx, &by, new, (hash, &hint), now)?;
         store::setup::remember_form(tx, nonce, &key.id.to_string(), now.saturating_add(FORM_LIFE))?;
         Ok(Ok(key))
-    });
-    Ok(match made.await? {
+    };
+    Ok(match app.change(caller, made, |_| Concerns::Nobody).await? {
         Ok(key) => Formed::Made(Box::new(key), secret),
         Err(made) => Formed::Before(ApiKeyId::parse(&made)),
     })
@@ -92,14 +93,11 @@ fn insert(tx: &Tx, caller: &Caller, new: NewApiKey, (hash, hint): (SecretHash, &
         Some(id) => seen_user(caller, store::users::find(tx, id)?)?,
         None => store::users::first_admin(tx)?.ok_or(AppError::NotFound("user"))?,
     };
-    let allowed = scopes_of_role(owner.role);
-    let scopes = new.scopes.within(caller.scopes.both(allowed));
-    caller.scopes.must_cover(scopes)?;
-    let beyond = allowed.lacks(scopes);
-    if !beyond.is_empty() {
-        let words = format!("{} is a member, and a member's key cannot have `{beyond}`.", owner.name);
-        return Err(AppError::invalid("scopes", "not_for_members", words));
+    may_act_for(caller, &owner)?;
+    if owner.status == UserStatus::Disabled {
+        return Err(AppError::invalid("user_id", "disabled", format!("{} is disabled, and so would be the key.", owner.name)));
     }
+    let scopes = grantable(caller, &owner, new.scopes)?;
     let insert = store::api_keys::Insert {
         user_id: owner.id,
         account_id: owner.account_id,
@@ -120,19 +118,18 @@ fn insert(tx: &Tx, caller: &Caller, new: NewApiKey, (hash, hint): (SecretHash, &
 
 /// Changes the fields given.
 pub async fn update(app: &App, caller: &Caller, id: ApiKeyId, changes: ApiKeyChanges, expected: IfMatch) -> Result<ApiKey> {
-    let (caller, now) = (caller.clone(), app.clock.now());
+    let (by, now) = (caller.clone(), app.clock.now());
     let changed = move |tx: &Tx| {
-        let before = changeable(tx, &caller, id, &expected)?;
-        may_wield(&caller, &before)?;
-        let owner = store::users::find(tx, before.user_id)?.ok_or(AppError::NotFound("user"))?;
-        let allowed = scopes_of_role(owner.role);
-        let scopes = changes.scopes.map_or(before.scopes, |asked| asked.within(caller.scopes.both(allowed)));
-        caller.scopes.must_cover(scopes)?;
-        let beyond = allowed.lacks(scopes);
-        if changes.scopes.is_some() && !beyond.is_empty() {
-            let words = format!("{} is a member, and a member's key cannot have `{beyond}`.", owner.name);
-            return Err(AppError::invalid("scopes", "not_for_members", words));
+        let before = changeable(tx, &by, id, &expected)?;
+        let owner = owner_of(tx, &before)?;
+        may_act_for(&by, &owner)?;
+        if changes.widen() {
+            may_wield(&by, &before)?;
         }
+        let scopes = match changes.scopes {
+            Some(asked) => grantable(&by, &owner, asked)?,
+            None => before.scopes,
+        };
         let expires_at = match changes.expiry {
             Some(expiry) => expiry.resolve(now).map_err(|problem| problem.of("expires_at"))?,
             None => before.expires_at,
@@ -147,6 +144,9 @@ pub async fn update(app: &App, caller: &Caller, id: ApiKeyId, changes: ApiKeyCha
             metadata: changes.metadata.unwrap_or_else(|| before.metadata.clone()),
             ..before.clone()
         };
+        if diff(&before, &wanted) == json!({}) {
+            return Ok(before);
+        }
         let mut key = store::api_keys::update(tx, &wanted, now)?;
         // The older secret never outlives the key.
         if let (Some(rotation), Some(end)) = (&key.rotation, key.expires_at)
@@ -159,10 +159,10 @@ pub async fn update(app: &App, caller: &Caller, id: ApiKeyId, changes: ApiKeyCha
             (false, true) => "key.enabled",
             _ => "key.updated",
         };
-        note(tx, &caller, now, action, &key, diff(&before, &key))?;
+        note(tx, &by, now, action, &key, diff(&before, &key))?;
         Ok(key)
     };
-    app.change(changed, concerned).await
+    app.change(caller, changed, concerned).await
 }
 
 /// A new secret for the key. The one before works until the overlap ends, never past the key's own expiry; what was
@@ -175,29 +175,29 @@ pub async fn rotate(
     expected: IfMatch,
     keep: Keep<ApiKey>,
 ) -> Result<(ApiKey, Secret)> {
-    let (secret, caller, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
+    let (secret, by, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
     let (hash, hint) = (secret.hash(), secret.hint());
     let rotated = move |tx: &Tx| {
-        let key = renew(tx, &caller, id, overlap, &expected, (hash, &hint), now)?;
+        let key = renew(tx, &by, id, overlap, &expected, (hash, &hint), now)?;
         keep.store(tx, &key, now)?;
         Ok(key)
     };
-    Ok((app.change(rotated, concerned).await?, secret))
+    Ok((app.change(caller, rotated, concerned).await?, secret))
 }
 
 /// The same for a form, whose nonce makes it answer once.
 pub async fn rotate_by_form(app: &App, caller: &Caller, id: ApiKeyId, overlap: Overlap, nonce: &str) -> Result<Formed> {
-    let (secret, caller, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
+    let (secret, by, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
     let (hash, hint, nonce) = (secret.hash(), secret.hint(), SecretHash::of(nonce));
     let rotated = move |tx: &Tx| {
         if store::setup::made_by_form(tx, nonce)?.is_some() {
             return Ok(None);
         }
-        let key = renew(tx, &caller, id, overlap, &IfMatch::ANY, (hash, &hint), now)?;
+        let key = renew(tx, &by, id, overlap, &IfMatch::ANY, (hash, &hint), now)?;
         store::setup::remember_form(tx, nonce, &key.id.to_string(), now.saturating_add(FORM_LIFE))?;
         Ok(Some(key))
     };
-    let rotated = app.change(rotated, |key| key.as_ref().map_or(Concerns::Nobody, concerned)).await?;
+    let rotated = app.change(caller, rotated, |key| key.as_ref().map_or(Concerns::Nobody, concerned)).await?;
     Ok(rotated.map_or(Formed::Before(Some(id)), |key| Formed::Made(Box::new(key), secret)))
 }
 
@@ -211,6 +211,7 @@ fn renew(
     now: Timestamp,
 ) -> Result<ApiKey> {
     let before = changeable(tx, caller, id, expected)?;
+    may_act_for(caller, &owner_of(tx, &before)?)?;
     may_wield(caller, &before)?;
     if before.expires_at.is_some_and(|end| end <= now) {
         return Err(AppError::KeyExpired);
@@ -226,32 +227,34 @@ fn renew(
 
 /// Moves the end of the older secret, by at most 30 days from now; zero: it ends now.
 pub async fn end_rotation(app: &App, caller: &Caller, id: ApiKeyId, in_: Overlap) -> Result<ApiKey> {
-    let (caller, now) = (caller.clone(), app.clock.now());
+    let (by, now) = (caller.clone(), app.clock.now());
     let moved = move |tx: &Tx| {
-        let before = changeable(tx, &caller, id, &IfMatch::ANY)?;
-        may_wield(&caller, &before)?;
+        let before = changeable(tx, &by, id, &IfMatch::ANY)?;
+        may_act_for(&by, &owner_of(tx, &before)?)?;
+        may_wield(&by, &before)?;
         if before.rotation_at(now).is_none() {
             return Ok(before);
         }
         let end = now.saturating_add(in_.get());
         let end = before.expires_at.map_or(end, |expiry| expiry.min(end));
         let key = store::api_keys::end_old_secret(tx, id, (end > now).then_some(end), now)?;
-        note(tx, &caller, now, "key.updated", &key, json!({ "old_expires_at": (end > now).then_some(end) }))?;
+        note(tx, &by, now, "key.updated", &key, json!({ "old_expires_at": (end > now).then_some(end) }))?;
         Ok(key)
     };
-    app.change(moved, concerned).await
+    app.change(caller, moved, concerned).await
 }
 
 /// Ends the key for good.
 pub async fn revoke(app: &App, caller: &Caller, id: ApiKeyId, expected: IfMatch) -> Result<ApiKey> {
-    let (caller, now) = (caller.clone(), app.clock.now());
+    let (by, now) = (caller.clone(), app.clock.now());
     let revoked = move |tx: &Tx| {
-        let key = seen_key(&caller, store::api_keys::find(tx, id)?)?;
+        let key = seen_key(&by, store::api_keys::find(tx, id)?)?;
         expected.check(key.revision)?;
+        may_act_for(&by, &owner_of(tx, &key)?)?;
         // Revoked already: what was asked for is so.
-        if key.revoked_at.is_some() { Ok(key) } else { end(tx, &caller, key, now, json!({})) }
+        if key.revoked_at.is_some() { Ok(key) } else { end(tx, &by, key, now, json!({})) }
     };
-    app.change(revoked, concerned).await
+    app.change(caller, revoked, concerned).await
 }
 
 /// Revokes the key of a leaked secret, for whoever holds it. Tells nobody whether there was one.
@@ -259,18 +262,39 @@ pub async fn report(app: &App, secret: &str, caller: &Caller) -> Result<()> {
     if !has_checksum(secret) {
         return Ok(());
     }
-    let (hash, caller, now) = (SecretHash::of(secret), caller.clone(), app.clock.now());
+    let (hash, by, now) = (SecretHash::of(secret), caller.clone(), app.clock.now());
     let reported = move |tx: &Tx| {
         let Some(found) = store::api_keys::find_presented(tx, hash)? else { return Ok(None) };
+        // A secret that has ended opens nothing, and its holder ends nothing with it.
+        if found.secret_expires_at.is_some_and(|end| end <= now) {
+            return Ok(None);
+        }
         let Some(key) = store::api_keys::find(tx, found.key_id)?.filter(|key| key.revoked_at.is_none()) else { return Ok(None) };
-        let caller = Caller { actor: Actor::Key(key.id), ..caller };
-        end(tx, &caller, key, now, json!({ "reason": "reported as leaked" })).map(Some)
+        let holder = Caller { actor: Actor::Key(key.id), ..by };
+        end(tx, &holder, key, now, json!({ "reason": "reported as leaked" })).map(Some)
     };
-    let reported = app.change(reported, |key| key.as_ref().map_or(Concerns::Nobody, concerned)).await?;
+    let reported = app.change(caller, reported, |key| key.as_ref().map_or(Concerns::Nobody, concerned)).await?;
     if let Some(key) = reported {
         tracing::warn!(key = %key.id, "a key was reported as leaked, and is revoked");
     }
     Ok(())
+}
+
+/// The scopes that a key of this owner is to have, if the one who asks may give them and the owner hold them.
+fn grantable(caller: &Caller, owner: &User, asked: ScopesAsked) -> Result<ScopeSet> {
+    let allowed = scopes_of_role(owner.role);
+    let scopes = asked.within(caller.scopes.both(allowed));
+    caller.scopes.must_cover(scopes)?;
+    let beyond = allowed.lacks(scopes);
+    if !beyond.is_empty() {
+        let words = format!("{} is a member, and a member's key cannot have `{beyond}`.", owner.name);
+        return Err(AppError::invalid("scopes", "not_for_members", words));
+    }
+    Ok(scopes)
+}
+
+fn owner_of(tx: &Tx, key: &ApiKey) -> Result<User> {
+    store::users::find(tx, key.user_id)?.ok_or(AppError::NotFound("user"))
 }
 
 fn concerned(key: &ApiKey) -> Concerns {

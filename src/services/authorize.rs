@@ -35,6 +35,12 @@ pub fn may_wield(caller: &Caller, key: &ApiKey) -> Result<()> {
     caller.scopes.must_cover(key.scopes)
 }
 
+/// Whoever holds a key of a user is that user to every service that asks who is calling: nobody makes or handles keys of
+/// an administrator but they themselves and other administrators.
+pub fn may_act_for(caller: &Caller, owner: &User) -> Result<()> {
+    if owner.role == Role::Admin && caller.user_id != Some(owner.id) { caller.must_have(Scope::Admin) } else { Ok(()) }
+}
+
 /// What a user's credentials may do at most.
 pub fn scopes_of_role(role: Role) -> ScopeSet {
     match role {

@@ -37,6 +37,7 @@ pub async fn set_dialect(app: &App, caller: &Caller, to: DialectName) -> Result<
     let _turn = app.live.changing.lock().await;
     let (from, caller, now) = (app.dialect(), caller.clone(), app.clock.now());
     let write = move |tx: &Tx| {
+        store::actors::must_still_act(tx, &caller, now)?;
         let diff = json!({ "from": from.as_str(), "to": to.as_str() });
         store_and_tell(tx, &caller, (DIALECT, to.as_str()), diff, now)?;
         bring_tiers(tx, &caller, to, now)

@@ -22,14 +22,15 @@ pub async fn set(app: &App, caller: &Caller, name: Name, windows: Windows) -> Re
     if windows.is_empty() {
         return Err(AppError::invalid("windows", "required", "A tier has at least one window, for example 1000/1h."));
     }
-    let (caller, now) = (caller.clone(), app.clock.now());
+    let (by, now) = (caller.clone(), app.clock.now());
     let tier = Tier { name: name.as_str().into(), windows };
     let set = tier.clone();
     app.change(
+        caller,
         move |tx| {
             store::tiers::set(tx, &set, now)?;
             let happening = Happening::new("tier.set", "tier", &set.name, &set.name).with(json!({ "windows": set.windows }));
-            store::audit_events::append(tx, &caller, now, None, &happening)
+            store::audit_events::append(tx, &by, now, None, &happening)
         },
         |()| Concerns::Everyone,
     )
@@ -39,13 +40,16 @@ pub async fn set(app: &App, caller: &Caller, name: Name, windows: Windows) -> Re
 
 pub async fn delete(app: &App, caller: &Caller, name: &str) -> Result<()> {
     caller.must_have(Scope::Admin)?;
-    let (caller, now, name) = (caller.clone(), app.clock.now(), name.to_owned());
-    app.store
-        .write(move |tx| {
+    let (by, now, name) = (caller.clone(), app.clock.now(), name.to_owned());
+    app.change(
+        caller,
+        move |tx| {
             if !store::tiers::delete(tx, &name)? {
                 return Err(AppError::NotFound("tier"));
             }
-            store::audit_events::append(tx, &caller, now, None, &Happening::new("tier.deleted", "tier", &name, &name))
-        })
-        .await
+            store::audit_events::append(tx, &by, now, None, &Happening::new("tier.deleted", "tier", &name, &name))
+        },
+        |()| Concerns::Nobody,
+    )
+    .await
 }

@@ -71,10 +71,11 @@ pub async fn create(app: &App, caller: &Caller, new: NewUser, keep: Keep<User>) 
         Some(password) => Some(app.passwords.hash(password).await?),
         None => None,
     };
-    let (caller, now) = (caller.clone(), app.clock.now());
-    app.store
-        .write(move |tx| {
-            let account_id = match (new.account_id, caller.account(), caller.user_id) {
+    let (by, now) = (caller.clone(), app.clock.now());
+    app.change(
+        caller,
+        move |tx| {
+            let account_id = match (new.account_id, by.account(), by.user_id) {
                 (Some(account), _, _) | (None, Some(account), _) => account,
                 (None, None, Some(user)) => store::users::find(tx, user)?.ok_or(AppError::NotFound("user"))?.account_id,
                 (None, None, None) => super::accounts::default_account(tx, now)?.id,
@@ -93,11 +94,13 @@ pub async fn create(app: &App, caller: &Caller, new: NewUser, keep: Keep<User>) 
             let user = store::users::insert(tx, &insert, now)?;
             let happening = Happening::new("user.created", "user", user.id, &user.name)
                 .with(json!({ "email": user.email, "role": user.role.name() }));
-            store::audit_events::append(tx, &caller, now, Some(account_id), &happening)?;
+            store::audit_events::append(tx, &by, now, Some(account_id), &happening)?;
             keep.store(tx, &user, now)?;
             Ok(user)
-        })
-        .await
+        },
+        |_| Concerns::Nobody,
+    )
+    .await
 }
 
 /// Changes the fields given. A new password or a disabling ends the user's sessions.
@@ -112,11 +115,12 @@ pub async fn update(app: &App, caller: &Caller, id: UserId, changes: UserChanges
         Some(password) => Some(app.passwords.hash(password).await?),
         None => None,
     };
-    let (caller, now) = (caller.clone(), app.clock.now());
+    let (by, now) = (caller.clone(), app.clock.now());
     app.change(
+        caller,
         move |tx| {
-            let before = seen_user(&caller, store::users::find(tx, id)?)?;
-            may_change_user(&caller, &before)?;
+            let before = seen_user(&by, store::users::find(tx, id)?)?;
+            may_change_user(&by, &before)?;
             expected.check(before.revision)?;
             let demoted = changes.role.is_some_and(|role| role != Role::Admin);
             let disabled = changes.status == Some(UserStatus::Disabled);
@@ -131,13 +135,16 @@ pub async fn update(app: &App, caller: &Caller, id: UserId, changes: UserChanges
                 status: changes.status,
                 time_zone: changes.time_zone.as_deref(),
             };
+            if !update.changes(&before) {
+                return Ok(before);
+            }
             let after = store::users::update(tx, id, &update, now)?;
             if password_hash.is_some() || disabled || before.role != after.role {
                 store::sessions::delete_all_of(tx, id)?;
             }
             let happening =
                 Happening::new("user.updated", "user", id, &after.name).with(diff(&before, &after, password_hash.is_some()));
-            store::audit_events::append(tx, &caller, now, Some(after.account_id), &happening)?;
+            store::audit_events::append(tx, &by, now, Some(after.account_id), &happening)?;
             Ok(after)
         },
         |user| Concerns::Account(user.account_id),
@@ -147,16 +154,17 @@ pub async fn update(app: &App, caller: &Caller, id: UserId, changes: UserChanges
 
 /// Deletes the user with keys and sessions, which stop at once.
 pub async fn delete(app: &App, caller: &Caller, id: UserId, expected: IfMatch) -> Result<User> {
-    let (caller, now) = (caller.clone(), app.clock.now());
+    let (by, now) = (caller.clone(), app.clock.now());
     app.change(
+        caller,
         move |tx| {
-            let user = seen_user(&caller, store::users::find(tx, id)?)?;
-            may_change_user(&caller, &user)?;
+            let user = seen_user(&by, store::users::find(tx, id)?)?;
+            may_change_user(&by, &user)?;
             expected.check(user.revision)?;
             keep_an_admin(tx, &user)?;
             store::users::delete(tx, id)?;
             let happening = Happening::new("user.deleted", "user", id, &user.name).with(json!({ "email": user.email }));
-            store::audit_events::append(tx, &caller, now, Some(user.account_id), &happening)?;
+            store::audit_events::append(tx, &by, now, Some(user.account_id), &happening)?;
             Ok(user)
         },
         |user| Concerns::Account(user.account_id),

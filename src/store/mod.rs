@@ -2,6 +2,7 @@
 //! through the one writer. Below the doors are plain functions over a connection, a file for each noun.
 
 pub mod accounts;
+pub mod actors;
 pub mod api_keys;
 pub mod audit_events;
 pub mod idempotency_keys;

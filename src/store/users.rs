@@ -143,6 +143,18 @@ pub struct Update<'a> {
     pub time_zone: Option<&'a str>,
 }
 
+impl Update<'_> {
+    /// Whether anything would be other than it is. A password always is: it cannot be compared.
+    pub fn changes(&self, user: &User) -> bool {
+        self.name.is_some_and(|name| name.as_str() != user.name)
+            || self.email.is_some_and(|email| email.as_str() != user.email)
+            || self.password_hash.is_some()
+            || self.role.is_some_and(|role| role != user.role)
+            || self.status.is_some_and(|status| status != user.status)
+            || self.time_zone.is_some_and(|zone| zone != user.time_zone)
+    }
+}
+
 pub fn update(tx: &Transaction, id: UserId, changes: &Update, now: Timestamp) -> Result<User> {
     let sql = format!(
         "UPDATE users SET name = coalesce($1, name), name_folded = coalesce($2, name_folded), email = coalesce($3, email),

@@ -265,7 +265,7 @@ async fn a_key_that_may_do_more_is_not_changed_by_one_that_may_less() {
     let strong = server.key(MANAGES).await;
     let weak = server.key_of(strong.user(), &[KeysRead, KeysWrite]).await;
     let path = format!("/v1/keys/{}", strong.key_id());
-    for body in [json!({ "name": "Mine" }), json!({ "scopes": ["keys:read"] }), json!({ "ip_allow": ["203.0.113.7"] })] {
+    for body in [json!({ "expires_in": "9d" }), json!({ "scopes": ["keys:read"] }), json!({ "ip_allow": ["203.0.113.7"] })] {
         assert_eq!(weak.patch(&path, body).await.expect(403).error(), "insufficient_scope");
     }
     let own = format!("/v1/keys/{}", weak.key_id());

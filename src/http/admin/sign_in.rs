@@ -59,7 +59,13 @@ pub async fn sign_in(visit: Visit, form: Posted) -> Result<HttpResponse, PageErr
     }
     let password = Password::typed(form.text("password"));
     match services::sessions::sign_in(&visit.app, email, password, visit.facts.device()).await {
-        Ok((_, signed_in)) => Ok(with_session(to(safe_next(next)), &visit.facts, signed_in.token.expose())),
+        Ok((_, signed_in)) => {
+            // The session that this browser had before ends with its cookie.
+            if let Some(before) = visit.session_cookie() {
+                services::sessions::sign_out(&visit.app, before).await?;
+            }
+            Ok(with_session(to(safe_next(next)), &visit.facts, signed_in.token.expose()))
+        }
         Err(err @ (AppError::Invalid(_) | AppError::TooManyAttempts { .. })) => {
             let errors = FormErrors::at_large(err.to_string());
             let mut response = visit.page(status(&err), &page(&visit, errors, email, next));

@@ -19,6 +19,7 @@ use crate::model::email::Email;
 use crate::model::error::Problem;
 use crate::model::ids::{AccountId, UserId};
 use crate::model::name::Name;
+use crate::model::scope::Scope;
 use crate::model::user::{NewUser, Password, Role, User, UserChanges, UserStatus};
 use crate::services;
 use crate::services::idempotency::Replay;
@@ -84,10 +85,13 @@ pub async fn create(who: Allowed<UsersWrite>, app: Data<App>, req: HttpRequest, 
     let account_id = body.text("account_id", |text| {
         AccountId::parse(text).ok_or_else(|| Problem::new("invalid_id", "`account_id` must be the id of an account."))
     });
-    let role = body.text("role", Role::parse).unwrap_or(Role::Member);
+    let role = body.text("role", Role::parse);
     let [name] = body.all_of([name])?;
     let [email] = body.all_of([email])?;
-    let new = NewUser { name, email, password, account_id, role, time_zone: None };
+    if role.is_some() {
+        who.caller.must_have(Scope::Admin)?;
+    }
+    let new = NewUser { name, email, password, account_id, role: role.unwrap_or(Role::Member), time_zone: None };
     let created =
         once(&app, &who.caller, &req, &body.bytes, stored, |keep| services::users::create(&app, &who.caller, new, keep));
     Ok(match created.await? {
