@@ -225,7 +225,7 @@ fn test(open: &Opened, file: &std::path::Path, out: &Output) -> Result<()> {
     let now = open.app.clock.now();
     let refused = match credentials::authenticate(&open.app, secret.trim(), now) {
         Ok(credential) => {
-            let key = open.run(api_keys::find(&open.app, &Caller::command_line(), credential.key_id))?;
+            let key = open.run(api_keys::find(&open.app, &Caller::command_line(), credential.key.id))?;
             let value = json!({ "valid": true, "code": "valid", "key": body(open, &key) });
             return out.result(&value, || format!("The secret is good.\n{}", in_words(open, &key, None)));
         }

@@ -255,7 +255,7 @@ pub async fn report(app: &App, secret: &str, caller: &Caller) -> Result<()> {
     let (hash, caller, now) = (SecretHash::of(secret), caller.clone(), app.clock.now());
     let reported = move |tx: &Tx| {
         let Some(found) = store::api_keys::find_presented(tx, hash)? else { return Ok(None) };
-        let Some(key) = store::api_keys::find(tx, found.key_id)?.filter(|key| key.revoked_at.is_none()) else { return Ok(None) };
+        let Some(key) = store::api_keys::find(tx, found.key.id)?.filter(|key| key.revoked_at.is_none()) else { return Ok(None) };
         let caller = Caller { actor: Actor::Key(key.id), ..caller };
         end(tx, &caller, key, now, json!({ "reason": "reported as leaked" })).map(Some)
     };

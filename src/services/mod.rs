@@ -12,3 +12,4 @@ pub mod settings;
 pub mod setup;
 pub mod tiers;
 pub mod users;
+pub mod verify;

@@ -151,6 +151,7 @@ fn explain() -> String {
     let key = plan!(plans, api_keys::insert(&tx, &insert, now));
     plan!(plans, api_keys::find(&tx, key.id));
     plan!(plans, api_keys::find_presented(&tx, hash("first")));
+    plan!(plans, api_keys::find_presented_of(&tx, key.id));
     plan!(plans, api_keys::update(&tx, &key, now));
     plan!(plans, "with an overlap", api_keys::rotate(&tx, &key, (hash("second"), "kr_…efgh"), Some(later), now));
     plan!(plans, "without", api_keys::rotate(&tx, &key, (hash("third"), "kr_…ijkl"), None, now));

@@ -3,10 +3,11 @@
 use actix_web::HttpResponse;
 use askama::Template;
 
-use super::view::{KeyRow, grouped};
+use super::view::KeyRow;
 use crate::http::page::{Banner, Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
 use crate::model::page::{Limit, Order, Start};
+use crate::model::tier::grouped;
 use crate::services;
 
 /// The keys that the page shows, newest first.

@@ -6,13 +6,14 @@ use actix_web::web::Query;
 use askama::Template;
 use serde::Deserialize;
 
-use super::view::{capitalized, grouped};
+use super::view::capitalized;
 use crate::http::csrf::{Posted, RENEWED};
 use crate::http::page::{Banner, FormErrors, Frame, Look, PageError, Place};
 use crate::http::signed_in::{SignedIn, to, with_look};
 use crate::model::error::FieldErrors;
 use crate::model::page::{Limit, Order, Start};
 use crate::model::revision::IfMatch;
+use crate::model::tier::grouped;
 use crate::model::user::{UserChanges, parse_time_zone};
 use crate::services;
 
