@@ -132,6 +132,8 @@ pub struct Callers {
     /// The number of the latest change of each account.
     of_account: RwLock<HashMap<AccountId, Arc<AtomicU64>>>,
     used: Mutex<Vec<Arc<Credential>>>,
+    /// What may stand before the hashed part of imported keys, and the number of changes before that was looked up.
+    strip_prefixes: RwLock<Option<(u64, Arc<[String]>)>>,
 }
 
 /// In the weight of entries, which is about 1 KB, and more where a key has much metadata.
@@ -159,6 +161,7 @@ impl Callers {
             of_all: AtomicU64::new(0),
             of_account: RwLock::default(),
             used: Mutex::default(),
+            strip_prefixes: RwLock::default(),
         }
     }
 
@@ -178,6 +181,17 @@ impl Callers {
         let credential = Arc::new(Credential { found, usage: Usage::default(), changes, born: began.0 });
         self.cache.insert(secret, credential.clone());
         credential
+    }
+
+    /// None: to be looked up.
+    pub fn strip_prefixes(&self) -> Option<Arc<[String]>> {
+        let known = self.strip_prefixes.read();
+        known.as_ref().filter(|(born, _)| self.of_all.load(SeqCst) <= *born).map(|(_, prefixes)| prefixes.clone())
+    }
+
+    pub fn remember_strip_prefixes(&self, began: LookUp, found: Arc<[String]>) -> Arc<[String]> {
+        *self.strip_prefixes.write() = Some((began.0, found.clone()));
+        found
     }
 
     /// Something has changed, and the change is committed.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::authorize::{may_wield, scopes_of_role, seen_key, seen_user};
+use super::credentials;
 use super::idempotency::Keep;
 use crate::app::App;
 use crate::app::callers::Concerns;
-use crate::crypto::secret::has_checksum;
 use crate::crypto::{Secret, SecretHash};
 use crate::model::api_key::{ApiKey, ApiKeyChanges, NewApiKey, Overlap};
 use crate::model::audit_event::Happening;
@@ -104,6 +104,7 @@ fn insert(tx: &Tx, caller: &Caller, new: NewApiKey, (hash, hint): (SecretHash, &
         metadata: &new.metadata,
         hash,
         hint,
+        strip_prefix: None,
     };
     let key = store::api_keys::insert(tx, &insert, now)?;
     let diff = json!({ "owner": owner.email, "scopes": key.scopes, "expires_at": key.expires_at, "hint": key.hint });
@@ -249,13 +250,10 @@ pub async fn revoke(app: &App, caller: &Caller, id: ApiKeyId, expected: IfMatch)
 
 /// Revokes the key of a leaked secret, for whoever holds it. Tells nobody whether there was one.
 pub async fn report(app: &App, secret: &str, caller: &Caller) -> Result<()> {
-    if !has_checksum(secret) {
-        return Ok(());
-    }
-    let (hash, caller, now) = (SecretHash::of(secret), caller.clone(), app.clock.now());
+    let Some(id) = credentials::find(app, secret)?.map(|found| found.key.id) else { return Ok(()) };
+    let (caller, now) = (caller.clone(), app.clock.now());
     let reported = move |tx: &Tx| {
-        let Some(found) = store::api_keys::find_presented(tx, hash)? else { return Ok(None) };
-        let Some(key) = store::api_keys::find(tx, found.key.id)?.filter(|key| key.revoked_at.is_none()) else { return Ok(None) };
+        let Some(key) = store::api_keys::find(tx, id)?.filter(|key| key.revoked_at.is_none()) else { return Ok(None) };
         let caller = Caller { actor: Actor::Key(key.id), ..caller };
         end(tx, &caller, key, now, json!({ "reason": "reported as leaked" })).map(Some)
     };
@@ -283,7 +281,14 @@ fn changeable(tx: &Tx, caller: &Caller, id: ApiKeyId, expected: &IfMatch) -> Res
     Ok(key)
 }
 
-fn note(tx: &Tx, caller: &Caller, now: Timestamp, action: &'static str, key: &ApiKey, diff: serde_json::Value) -> Result<()> {
+pub(super) fn note(
+    tx: &Tx,
+    caller: &Caller,
+    now: Timestamp,
+    action: &'static str,
+    key: &ApiKey,
+    diff: serde_json::Value,
+) -> Result<()> {
     let happening = Happening::new(action, "key", key.id, &key.name).with(diff);
     store::audit_events::append(tx, caller, now, Some(key.account_id), &happening)
 }

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::authorize::scopes_of_role;
 use crate::app::App;
 use crate::app::callers::{AccountFacts, Credential, Found, State};
@@ -13,6 +15,9 @@ use crate::model::scope::{Scope, ScopeSet, ScopesAsked};
 use crate::model::{AppError, Result};
 use crate::store;
 use crate::store::api_keys::Presented;
+
+/// The longest secret of another system that is looked up.
+const MAX_IMPORTED: usize = 1_024;
 
 /// The credential behind a secret that works, or why it is refused.
 pub fn authenticate(app: &App, secret: &str, now: Timestamp) -> Result<Arc<Credential>> {
@@ -26,16 +31,50 @@ pub fn authenticate(app: &App, secret: &str, now: Timestamp) -> Result<Arc<Crede
 
 /// The credential behind a secret, in whatever state it is.
 pub fn find(app: &App, secret: &str) -> Result<Option<Arc<Credential>>> {
-    if !has_checksum(secret) {
+    let ours = has_checksum(secret);
+    if ours && let Some(found) = remembered(app, SecretHash::of(secret), "") {
+        return Ok(Some(found));
+    }
+    let prefixes = strip_prefixes(app)?;
+    // Without our checksum it can only be an imported key's, if there are any; never a mistyped one of ours.
+    if !ours && (prefixes.is_empty() || secret.len() > MAX_IMPORTED || app.has_own_form(secret)) {
         return Ok(None);
     }
-    let hash = SecretHash::of(secret);
-    if let Some(credential) = app.callers.get(&hash) {
-        return Ok(Some(credential));
+    let behind = |prefix: &'_ String| secret.strip_prefix(prefix.as_str()).filter(|rest| !rest.is_empty());
+    let mut tries: SmallVec<[(SecretHash, &str); 2]> =
+        (prefixes.iter().rev()).filter_map(|prefix| behind(prefix).map(|rest| (SecretHash::of(rest), prefix.as_str()))).collect();
+    if ours {
+        tries.insert(0, (SecretHash::of(secret), ""));
+    }
+    // All of memory before any of the database, which one of several forms would else be looked up in each time.
+    if let Some(found) = tries.iter().find_map(|&(hash, prefix)| remembered(app, hash, prefix)) {
+        return Ok(Some(found));
+    }
+    for (hash, prefix) in tries {
+        let began = app.callers.look_up();
+        let found = app.store.look_up(|conn| store::api_keys::find_presented(conn, hash))?;
+        if let Some(presented) = found.filter(|found| found.strip_prefix == prefix) {
+            return Ok(Some(app.callers.remember(began, with_counters(app, presented))));
+        }
+    }
+    Ok(None)
+}
+
+/// By the part of a secret that is hashed, and what was taken away before it: the hashed part alone, or behind another
+/// prefix, is another text than the one that was given out.
+fn remembered(app: &App, hash: SecretHash, prefix: &str) -> Option<Arc<Credential>> {
+    app.callers.get(&hash).filter(|found| found.strip_prefix == prefix)
+}
+
+/// What may stand before the hashed part of imported keys, in the order of the alphabet: of two that begin alike the
+/// longer comes later. Read once, and again after a change that concerns everyone.
+fn strip_prefixes(app: &App) -> Result<Arc<[String]>> {
+    if let Some(known) = app.callers.strip_prefixes() {
+        return Ok(known);
     }
     let began = app.callers.look_up();
-    let found = app.store.look_up(|conn| store::api_keys::find_presented(conn, hash))?;
-    Ok(found.map(|presented| app.callers.remember(began, with_counters(app, presented))))
+    let found = app.store.look_up(store::api_keys::strip_prefixes)?;
+    Ok(app.callers.remember_strip_prefixes(began, found.into()))
 }
 
 /// Who calls, by this credential and from this address.
@@ -59,10 +98,10 @@ pub fn lacks(found: &Found, asked: ScopesAsked) -> ScopeSet {
 
 /// What was found in the database, with the counters of its account and key.
 pub(super) fn with_counters(app: &App, presented: Presented) -> Found {
-    let Presented { secret, secret_expires_at, key, user, account, account_windows } = presented;
+    let Presented { secret, strip_prefix, secret_expires_at, key, user, account, account_windows } = presented;
     Found {
         secret,
-        strip_prefix: String::new(),
+        strip_prefix,
         secret_expires_at,
         scopes: key.scopes.both(scopes_of_role(user.role)),
         account_windows: account_windows.unwrap_or_else(|| app.dialect().default_windows()),

@@ -6,6 +6,7 @@ pub mod api_keys;
 mod authorize;
 pub mod credentials;
 pub mod idempotency;
+pub mod import;
 pub mod maintenance;
 pub mod sessions;
 pub mod settings;

@@ -39,7 +39,7 @@ const SELECT: &str = concat!("SELECT ", columns!(), " FROM api_keys k ", secrets
 const SELECT_PRESENTED: &str = concat!(
     "SELECT ",
     columns!(),
-    ", s.hash, s.expires_at AS secret_expires_at, u.account_id AS user_account_id, u.name AS user_name, u.email AS user_email,
+    ", s.hash, s.strip_prefix, s.expires_at AS secret_expires_at, u.account_id AS user_account_id, u.name AS user_name, u.email AS user_email,
     u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.created_at AS user_created_at,
     u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.status AS account_status,
     t.name AS account_tier, coalesce(a.windows, t.windows) AS account_windows
@@ -116,6 +116,8 @@ pub fn find(conn: &Connection, id: ApiKeyId) -> Result<Option<ApiKey>> {
 #[derive(Debug)]
 pub struct Presented {
     pub secret: SecretHash,
+    /// What stands before the hashed part; empty but for imported keys.
+    pub strip_prefix: String,
     /// When this secret of the key ends; only the older one of a rotation has an end of its own.
     pub secret_expires_at: Option<Timestamp>,
     pub key: ApiKey,
@@ -144,11 +146,31 @@ pub fn find_presented_of(conn: &Connection, id: ApiKeyId) -> Result<Option<Prese
     Ok(one.query_row([id], presented).optional()?)
 }
 
+pub fn has_secret(conn: &Connection, hash: SecretHash) -> Result<bool> {
+    Ok(conn.prepare_cached("SELECT 1 FROM key_secrets WHERE hash = $1")?.exists([hash])?)
+}
+
+/// What stands before the hashed part of imported keys, each once; empty: no key was imported.
+pub fn strip_prefixes(conn: &Connection) -> Result<Vec<String>> {
+    // Steps from each to the next in the index, so that a million imported keys cost no more than one.
+    let mut all = conn.prepare_cached(
+        "WITH RECURSIVE prefixes (prefix) AS (
+             SELECT min(strip_prefix) FROM key_secrets WHERE strip_prefix IS NOT NULL
+             UNION ALL
+             SELECT (SELECT min(s.strip_prefix) FROM key_secrets s WHERE s.strip_prefix IS NOT NULL AND s.strip_prefix > prefix)
+             FROM prefixes WHERE prefix IS NOT NULL
+         )
+         SELECT prefix FROM prefixes WHERE prefix IS NOT NULL",
+    )?;
+    Ok(all.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
 fn presented(row: &Row) -> rusqlite::Result<Presented> {
     let status = |text: String| AccountStatus::parse(&text).map_err(|problem| damaged(problem.message));
     let windows: Option<String> = row.get("account_windows")?;
     Ok(Presented {
         secret: SecretHash::from_bytes(row.get("hash")?),
+        strip_prefix: row.get::<_, Option<String>>("strip_prefix")?.unwrap_or_default(),
         secret_expires_at: at_opt(row, "secret_expires_at")?,
         key: from_row(row)?,
         user: owner(row)?,
@@ -187,6 +209,8 @@ pub struct Insert<'a> {
     pub metadata: &'a Metadata,
     pub hash: SecretHash,
     pub hint: &'a str,
+    /// For imported keys: what stands before the part of the secret that was hashed.
+    pub strip_prefix: Option<&'a str>,
 }
 
 pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> {
@@ -210,7 +234,7 @@ pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> 
         new.hint,
         now
     ])?;
-    insert_secret(tx, id, new.hash, new.hint, now)?;
+    insert_secret(tx, id, (new.hash, new.hint), new.strip_prefix, now)?;
     must_find(tx, id)
 }
 
@@ -253,7 +277,7 @@ pub fn rotate(
             tx.prepare_cached("DELETE FROM key_secrets WHERE key_id = $1")?.execute([key.id])?;
         }
     }
-    insert_secret(tx, key.id, hash, hint, now)?;
+    insert_secret(tx, key.id, (hash, hint), None, now)?;
     let mut update = tx.prepare_cached(
         "UPDATE api_keys SET old_hint = CASE WHEN $1 IS NULL THEN NULL ELSE hint END, old_expires_at = $1, hint = $2,
              updated_at = $3, revision = revision + 1
@@ -313,9 +337,16 @@ pub fn sweep(tx: &Transaction, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-fn insert_secret(tx: &Transaction, key: ApiKeyId, hash: SecretHash, hint: &str, now: Timestamp) -> Result<()> {
-    let mut insert = tx.prepare_cached("INSERT INTO key_secrets (hash, key_id, hint, created_at) VALUES ($1, $2, $3, $4)")?;
-    insert.execute(params![hash, key, hint, now])?;
+fn insert_secret(
+    tx: &Transaction,
+    key: ApiKeyId,
+    (hash, hint): (SecretHash, &str),
+    strip_prefix: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
+    let mut insert =
+        tx.prepare_cached("INSERT INTO key_secrets (hash, key_id, hint, strip_prefix, created_at) VALUES ($1, $2, $3, $4, $5)")?;
+    insert.execute(params![hash, key, hint, strip_prefix, now])?;
     Ok(())
 }
 

@@ -59,6 +59,7 @@ fn body_of(operation: &Operation) -> Option<Value> {
         "create_api_key" => json!({ "name": "Made", "scopes": [] }),
         "update_api_key" => json!({ "name": "Changed" }),
         "rotate_api_key" => json!({}),
+        "import_api_keys" => json!([]),
         "verify_api_key" => json!({ "key": "kr_nonsense" }),
         "report_api_key" => json!({ "key": "kr_nonsense" }),
         _ if ["GET", "DELETE", "ANY"].contains(&operation.method) => return None,

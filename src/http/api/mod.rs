@@ -7,6 +7,7 @@ pub mod dialect;
 mod fields;
 mod forward_auth;
 mod idempotent;
+mod import;
 pub mod operations;
 mod query;
 mod reply;
@@ -52,6 +53,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
             .service(at("/key").route(keyed(get().to(api_keys::own))))
             .service(at("/keys").route(keyed(get().to(api_keys::list))).route(keyed(post().to(api_keys::create))))
             .service(at("/keys/verify").route(keyed(post().to(verify::verify))))
+            .service(at("/keys/import").route(keyed(post().to(import::import))))
             .service(at("/keys/report").route(open(post().to(api_keys::report))))
             .service(
                 at("/keys/{id}")

@@ -50,6 +50,7 @@ operations! {
     list_api_keys GET "/v1/keys" Access::Scope(Scope::KeysRead), "The API keys, oldest first.";
     create_api_key POST "/v1/keys" Access::Scope(Scope::KeysWrite), "Create an API key. Its secret is shown this once.";
     verify_api_key POST "/v1/keys/verify" Access::Scope(Scope::KeysVerify), "Check a key for another service, and count a request for its account.";
+    import_api_keys POST "/v1/keys/import" Access::Scope(Scope::KeysWrite), "Bring in the keys of another system by their hashes, all or none.";
     report_api_key POST "/v1/keys/report" Access::Anyone, "Revoke a leaked key: whoever holds its secret may.";
     show_api_key GET "/v1/keys/{id}" Access::Scope(Scope::KeysRead), "One API key.";
     update_api_key PATCH "/v1/keys/{id}" Access::Scope(Scope::KeysWrite), "Change the fields given of an API key.";
