@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -26,6 +26,8 @@ use crate::model::user::{User, UserStatus};
 pub struct Credential {
     pub found: Found,
     pub usage: Usage,
+    /// What a surface answers about the user, written once for as long as the entry is kept.
+    pub own_user_body: OnceLock<String>,
     /// The changes of the account, and how many there were in all before the look-up.
     changes: Arc<AtomicU64>,
     born: u64,
@@ -178,7 +180,8 @@ impl Callers {
 
     pub fn remember(&self, began: LookUp, found: Found) -> Arc<Credential> {
         let (secret, changes) = (found.secret, self.changes_of(found.user.account_id));
-        let credential = Arc::new(Credential { found, usage: Usage::default(), changes, born: began.0 });
+        let (usage, own_user_body) = (Usage::default(), OnceLock::new());
+        let credential = Arc::new(Credential { found, usage, own_user_body, changes, born: began.0 });
         self.cache.insert(secret, credential.clone());
         credential
     }

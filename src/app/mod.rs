@@ -1,7 +1,7 @@
 //! What all requests share. Made once, at start.
 
 pub mod callers;
-mod dialect;
+mod live;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -22,7 +22,7 @@ use crate::model::tier::Window;
 use crate::store::idempotency_keys;
 use crate::store::{OpenError, Store, Tx};
 use callers::{Callers, Concerns};
-pub use dialect::CurrentDialect;
+pub use live::Live;
 
 pub struct App {
     pub store: Store,
@@ -30,8 +30,7 @@ pub struct App {
     pub config: Config,
     /// Settings given outside the database, with where: the dashboard cannot change those.
     pub fixed: BTreeMap<String, String>,
-    /// In which conventions the API answers; it changes while the server runs.
-    pub current_dialect: CurrentDialect,
+    pub live: Arc<Live>,
     pub passwords: Passwords,
     /// What valid credentials have used of their windows.
     pub rates: RateLimits,
@@ -81,7 +80,7 @@ impl App {
             draining: AtomicBool::new(false),
             in_progress: Mutex::default(),
             fixed: BTreeMap::new(),
-            current_dialect: CurrentDialect::new(config.api.dialect),
+            live: Arc::new(Live::new(&config)),
             store,
             clock,
             config,
@@ -90,7 +89,7 @@ impl App {
 
     /// The dialect that is on. A request looks once, on arrival.
     pub fn dialect(&self) -> DialectName {
-        self.current_dialect.get()
+        self.live.dialect()
     }
 
     /// A change after which what is remembered of someone is stale, from the moment it is committed.

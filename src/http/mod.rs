@@ -15,6 +15,7 @@ mod page;
 mod samples;
 mod shell;
 mod signed_in;
+mod well_known;
 
 use std::net::TcpListener;
 use std::panic::AssertUnwindSafe;
@@ -70,10 +71,11 @@ pub fn server(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
 
 /// Every surface. The routes that programs call most come first: each one before another costs it a comparison.
 pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
-    cfg.app_data(app);
+    cfg.app_data(app.clone());
     api::routes(cfg);
     health::routes(cfg);
     assets::routes(cfg);
+    well_known::routes(cfg, &app);
     // Last, since a scope without a prefix answers whatever is left.
     cfg.service(
         scope("")

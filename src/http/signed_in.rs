@@ -2,6 +2,7 @@
 //! administrators, and that is decided here alone.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
@@ -13,7 +14,7 @@ use askama::Template;
 use futures_util::future::LocalBoxFuture;
 use jiff::tz::TimeZone;
 
-use super::arrival::{Arrived, base_url};
+use super::arrival::{Arrived, base_url, path_of};
 use super::csrf;
 use super::moment::Now;
 use super::page::{Frame, Look, PageError, Place, Who, render};
@@ -33,7 +34,7 @@ pub struct Facts {
     pub https: bool,
     /// A proxy that nobody has said to trust speaks for the client.
     pub is_behind_a_stranger: bool,
-    pub request_id: String,
+    pub request_id: Arc<str>,
     pub user_agent: String,
     base_url: String,
 }
@@ -96,7 +97,7 @@ impl Facts {
             is_behind_a_stranger: arrival.client.ignored_forwarding,
             request_id: arrival.request_id,
             user_agent: agent.to_owned(),
-            base_url: base_url(req, &app.config),
+            base_url: base_url(req, app),
         }
     }
 
@@ -139,7 +140,7 @@ impl Visit {
         // A form is not sent again by itself: whoever was signed out while filling it begins anew.
         let is_page = req.method() == Method::GET;
         let asked = req.uri().path_and_query().filter(|_| is_page).map_or_else(|| "/".to_owned(), ToString::to_string);
-        Ok(Self { facts: Facts::of(req, &app), app, who, cookies, look, path: req.path().into(), asked })
+        Ok(Self { facts: Facts::of(req, &app), app, who, cookies, look, path: path_of(req).into(), asked })
     }
 
     pub fn frame(&self, title: impl Into<String>, place: Place) -> Frame {

@@ -17,6 +17,7 @@ use crate::model::clock::Timestamp;
 use crate::model::ids::ApiKeyId;
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::revision::IfMatch;
+use crate::model::scope::Scope;
 use crate::model::{AppError, Result};
 use crate::store::{self, Tx};
 
@@ -40,6 +41,12 @@ pub async fn list(
 pub async fn find(app: &App, caller: &Caller, id: ApiKeyId) -> Result<ApiKey> {
     let found = app.store.read(move |conn| store::api_keys::find(conn, id)).await?;
     seen_key(caller, found)
+}
+
+/// How many keys of all accounts were used since then; for administrators.
+pub async fn count_used_since(app: &App, caller: &Caller, since: Timestamp) -> Result<u64> {
+    caller.must_have(Scope::Admin)?;
+    app.store.read(move |conn| store::api_keys::count_used_since(conn, since)).await
 }
 
 /// A new key and its secret, which is told this once.

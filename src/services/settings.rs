@@ -13,6 +13,7 @@ use crate::model::{AppError, Result};
 use crate::store::{self, Store, Tx};
 
 pub const DIALECT: &str = "api.dialect";
+pub const PUBLIC_URL: &str = "server.public_url";
 
 /// Read before there is an [`App`], since the configuration is made of it.
 pub fn stored(store: &Store) -> Result<Vec<(String, String)>> {
@@ -33,16 +34,14 @@ pub async fn set_dialect(app: &App, caller: &Caller, to: DialectName) -> Result<
         let words = format!("The dialect is set by {place}, which wins over the dashboard. Change it there, then restart.");
         return Err(AppError::invalid("dialect", "fixed", words));
     }
-    let _turn = app.current_dialect.changing.lock().await;
+    let _turn = app.live.changing.lock().await;
     let (from, caller, now) = (app.dialect(), caller.clone(), app.clock.now());
-    let written = app.store.write(move |tx| {
+    let write = move |tx: &Tx| {
         let diff = json!({ "from": from.as_str(), "to": to.as_str() });
         store_and_tell(tx, &caller, (DIALECT, to.as_str()), diff, now)?;
         bring_tiers(tx, &caller, to, now)
-    });
-    written.await?;
-    switch(app, to);
-    Ok(())
+    };
+    app.store.write_then(write, switch(app, to)).await
 }
 
 /// Another process has changed the database: its choice of dialect counts here too.
@@ -50,19 +49,22 @@ pub async fn notice(app: &App) -> Result<()> {
     if app.fixed.contains_key(DIALECT) {
         return Ok(());
     }
-    let _turn = app.current_dialect.changing.lock().await;
+    let _turn = app.live.changing.lock().await;
     let stored = app.store.read(|conn| store::settings::find(conn, DIALECT)).await?;
     if let Some(to) = stored.and_then(|name| DialectName::parse(&name)).filter(|&to| to != app.dialect()) {
-        switch(app, to);
+        switch(app, to)(&());
     }
     Ok(())
 }
 
-fn switch(app: &App, to: DialectName) {
-    app.current_dialect.set(to);
-    // Credentials remember the windows of accounts without a tier, and those are the dialect's. What was counted in
-    // them stays: the counters are the account's own.
-    app.callers.forget(Concerns::Everyone);
+fn switch(app: &App, to: DialectName) -> impl FnOnce(&()) + Send + 'static {
+    let (live, callers) = (app.live.clone(), app.callers.clone());
+    move |()| {
+        live.set_dialect(to);
+        // Credentials remember the windows of accounts without a tier, and those are the dialect's. What was counted
+        // in them stays: the counters are the account's own.
+        callers.forget(Concerns::Everyone);
+    }
 }
 
 /// Adds the tiers that a dialect brings, the first time it is on: one deleted later stays deleted, and one there is

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::sessions::{self, NewSession};
+use super::settings::PUBLIC_URL;
 use crate::app::App;
+use crate::config::PublicUrl;
 use crate::crypto::SecretHash;
 use crate::crypto::secret::{normalize_code, typeable_code};
 use crate::limits::BucketKey;
@@ -18,7 +20,7 @@ use crate::model::email::Email;
 use crate::model::name::Name;
 use crate::model::user::{Password, Role, User};
 use crate::model::{AppError, Result};
-use crate::store;
+use crate::store::{self, Tx};
 
 /// How long a setup link can be used.
 pub const LINK_LIFE: Duration = Duration::from_secs(30 * 60);
@@ -46,7 +48,7 @@ pub struct FirstAdmin {
     pub name: Option<Name>,
     pub password: Password,
     pub time_zone: Option<String>,
-    pub public_url: Option<String>,
+    pub public_url: Option<PublicUrl>,
 }
 
 pub async fn is_done(app: &App) -> Result<bool> {
@@ -99,7 +101,10 @@ pub async fn finish(app: &App, typed: &str, first: FirstAdmin, device: NewSessio
     let now = app.clock.now();
     let (session, token) = sessions::begin(now, device);
     let token_hash = token.hash();
-    let made = app.store.write(move |tx| {
+    // What is given outside the database wins, and the form did not ask for it.
+    let public_url = first.public_url.filter(|_| !app.fixed.contains_key(PUBLIC_URL));
+    let stored_url = public_url.clone();
+    let make = move |tx: &Tx| {
         // Of two that come together, the one that uses the link is the admin.
         if !store::setup::use_link(tx, code, now)? || store::users::first_admin(tx)?.is_some() {
             return Err(AppError::NotFound("setup link"));
@@ -107,13 +112,15 @@ pub async fn finish(app: &App, typed: &str, first: FirstAdmin, device: NewSessio
         let given = first.name.map_or_else(|| Name::parse(first.email.local_part()), Ok);
         let name = given.map_err(|problem| problem.of("name"))?;
         let user = insert_admin(tx, &name, &first.email, &password_hash, first.time_zone.as_deref(), now, Actor::System)?;
-        if let Some(url) = &first.public_url {
-            store::settings::set(tx, "server.public_url", url, now)?;
+        if let Some(url) = &stored_url {
+            store::settings::set(tx, PUBLIC_URL, url.as_str(), now)?;
         }
         let session = session.of(user.id);
         store::sessions::insert(tx, token_hash, &session)?;
         Ok((user, session))
-    });
+    };
+    let live = app.live.clone();
+    let made = app.store.write_then(make, move |_| public_url.into_iter().for_each(|url| live.set_public_url(url)));
     let (user, session) = made.await?;
     Ok((user, sessions::SignedIn { session, token }))
 }

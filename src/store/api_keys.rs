@@ -112,6 +112,13 @@ pub fn find(conn: &Connection, id: ApiKeyId) -> Result<Option<ApiKey>> {
     Ok(one.query_row([id], from_row).optional()?)
 }
 
+/// How many keys were used since then.
+pub fn count_used_since(conn: &Connection, since: Timestamp) -> Result<u64> {
+    let mut one = conn.prepare_cached("SELECT count(*) FROM api_keys WHERE last_used_at >= $1")?;
+    let count: i64 = one.query_row([since], |row| row.get(0))?;
+    Ok(count.max(0).unsigned_abs())
+}
+
 /// A presented secret with all that decides on it, in one look-up.
 #[derive(Debug)]
 pub struct Presented {

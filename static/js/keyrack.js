@@ -174,6 +174,18 @@ if (zone && zone.value === "UTC") {
   if (guess) zone.value = guess;
 }
 
+// The overview goes on by itself when the first request has come; after ten minutes it has waited enough.
+const waiting = one("[data-waiting]");
+async function look(left) {
+  await wait(4000);
+  if (!document.hidden) {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+    if (answer?.ok && !(await answer.text()).includes("data-waiting")) return location.reload();
+  }
+  if (left > 0) await look(left - 1);
+}
+if (waiting) look(150);
+
 // The language of the samples is remembered.
 const languages = all(".langs > input");
 try {

@@ -118,6 +118,8 @@ describe("pages", () => {
         ["key-disable", `${all}/disable`],
         ["key-revoke", `${all}/revoke`],
         ["key-end-old", `${rotating.href}/end-old`],
+        ["api-conventions", "/admin/settings/api-conventions"],
+        ["api-conventions-switch", "/admin/settings/api-conventions/resend"],
         ["users", "/admin/users"],
         ["users-none-match", "/admin/users?q=nobody"],
         ["user", user],
@@ -168,6 +170,29 @@ describe("pages", () => {
       }
     });
   });
+});
+
+test("long names fit at every width", async () => {
+  const { page, context } = await openPage(browser, server);
+  await signIn(page, admin);
+  const long = await generateKey(page, { name: `name-that-nobody-shortened-${"x".repeat(70)}`, preset: "Full" });
+  await callApi(server, long.secret);
+  await store(page);
+  await page.goto("/admin/users/new");
+  await page.getByLabel("Name", { exact: true }).fill(`Wolfe${"schlegelstein".repeat(6)}`);
+  await page.getByLabel("Email address").fill(`a.very.long.local.part.${"of.it.".repeat(6)}x@${"a-long-domain.".repeat(8)}example.com`);
+  await page.getByLabel("Password", { exact: true }).fill("correct horse battery");
+  await page.getByRole("button", { name: "Add user" }).click();
+  await page.locator("dl.facts").waitFor();
+  const person = new URL(page.url()).pathname;
+  for (const width of [320, 480, 737, 820, 1024]) {
+    await page.setViewportSize({ width, height: 800 });
+    for (const path of ["/admin", "/admin/keys", "/admin/users", "/settings/api-keys", long.href, `${long.href}/rotate`, `${long.href}/revoke`, person, `${person}/edit`, `${person}/delete`, "/docs"]) {
+      await page.goto(path);
+      assert.ok((await sidewaysPixels(page)) <= 0, `${path} scrolls sideways at ${width}`);
+    }
+  }
+  await context.close();
 });
 
 describe("weight", () => {

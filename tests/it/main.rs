@@ -3,6 +3,7 @@
 mod support;
 
 mod access;
+mod access_pages;
 mod admission;
 mod api_key_rotation;
 mod api_keys;
@@ -19,7 +20,11 @@ mod import;
 mod limits;
 mod protocol;
 mod restart;
+mod sessions;
+mod setup;
+mod stale_forms;
 mod store;
 mod store_plans;
 mod tidy;
 mod verify;
+mod well_known;

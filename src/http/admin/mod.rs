@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod confirm;
+mod conventions;
 mod overview;
 mod settings;
 mod setup;
@@ -21,6 +22,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/settings/look").post(settings::look))
         .service(resource("/settings/time-zone").post(settings::time_zone))
         .service(resource("/admin").get(overview::show))
+        .service(resource("/admin/settings/api-conventions").get(conventions::show))
+        .service(resource("/admin/settings/api-conventions/{dialect}").get(conventions::ask).post(conventions::switch))
         .service(resource("/admin/users").get(users::list).post(users::create))
         .service(resource("/admin/users/new").get(users::new))
         .service(resource("/admin/users/{id}").get(users::show))

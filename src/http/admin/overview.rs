@@ -3,11 +3,10 @@
 use actix_web::HttpResponse;
 use askama::Template;
 
-use super::view::KeyRow;
+use super::view::{KeyRow, grouped};
 use crate::http::page::{Banner, Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
 use crate::model::page::{Limit, Order, Start};
-use crate::model::tier::grouped;
 use crate::services;
 
 /// The keys that the page shows, newest first.
@@ -52,7 +51,7 @@ pub async fn show(who: SignedIn) -> Result<HttpResponse, PageError> {
     let now = who.now();
     let was_used = keys.rows.iter().any(|key| key.last_used.is_some()) || keys.has_next;
     let first_unused = keys.rows.first().map(|key| format!("/admin/keys/{}", key.id));
-    let is_public = who.app.config.server.public_url.is_some();
+    let is_public = who.app.live.public_url().is_some();
     let steps = vec![
         step(true, "Create the first admin", String::new(), String::new()),
         step(

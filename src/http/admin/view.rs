@@ -7,7 +7,8 @@ use crate::model::api_key::{ApiKey, KeyStatus, LastUse, Overlap};
 use crate::model::clock::Timestamp;
 use crate::model::duration;
 use crate::model::page::Page;
-use crate::model::tier::{Windows, grouped};
+use crate::model::tier::Windows;
+pub use crate::model::tier::grouped;
 use crate::model::user::{User, UserStatus};
 
 /// A key this near its end is marked.

@@ -80,7 +80,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
 /// Where the dialect has the API at the root, too, `/users` is read as `/v1/users`. Done before routing: there is one
 /// route table, and requests below `/v1` pay nothing for the other paths.
 pub fn at_root(req: &mut ServiceRequest, dialect: DialectName) {
-    if !Dialect::of(dialect).at_root || req.path().starts_with("/v1/") || !is_noun(req.path()) {
+    let path = req.match_info().as_str();
+    if !Dialect::of(dialect).at_root || path.starts_with("/v1/") || !is_noun(path) {
         return;
     }
     let mut parts = req.uri().clone().into_parts();
@@ -143,7 +144,7 @@ pub fn refuse(req: &HttpRequest, app: &App, error: &AppError) -> HttpResponse {
         error,
         &Context {
             request_id: &arrival.request_id,
-            base_url: &base_url(req, &app.config),
+            base_url: &base_url(req, app),
             problem_json: accept.is_some_and(|types| types.contains("application/problem+json")),
         },
     )

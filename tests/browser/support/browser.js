@@ -27,7 +27,8 @@ export async function startBrowser() {
 // A page of a fresh profile. `watch.check()` fails when the page broke its content security policy, threw, asked
 // another host for something, or got a 5xx.
 export async function openPage(browser, server, options = {}) {
-  const context = await browser.newContext({ baseURL: server.url, viewport: { width: 1280, height: 800 }, ...options });
+  const still = { reducedMotion: "reduce" }; // nothing is looked at half-way through fading in
+  const context = await browser.newContext({ baseURL: server.url, viewport: { width: 1280, height: 800 }, ...still, ...options });
   context.setDefaultTimeout(10_000);
   const faults = [];
   const page = await context.newPage();

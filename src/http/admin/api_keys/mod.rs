@@ -19,7 +19,8 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::view::{KeyRow, Listed, Pages, window_words};
-use crate::http::page::{Banner, Frame, PageError, Place};
+use crate::http::arrival::path_of;
+use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, KeyStatus};
@@ -74,7 +75,7 @@ impl FromRequest for Realm {
     type Future = Ready<Result<Self, PageError>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(if req.path().starts_with(Self::All.base()) { Self::All } else { Self::Own }))
+        ready(Ok(if path_of(req).starts_with(Self::All.base()) { Self::All } else { Self::Own }))
     }
 }
 
@@ -181,18 +182,12 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>) -> Resul
     Ok(who.ok(&page))
 }
 
-#[derive(Default, Deserialize)]
-pub struct Done {
-    #[serde(default)]
-    done: String,
-}
-
 pub async fn show(who: SignedIn, realm: Realm, id: Path<String>, done: Query<Done>) -> Result<HttpResponse, PageError> {
     let key = realm.find(&who, &id).await?;
     let owner = services::users::find(&who.app, &who.caller, key.user_id).await?;
     let row = KeyRow::new(&key, &owner.email, &who.now());
     let page = KeyPage {
-        frame: who.frame(&key.name, realm.place()).with_banner(Banner::of_done(&done.done)),
+        frame: who.frame(&key.name, realm.place()).with_banner(done.banner()),
         realm,
         summary: format!("API key of {}", owner.email),
         limits: limits(&who, &owner, &key).await?,
