@@ -23,10 +23,9 @@ const STATUS: HeaderName = HeaderName::from_static("x-keyrack-status");
 /// The body is not asked for, so it is never read.
 pub async fn answer(who: Allowed<AnyScope>, req: HttpRequest) -> Result {
     let found = &who.credential;
-    if let Some(asked) = asked(&req)? {
-        if let Some(scope) = credentials::lacks(found, asked).iter().next() {
-            return Err(AppError::MissingScope(scope).into());
-        }
+    let lacking = asked(&req)?.map(|asked| credentials::lacks(found, asked)).unwrap_or_default();
+    if let Some(scope) = lacking.iter().next() {
+        return Err(AppError::MissingScope(scope).into());
     }
     let mut response = HttpResponse::Ok().finish();
     let headers = response.headers_mut();
