@@ -35,9 +35,13 @@ pub fn find(app: &App, secret: &str) -> Result<Option<Arc<Credential>>> {
     if ours && let Some(found) = remembered(app, SecretHash::of(secret), "") {
         return Ok(Some(found));
     }
+    // One of ours that was mistyped is refused before anything is looked up.
+    if !ours && (secret.len() > MAX_IMPORTED || app.has_own_form(secret)) {
+        return Ok(None);
+    }
     let prefixes = strip_prefixes(app)?;
-    // Without our checksum it can only be an imported key's, if there are any; never a mistyped one of ours.
-    if !ours && (prefixes.is_empty() || secret.len() > MAX_IMPORTED || app.has_own_form(secret)) {
+    // Without our checksum it can only be an imported key's, if there are any.
+    if !ours && prefixes.is_empty() {
         return Ok(None);
     }
     let behind = |prefix: &'_ String| secret.strip_prefix(prefix.as_str()).filter(|rest| !rest.is_empty());

@@ -13,6 +13,7 @@ use super::idempotent::{Once, once};
 use super::query::Query;
 use super::{Result, reply};
 use crate::app::App;
+use crate::http::arrival::{Arrived, base_url};
 use crate::http::body;
 use crate::model::AppError;
 use crate::model::error::Problem;
@@ -33,6 +34,8 @@ struct RefusedBody<'a> {
     error: &'static str,
     message: String,
     status: u16,
+    request_id: &'a str,
+    doc_url: String,
     imported: usize,
     errors: &'a [LineError],
 }
@@ -57,6 +60,8 @@ pub async fn import(who: Allowed<KeysWrite>, app: Data<App>, req: HttpRequest, m
     let Some(first) = imported.errors.first() else { return Ok(reply::json(StatusCode::OK, &imported)) };
     let body = RefusedBody {
         error: "validation_error",
+        request_id: &req.arrival().request_id,
+        doc_url: format!("{}/docs/errors/validation_error", base_url(&req, &app.config)),
         message: format!("Line {}: {}", first.line, first.message),
         status: StatusCode::BAD_REQUEST.as_u16(),
         imported: 0,
