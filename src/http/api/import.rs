@@ -50,7 +50,7 @@ pub async fn import(who: Allowed<KeysWrite>, app: Data<App>, req: HttpRequest, m
     }
     let bytes = body::read(&mut payload.into_inner(), MAX_BYTES, TIME).await?;
     let records = Records::read(&bytes);
-    let stored = |imported: &Imported| Replay { status: 200, location: None, body: reply::to_json(imported) };
+    let stored = |imported: &Imported| Replay { status: 200, location: None, etag: None, body: reply::to_json(imported) };
     let done =
         once(&app, &who.caller, &req, &bytes, stored, |keep| services::import::import(&app, &who.caller, records, dry_run, keep));
     let imported = match done.await? {
@@ -58,10 +58,11 @@ pub async fn import(who: Allowed<KeysWrite>, app: Data<App>, req: HttpRequest, m
         Once::Done(imported) => imported,
     };
     let Some(first) = imported.errors.first() else { return Ok(reply::json(StatusCode::OK, &imported)) };
+    let arrival = req.arrival();
     let body = RefusedBody {
         error: "validation_error",
-        request_id: &req.arrival().request_id,
-        doc_url: format!("{}/docs/errors/validation_error", base_url(&req, &app.config)),
+        request_id: &arrival.request_id,
+        doc_url: format!("{}/docs/errors/validation_error", base_url(&req, &app)),
         message: format!("Line {}: {}", first.line, first.message),
         status: StatusCode::BAD_REQUEST.as_u16(),
         imported: 0,
