@@ -27,7 +27,7 @@ deny: ## licences and sources of all dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked --debug cargo-deny
 	$(CARGO) deny --log-level error check licenses bans sources
 
-test: check test-rust test-clients test-browser ## everything; installs what is missing
+test: check test-rust test-clients test-gateways test-browser ## everything; installs what is missing
 
 test-rust: ## unit tests, and the tests against real servers
 	$(CARGO) test --quiet --locked
@@ -36,6 +36,11 @@ test-clients: ## published clients in Node, Python and Rust, and the documents' 
 	tests/clients/install.sh
 	$(CARGO) build --quiet --locked
 	python3 tests/clients/run.py
+
+test-gateways: ## real nginx and Caddy, with the configuration that the documentation prints
+	tests/gateways/install.sh
+	$(CARGO) build --quiet --locked
+	python3 tests/gateways/run.py
 
 test-browser: ## whole journeys in Chromium, and the accessibility check
 	tests/browser/install.sh
@@ -53,5 +58,5 @@ bench: ## what a request costs beside a bare handler, in one run
 package: ## the smallest and fastest binary: target/dist/keyrack
 	$(CARGO) build --locked --profile dist
 
-.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-clients test-browser bench package
+.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-clients test-gateways test-browser bench package
 .DEFAULT_GOAL := help

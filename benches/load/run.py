@@ -105,12 +105,19 @@ def main():
         script = os.path.join(data, "post.lua")
         with open(script, "w") as file:
             file.write('wrk.method = "POST"\nwrk.body = \'{"name":"bench"}\'\nwrk.headers["Content-Type"] = "application/json"\n')
+        question = os.path.join(data, "verify.lua")
+        with open(question, "w") as file:
+            file.write(f'wrk.method = "POST"\nwrk.body = \'{{"key":"{secret}"}}\'\nwrk.headers["Content-Type"] = "application/json"\n')
+        assert json.loads(fetch(f"{ours}/v1/keys/verify", secret, "POST", json.dumps({"key": secret}))[1])["valid"]
+        assert fetch(f"{ours}/v1/forward-auth", secret) == (200, "")
         auth = lambda key: {"Authorization": f"Bearer {key}"}
         rows = [
             {"name": "bare handler", "url": f"{bare}/v1/users/me", "headers": auth(secret), "pid": servers[0].pid},
             {"name": "GET /v1/users/me", "url": f"{ours}/v1/users/me", "headers": auth(secret)},
             {"name": "429, over the limit", "url": f"{ours}/v1/users/me", "headers": auth(shut), "refused": True},
             {"name": "401, no such key", "url": f"{ours}/v1/users/me", "headers": auth(secret[:-1] + "?"), "refused": True},
+            {"name": "POST /v1/keys/verify", "url": f"{ours}/v1/keys/verify", "headers": auth(secret), "script": question},
+            {"name": "GET /v1/forward-auth", "url": f"{ours}/v1/forward-auth", "headers": auth(secret)},
             {"name": "GET /v1/users?limit=20", "url": f"{ours}/v1/users?limit=20", "headers": auth(secret)},
             {"name": "POST /v1/keys", "url": f"{ours}/v1/keys", "headers": auth(secret), "script": script},
         ]

@@ -12,36 +12,108 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::crypto::SecretHash;
 use crate::limits::rate::Counters;
-use crate::model::api_key::{IpAllow, LastUse};
-use crate::model::clock::Timestamp;
+use crate::limits::{Decision, rate};
+use crate::model::account::AccountStatus;
+use crate::model::api_key::{ApiKey, LastUse};
+use crate::model::clock::{Tick, Timestamp};
 use crate::model::ids::{AccountId, ApiKeyId};
 use crate::model::scope::ScopeSet;
 use crate::model::tier::Windows;
-use crate::model::user::User;
+use crate::model::user::{User, UserStatus};
 
-/// A credential as it was when it was looked up.
+/// A credential as it was when it was looked up, whether or not it works: its state depends on the time.
 #[derive(Debug)]
 pub struct Credential {
-    pub secret: SecretHash,
-    pub key_id: ApiKeyId,
-    pub user: User,
-    /// What the key may do and its owner still may.
-    pub scopes: ScopeSet,
-    pub ip_allow: IpAllow,
-    /// The key's end.
-    pub expires_at: Option<Timestamp>,
-    /// The end of this secret, if it is the older one of a rotation.
-    pub secret_expires_at: Option<Timestamp>,
-    pub account_windows: Windows,
-    pub account_counters: Arc<Counters>,
-    pub key_windows: Windows,
-    pub key_counters: Option<Arc<Counters>>,
+    pub found: Found,
     pub usage: Usage,
     /// What a surface answers about the user, written once for as long as the entry is kept.
     pub own_user_body: OnceLock<String>,
     /// The changes of the account, and how many there were in all before the look-up.
     changes: Arc<AtomicU64>,
     born: u64,
+}
+
+/// What a look-up found; [`Callers::remember`] makes the entry of it.
+#[derive(Debug)]
+pub struct Found {
+    pub secret: SecretHash,
+    /// What stands before the part of the secret that is hashed; empty but for imported keys.
+    pub strip_prefix: String,
+    /// The end of this secret, if it is the older one of a rotation.
+    pub secret_expires_at: Option<Timestamp>,
+    pub key: ApiKey,
+    pub user: User,
+    pub account: AccountFacts,
+    /// What the key may do and its owner still may.
+    pub scopes: ScopeSet,
+    pub account_windows: Windows,
+    pub account_counters: Arc<Counters>,
+    pub key_counters: Option<Arc<Counters>>,
+}
+
+/// What is told of the account behind a credential.
+#[derive(Debug)]
+pub struct AccountFacts {
+    pub name: String,
+    pub tier: Option<String>,
+    pub status: AccountStatus,
+}
+
+/// Whether a credential works, and if not, why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Good,
+    Revoked,
+    Disabled,
+    OwnerDisabled,
+    AccountSuspended,
+    Expired,
+    /// The older secret of a rotation whose overlap is over.
+    Replaced,
+}
+
+impl std::ops::Deref for Credential {
+    type Target = Found;
+
+    fn deref(&self) -> &Found {
+        &self.found
+    }
+}
+
+impl Found {
+    /// Time goes on while an entry is kept, so this is asked anew for each request.
+    pub fn state(&self, now: Timestamp) -> State {
+        let over = |end: Option<Timestamp>| end.is_some_and(|end| end <= now);
+        if self.key.revoked_at.is_some() {
+            State::Revoked
+        } else if !self.key.enabled {
+            State::Disabled
+        } else if self.user.status != UserStatus::Active {
+            State::OwnerDisabled
+        } else if self.account.status != AccountStatus::Active {
+            State::AccountSuspended
+        } else if over(self.key.expires_at) {
+            State::Expired
+        } else if over(self.secret_expires_at) {
+            State::Replaced
+        } else {
+            State::Good
+        }
+    }
+
+    /// Decides `cost` over the windows of the account and of the key in one step; charges all of them or none.
+    pub fn take(&self, cost: u64, now: Tick) -> Decision {
+        rate::take(&self.account_counters, self.account_windows.as_slice(), self.of_key(), cost, now)
+    }
+
+    /// What [`Found::take`] would decide; charges nothing.
+    pub fn peek(&self, cost: u64, now: Tick) -> Decision {
+        rate::peek(&self.account_counters, self.account_windows.as_slice(), self.of_key(), cost, now)
+    }
+
+    fn of_key(&self) -> Option<(&Counters, &[crate::model::tier::Window])> {
+        self.key_counters.as_deref().map(|counters| (counters, self.key.windows.as_slice()))
+    }
 }
 
 /// The latest use of a credential, until it is written.
@@ -62,9 +134,11 @@ pub struct Callers {
     /// The number of the latest change of each account.
     of_account: RwLock<HashMap<AccountId, Arc<AtomicU64>>>,
     used: Mutex<Vec<Arc<Credential>>>,
+    /// What may stand before the hashed part of imported keys, and the number of changes before that was looked up.
+    strip_prefixes: RwLock<Option<(u64, Arc<[String]>)>>,
 }
 
-/// An entry costs about 1 KB.
+/// In the weight of entries, which is about 1 KB, and more where a key has much metadata.
 const CAPACITY: u64 = 200_000;
 /// The longest that a missed notice could matter.
 const TTL: Duration = Duration::from_secs(5);
@@ -81,29 +155,15 @@ pub enum Concerns {
 #[derive(Clone, Copy)]
 pub struct LookUp(u64);
 
-/// What a look-up found; [`Callers::remember`] makes the entry of it.
-pub struct Found {
-    pub secret: SecretHash,
-    pub key_id: ApiKeyId,
-    pub user: User,
-    pub scopes: ScopeSet,
-    pub ip_allow: IpAllow,
-    pub expires_at: Option<Timestamp>,
-    pub secret_expires_at: Option<Timestamp>,
-    pub account_windows: Windows,
-    pub account_counters: Arc<Counters>,
-    pub key_windows: Windows,
-    pub key_counters: Option<Arc<Counters>>,
-}
-
 impl Callers {
     pub fn new() -> Self {
         Self {
-            cache: Cache::builder().max_capacity(CAPACITY).time_to_live(TTL).build(),
+            cache: Cache::builder().max_capacity(CAPACITY).weigher(weight).time_to_live(TTL).build(),
             changes: AtomicU64::new(0),
             of_all: AtomicU64::new(0),
             of_account: RwLock::default(),
             used: Mutex::default(),
+            strip_prefixes: RwLock::default(),
         }
     }
 
@@ -119,26 +179,22 @@ impl Callers {
     }
 
     pub fn remember(&self, began: LookUp, found: Found) -> Arc<Credential> {
-        let Found { secret, key_id, user, scopes, ip_allow, expires_at, secret_expires_at, .. } = found;
-        let credential = Arc::new(Credential {
-            changes: self.changes_of(user.account_id),
-            born: began.0,
-            secret,
-            key_id,
-            user,
-            scopes,
-            ip_allow,
-            expires_at,
-            secret_expires_at,
-            account_windows: found.account_windows,
-            account_counters: found.account_counters,
-            key_windows: found.key_windows,
-            key_counters: found.key_counters,
-            usage: Usage::default(),
-            own_user_body: OnceLock::new(),
-        });
+        let (secret, changes) = (found.secret, self.changes_of(found.user.account_id));
+        let (usage, own_user_body) = (Usage::default(), OnceLock::new());
+        let credential = Arc::new(Credential { found, usage, own_user_body, changes, born: began.0 });
         self.cache.insert(secret, credential.clone());
         credential
+    }
+
+    /// None: to be looked up.
+    pub fn strip_prefixes(&self) -> Option<Arc<[String]>> {
+        let known = self.strip_prefixes.read();
+        known.as_ref().filter(|(born, _)| self.of_all.load(SeqCst) <= *born).map(|(_, prefixes)| prefixes.clone())
+    }
+
+    pub fn remember_strip_prefixes(&self, began: LookUp, found: Arc<[String]>) -> Arc<[String]> {
+        *self.strip_prefixes.write() = Some((began.0, found.clone()));
+        found
     }
 
     /// Something has changed, and the change is committed.
@@ -185,7 +241,7 @@ impl Callers {
         for credential in used {
             credential.usage.waits.store(false, SeqCst);
             if let Some(last) = credential.usage.last.lock().clone() {
-                uses.push((credential.key_id, credential.secret, last));
+                uses.push((credential.key.id, credential.secret, last));
             }
         }
         uses
@@ -196,6 +252,12 @@ impl Callers {
         self.cache.run_pending_tasks();
         self.of_account.write().retain(|_, changes| Arc::strong_count(changes) > 1);
     }
+}
+
+fn weight(_: &SecretHash, credential: &Arc<Credential>) -> u32 {
+    let metadata = &credential.key.metadata;
+    let bytes = if metadata.as_map().is_empty() { 0 } else { metadata.to_json().len() };
+    1 + u32::try_from(bytes / 512).unwrap_or(u32::MAX - 1)
 }
 
 impl Default for Callers {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::config::Config;
+use crate::crypto::secret::has_form;
 use crate::crypto::{Passwords, Prefix};
 use crate::limits::{Buckets, InFlight, RateLimits};
 use crate::model::Result;
@@ -112,6 +113,13 @@ impl App {
     pub fn key_prefix(&self) -> Prefix {
         let dialects = || Prefix::parse(self.dialect().key_prefix()).expect("a dialect's prefix is well formed");
         self.config.api.key_prefix.clone().unwrap_or_else(dialects)
+    }
+
+    /// Whether a text looks like a secret that this program made: one of the prefixes, and then as many characters.
+    pub fn has_own_form(&self, text: &str) -> bool {
+        let dialects = DialectName::ALL.iter().map(|name| name.key_prefix());
+        let configured = self.config.api.key_prefix.iter().map(Prefix::as_str);
+        dialects.chain(configured).chain(Prefix::RESERVED.iter().copied()).any(|prefix| has_form(text, prefix))
     }
 
     /// How long an idempotency key is remembered.

@@ -1,9 +1,11 @@
 //! `keyrack key`: API keys.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -18,11 +20,13 @@ use crate::model::AppError;
 use crate::model::api_key::{ApiKey, ApiKeyChanges, Expiry, IpAllow, KeyStatus, Metadata, NewApiKey, Overlap};
 use crate::model::caller::Caller;
 use crate::model::ids::ApiKeyId;
+use crate::model::imported_key::{self, LineError, Records};
 use crate::model::name::Name;
 use crate::model::page::{Limit, Order, Start};
 use crate::model::revision::IfMatch;
 use crate::model::scope::{ScopeSet, ScopesAsked};
 use crate::model::tier::Window;
+use crate::services;
 use crate::services::idempotency::Keep;
 use crate::services::{api_keys, credentials, users};
 
@@ -47,6 +51,14 @@ pub enum KeyCommand {
     Enable { id: String },
     /// End a key for good
     Revoke { id: String },
+    /// Bring in the keys of another system by their hashes, all or none
+    Import {
+        /// JSON records, one on each line or in one array; - for standard input
+        file: PathBuf,
+        /// Only look whether all of them could be imported
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Look whether a secret is good, without using it
     Test {
         /// A file with the secret, or - for standard input: a secret on the command line can be read by others
@@ -136,6 +148,7 @@ pub fn run(place: &Place, command: KeyCommand, out: &Output) -> Result<()> {
                 format!("Revoked key {} ({}). Running servers refuse it within two seconds.", key.name, key.hint)
             })
         }
+        KeyCommand::Import { file, dry_run } => import(&open, &file, dry_run, out),
         KeyCommand::Test { file } => test(&open, &file, out),
         KeyCommand::Pattern => {
             let pattern = open.app.key_prefix().pattern();
@@ -220,12 +233,45 @@ fn enable(open: &Opened, id: &str, enabled: bool) -> Result<ApiKey> {
     open.run(api_keys::update(&open.app, &Caller::command_line(), key.id, changes, IfMatch::ANY))
 }
 
+fn import(open: &Opened, file: &Path, dry_run: bool, out: &Output) -> Result<()> {
+    let mut bytes = Vec::new();
+    let limit = imported_key::MAX_BYTES as u64 + 1;
+    if file == Path::new("-") {
+        std::io::stdin().take(limit).read_to_end(&mut bytes).context("standard input")?;
+    } else {
+        let opened = File::open(file).with_context(|| file.display().to_string())?;
+        opened.take(limit).read_to_end(&mut bytes).with_context(|| file.display().to_string())?;
+    }
+    if bytes.len() > imported_key::MAX_BYTES {
+        return Err(Failure::failed("The file is larger than 32 MiB.\nSplit it, and import the parts one after the other."));
+    }
+    let caller = Caller::command_line();
+    let import = services::import::import(&open.app, &caller, Records::read(&bytes), dry_run, Keep::nothing());
+    let outcome = open.run(import)?;
+    if outcome.errors.is_empty() {
+        let done = if dry_run { "could be imported. Nothing was changed" } else { "imported" };
+        let keys = if outcome.imported == 1 { "key" } else { "keys" };
+        return out.result(&outcome, || format!("{} {keys} {done}.", outcome.imported));
+    }
+    if out.json {
+        out.result(&outcome, String::new)?;
+    }
+    let mut words: Vec<String> = outcome.errors.iter().map(in_one_line).collect();
+    words.push("Nothing was imported.".into());
+    Err(Failure::failed(words.join("\n")))
+}
+
+fn in_one_line(error: &LineError) -> String {
+    let field = if error.field.is_empty() { String::new() } else { format!(" {}:", error.field) };
+    format!("line {}:{field} {}", error.line, error.message)
+}
+
 fn test(open: &Opened, file: &std::path::Path, out: &Output) -> Result<()> {
     let secret = ask::secret_from(file)?;
     let now = open.app.clock.now();
     let refused = match credentials::authenticate(&open.app, secret.trim(), now) {
         Ok(credential) => {
-            let key = open.run(api_keys::find(&open.app, &Caller::command_line(), credential.key_id))?;
+            let key = open.run(api_keys::find(&open.app, &Caller::command_line(), credential.key.id))?;
             let value = json!({ "valid": true, "code": "valid", "key": body(open, &key) });
             return out.result(&value, || format!("The secret is good.\n{}", in_words(open, &key, None)));
         }

@@ -36,7 +36,7 @@ Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 
 Start      serve   setup-link   admin {create|reset-password}
 Manage     user {list|show|add|set|disable|enable|delete}   account {list|show|add|set|suspend|resume}
-           tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|test|pattern}
+           tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
 Data       migrate   config {show|check|explain}   completions SHELL
 
 Options:

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 pub use load::{ConfigFile, Fault, Faults, Flag, Inputs, Loaded, Source, load, nearest_setting};
 pub use read::Given;
-pub use values::{LogFormat, LogLevel, PublicUrl};
+pub use values::{HeaderName, LogFormat, LogLevel, PublicUrl};
 
 use crate::crypto::secret::Prefix;
 use crate::model::dialect::DialectName;
@@ -88,6 +88,8 @@ settings! {
             "What the secrets of new keys begin with. Empty: as the dialect has it.";
         require_user_agent: bool = false, read::boolean, None,
             "Refuse API requests without a User-Agent header.";
+        forward_auth_header: Option<HeaderName> = None, read::forward_auth_header, None,
+            "The header in which clients of a gateway send their key, for example X-Api-Key. Empty: Authorization.";
     }
     limits: Limits {
         max_concurrent: usize = 256, |given: &_| read::number(given, 1, 65_536), None,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv4Net};
 use toml::de::DeValue;
 
-use super::values::{LogFormat, LogLevel, PublicUrl};
+use super::values::{HeaderName, LogFormat, LogLevel, PublicUrl};
 use crate::crypto::secret::Prefix;
 use crate::model::dialect::DialectName;
 use crate::model::duration;
@@ -88,6 +88,10 @@ pub(super) fn public_url(given: &Given) -> Result<Option<PublicUrl>, String> {
 pub(super) fn key_prefix(given: &Given) -> Result<Option<Prefix>, String> {
     let wrong = "use up to 15 letters and digits and a _ at the end, for example \"acme_\"; not kro_, krr_, krc_ or krs_";
     optional(given, |text| Prefix::parse(text).map_err(|_| wrong.into()), wrong)
+}
+
+pub(super) fn forward_auth_header(given: &Given) -> Result<Option<HeaderName>, String> {
+    optional(given, HeaderName::parse, "use the name of a header in quotes, for example \"X-Api-Key\"")
 }
 
 fn optional<T>(given: &Given, parse: impl Fn(&str) -> Result<T, String>, wrong: &str) -> Result<Option<T>, String> {
@@ -184,6 +188,12 @@ impl Show for Option<PublicUrl> {
 impl Show for Option<Prefix> {
     fn show(&self) -> String {
         format!("\"{}\"", self.as_ref().map_or("", Prefix::as_str))
+    }
+}
+
+impl Show for Option<HeaderName> {
+    fn show(&self) -> String {
+        format!("\"{}\"", self.as_ref().map_or("", HeaderName::as_str))
     }
 }
 

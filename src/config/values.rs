@@ -50,6 +50,25 @@ impl fmt::Display for PublicUrl {
     }
 }
 
+/// The name of a header, in small letters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderName(String);
+
+impl HeaderName {
+    pub fn parse(text: &str) -> Result<Self, String> {
+        // The characters of a token (RFC 9110 §5.6.2).
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if !(1..=64).contains(&text.len()) || !text.bytes().all(is_token) {
+            return Err("use the name of a header, for example \"X-Api-Key\"".into());
+        }
+        Ok(Self(text.to_ascii_lowercase()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {

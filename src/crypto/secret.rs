@@ -102,6 +102,12 @@ pub fn has_checksum(text: &str) -> bool {
     })
 }
 
+/// Whether a text is written as secrets with this prefix are, whatever its checksum.
+pub fn has_form(text: &str, prefix: &str) -> bool {
+    let rest = text.strip_prefix(prefix).unwrap_or_default();
+    rest.len() == RANDOM_CHARS + CHECK_CHARS && rest.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
 /// The SHA-256 of a secret: what is stored, and what is looked up by.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SecretHash([u8; 32]);

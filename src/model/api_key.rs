@@ -144,6 +144,11 @@ impl IpAllow {
         self.0.is_empty()
     }
 
+    /// One of the addresses, where there is a list.
+    pub fn an_address(&self) -> Option<IpAddr> {
+        self.0.first().map(IpNet::addr)
+    }
+
     pub fn entries(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|net| if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() })
     }

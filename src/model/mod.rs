@@ -10,6 +10,7 @@ pub mod duration;
 pub mod email;
 pub mod error;
 pub mod ids;
+pub mod imported_key;
 pub mod name;
 pub mod page;
 pub mod revision;

@@ -44,6 +44,31 @@ impl Window {
         }
         Ok(self)
     }
+
+    /// As people say it: `1,000/hour`, `50/second`, `20/15m`.
+    pub fn in_words(self) -> String {
+        let span = match self.seconds {
+            1 => "second".into(),
+            60 => "minute".into(),
+            3_600 => "hour".into(),
+            86_400 => "day".into(),
+            seconds => duration::show(std::time::Duration::from_secs(seconds.into())),
+        };
+        format!("{}/{span}", grouped(self.limit))
+    }
+}
+
+/// `1,204`
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// `1000/1h`

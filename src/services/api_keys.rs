@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::authorize::{may_act_for, may_wield, scopes_of_role, seen_key, seen_user};
+use super::authorize::{grantable, may_act_for, may_wield, seen_key, seen_user};
+use super::credentials;
 use super::idempotency::Keep;
 use crate::app::App;
 use crate::app::callers::Concerns;
-use crate::crypto::secret::has_checksum;
 use crate::crypto::{Secret, SecretHash};
 use crate::model::api_key::{ApiKey, ApiKeyChanges, NewApiKey, Overlap};
 use crate::model::audit_event::Happening;
@@ -17,7 +17,7 @@ use crate::model::clock::Timestamp;
 use crate::model::ids::ApiKeyId;
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::revision::IfMatch;
-use crate::model::scope::{Scope, ScopeSet, ScopesAsked};
+use crate::model::scope::Scope;
 use crate::model::user::{User, UserStatus};
 use crate::model::{AppError, Result};
 use crate::store::{self, Tx};
@@ -109,6 +109,7 @@ fn insert(tx: &Tx, caller: &Caller, new: NewApiKey, (hash, hint): (SecretHash, &
         metadata: &new.metadata,
         hash,
         hint,
+        strip_prefix: None,
     };
     let key = store::api_keys::insert(tx, &insert, now)?;
     let diff = json!({ "owner": owner.email, "scopes": key.scopes, "expires_at": key.expires_at, "hint": key.hint });
@@ -259,17 +260,15 @@ pub async fn revoke(app: &App, caller: &Caller, id: ApiKeyId, expected: IfMatch)
 
 /// Revokes the key of a leaked secret, for whoever holds it. Tells nobody whether there was one.
 pub async fn report(app: &App, secret: &str, caller: &Caller) -> Result<()> {
-    if !has_checksum(secret) {
+    let now = app.clock.now();
+    let Some(found) = credentials::find(app, secret)? else { return Ok(()) };
+    // A secret that has ended opens nothing, and its holder ends nothing with it.
+    if found.secret_expires_at.is_some_and(|end| end <= now) {
         return Ok(());
     }
-    let (hash, by, now) = (SecretHash::of(secret), caller.clone(), app.clock.now());
+    let (id, by) = (found.key.id, caller.clone());
     let reported = move |tx: &Tx| {
-        let Some(found) = store::api_keys::find_presented(tx, hash)? else { return Ok(None) };
-        // A secret that has ended opens nothing, and its holder ends nothing with it.
-        if found.secret_expires_at.is_some_and(|end| end <= now) {
-            return Ok(None);
-        }
-        let Some(key) = store::api_keys::find(tx, found.key_id)?.filter(|key| key.revoked_at.is_none()) else { return Ok(None) };
+        let Some(key) = store::api_keys::find(tx, id)?.filter(|key| key.revoked_at.is_none()) else { return Ok(None) };
         let holder = Caller { actor: Actor::Key(key.id), ..by };
         end(tx, &holder, key, now, json!({ "reason": "reported as leaked" })).map(Some)
     };
@@ -278,19 +277,6 @@ pub async fn report(app: &App, secret: &str, caller: &Caller) -> Result<()> {
         tracing::warn!(key = %key.id, "a key was reported as leaked, and is revoked");
     }
     Ok(())
-}
-
-/// The scopes that a key of this owner is to have, if the one who asks may give them and the owner hold them.
-fn grantable(caller: &Caller, owner: &User, asked: ScopesAsked) -> Result<ScopeSet> {
-    let allowed = scopes_of_role(owner.role);
-    let scopes = asked.within(caller.scopes.both(allowed));
-    caller.scopes.must_cover(scopes)?;
-    let beyond = allowed.lacks(scopes);
-    if !beyond.is_empty() {
-        let words = format!("{} is a member, and a member's key cannot have `{beyond}`.", owner.name);
-        return Err(AppError::invalid("scopes", "not_for_members", words));
-    }
-    Ok(scopes)
 }
 
 fn owner_of(tx: &Tx, key: &ApiKey) -> Result<User> {
@@ -314,7 +300,14 @@ fn changeable(tx: &Tx, caller: &Caller, id: ApiKeyId, expected: &IfMatch) -> Res
     Ok(key)
 }
 
-fn note(tx: &Tx, caller: &Caller, now: Timestamp, action: &'static str, key: &ApiKey, diff: serde_json::Value) -> Result<()> {
+pub(super) fn note(
+    tx: &Tx,
+    caller: &Caller,
+    now: Timestamp,
+    action: &'static str,
+    key: &ApiKey,
+    diff: serde_json::Value,
+) -> Result<()> {
     let happening = Happening::new(action, "key", key.id, &key.name).with(diff);
     store::audit_events::append(tx, caller, now, Some(key.account_id), &happening)
 }

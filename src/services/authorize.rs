@@ -3,7 +3,7 @@
 use crate::model::api_key::ApiKey;
 use crate::model::caller::{Caller, Reach};
 use crate::model::ids::{AccountId, UserId};
-use crate::model::scope::{Scope, ScopeSet};
+use crate::model::scope::{Scope, ScopeSet, ScopesAsked};
 use crate::model::user::{Role, User};
 use crate::model::{AppError, Result};
 
@@ -47,4 +47,17 @@ pub fn scopes_of_role(role: Role) -> ScopeSet {
         Role::Admin => ScopeSet::of(Scope::ALL),
         Role::Member => ScopeSet::for_members(),
     }
+}
+
+/// The scopes that a key of this owner is to have, if the one who asks may give them and the owner hold them.
+pub fn grantable(caller: &Caller, owner: &User, asked: ScopesAsked) -> Result<ScopeSet> {
+    let allowed = scopes_of_role(owner.role);
+    let scopes = asked.within(caller.scopes.both(allowed));
+    caller.scopes.must_cover(scopes)?;
+    let beyond = allowed.lacks(scopes);
+    if !beyond.is_empty() {
+        let words = format!("{} is a member, and a member's key cannot have `{beyond}`.", owner.name);
+        return Err(AppError::invalid("scopes", "not_for_members", words));
+    }
+    Ok(scopes)
 }

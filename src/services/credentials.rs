@@ -3,36 +3,82 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::authorize::scopes_of_role;
 use crate::app::App;
-use crate::app::callers::{Credential, Found};
+use crate::app::callers::{AccountFacts, Credential, Found, State};
 use crate::crypto::secret::{SecretHash, has_checksum};
-use crate::model::account::AccountStatus;
 use crate::model::caller::{Actor, Caller, Reach};
 use crate::model::clock::Timestamp;
-use crate::model::scope::Scope;
-use crate::model::user::UserStatus;
+use crate::model::scope::{Scope, ScopeSet, ScopesAsked};
 use crate::model::{AppError, Result};
 use crate::store;
+use crate::store::api_keys::Presented;
 
-/// The credential behind a secret, or why it is refused.
+/// The longest secret of another system that is looked up.
+const MAX_IMPORTED: usize = 1_024;
+
+/// The credential behind a secret that works, or why it is refused.
 pub fn authenticate(app: &App, secret: &str, now: Timestamp) -> Result<Arc<Credential>> {
-    if !has_checksum(secret) {
-        return Err(AppError::InvalidApiKey);
+    let credential = find(app, secret)?.ok_or(AppError::InvalidApiKey)?;
+    match credential.state(now) {
+        State::Good => Ok(credential),
+        State::Expired => Err(AppError::ExpiredApiKey),
+        _ => Err(AppError::InvalidApiKey),
     }
-    let hash = SecretHash::of(secret);
-    let credential = match app.callers.get(&hash) {
-        Some(credential) => credential,
-        None => look_up(app, hash)?,
-    };
-    // Time goes on while an entry is kept.
-    if credential.expires_at.is_some_and(|end| end <= now) {
-        return Err(AppError::ExpiredApiKey);
+}
+
+/// The credential behind a secret, in whatever state it is.
+pub fn find(app: &App, secret: &str) -> Result<Option<Arc<Credential>>> {
+    let ours = has_checksum(secret);
+    if ours && let Some(found) = remembered(app, SecretHash::of(secret), "") {
+        return Ok(Some(found));
     }
-    if credential.secret_expires_at.is_some_and(|end| end <= now) {
-        return Err(AppError::InvalidApiKey);
+    // One of ours that was mistyped is refused before anything is looked up.
+    if !ours && (secret.len() > MAX_IMPORTED || app.has_own_form(secret)) {
+        return Ok(None);
     }
-    Ok(credential)
+    let prefixes = strip_prefixes(app)?;
+    // Without our checksum it can only be an imported key's, if there are any.
+    if !ours && prefixes.is_empty() {
+        return Ok(None);
+    }
+    let behind = |prefix: &'_ String| secret.strip_prefix(prefix.as_str()).filter(|rest| !rest.is_empty());
+    let mut tries: SmallVec<[(SecretHash, &str); 2]> =
+        (prefixes.iter().rev()).filter_map(|prefix| behind(prefix).map(|rest| (SecretHash::of(rest), prefix.as_str()))).collect();
+    if ours {
+        tries.insert(0, (SecretHash::of(secret), ""));
+    }
+    // All of memory before any of the database, which one of several forms would else be looked up in each time.
+    if let Some(found) = tries.iter().find_map(|&(hash, prefix)| remembered(app, hash, prefix)) {
+        return Ok(Some(found));
+    }
+    for (hash, prefix) in tries {
+        let began = app.callers.look_up();
+        let found = app.store.look_up(|conn| store::api_keys::find_presented(conn, hash))?;
+        if let Some(presented) = found.filter(|found| found.strip_prefix == prefix) {
+            return Ok(Some(app.callers.remember(began, with_counters(app, presented))));
+        }
+    }
+    Ok(None)
+}
+
+/// By the part of a secret that is hashed, and what was taken away before it: the hashed part alone, or behind another
+/// prefix, is another text than the one that was given out.
+fn remembered(app: &App, hash: SecretHash, prefix: &str) -> Option<Arc<Credential>> {
+    app.callers.get(&hash).filter(|found| found.strip_prefix == prefix)
+}
+
+/// What may stand before the hashed part of imported keys, in the order of the alphabet: of two that begin alike the
+/// longer comes later. Read once, and again after a change that concerns everyone.
+fn strip_prefixes(app: &App) -> Result<Arc<[String]>> {
+    if let Some(known) = app.callers.strip_prefixes() {
+        return Ok(known);
+    }
+    let began = app.callers.look_up();
+    let found = app.store.look_up(store::api_keys::strip_prefixes)?;
+    Ok(app.callers.remember_strip_prefixes(began, found.into()))
 }
 
 /// Who calls, by this credential and from this address.
@@ -40,7 +86,7 @@ pub fn caller(credential: &Credential, ip: IpAddr, request_id: Arc<str>) -> Call
     let user = &credential.user;
     let is_admin = credential.scopes.has(Scope::Admin);
     Caller {
-        actor: Actor::Key(credential.key_id),
+        actor: Actor::Key(credential.key.id),
         user_id: Some(user.id),
         reach: if is_admin { Reach::Everything } else { Reach::Account(user.account_id) },
         scopes: credential.scopes,
@@ -49,29 +95,24 @@ pub fn caller(credential: &Credential, ip: IpAddr, request_id: Arc<str>) -> Call
     }
 }
 
-fn look_up(app: &App, hash: SecretHash) -> Result<Arc<Credential>> {
-    let began = app.callers.look_up();
-    let found = app.store.look_up(|conn| store::api_keys::find_presented(conn, hash))?;
-    let found = found.ok_or(AppError::InvalidApiKey)?;
-    let user_works = found.user.status == UserStatus::Active && found.account_status == AccountStatus::Active;
-    if found.revoked || !found.enabled || !user_works {
-        return Err(AppError::InvalidApiKey);
+/// What of the scopes asked for the credential does not have.
+pub fn lacks(found: &Found, asked: ScopesAsked) -> ScopeSet {
+    found.scopes.lacks(asked.within(scopes_of_role(found.user.role)))
+}
+
+/// What was found in the database, with the counters of its account and key.
+pub(super) fn with_counters(app: &App, presented: Presented) -> Found {
+    let Presented { secret, strip_prefix, secret_expires_at, key, user, account, account_windows } = presented;
+    Found {
+        secret,
+        strip_prefix,
+        secret_expires_at,
+        scopes: key.scopes.both(scopes_of_role(user.role)),
+        account_windows: account_windows.unwrap_or_else(|| app.dialect().default_windows()),
+        account_counters: app.rates.counters_of_account(user.account_id),
+        key_counters: (!key.windows.is_empty()).then(|| app.rates.counters_of_key(key.id)),
+        account: AccountFacts { name: account.name, tier: account.tier, status: account.status },
+        key,
+        user,
     }
-    let role = scopes_of_role(found.user.role);
-    Ok(app.callers.remember(
-        began,
-        Found {
-            secret: hash,
-            key_id: found.key_id,
-            scopes: found.scopes.both(role),
-            ip_allow: found.ip_allow,
-            expires_at: found.expires_at,
-            secret_expires_at: found.secret_expires_at,
-            account_windows: found.account_windows.unwrap_or_else(|| app.dialect().default_windows()),
-            account_counters: app.rates.counters_of_account(found.user.account_id),
-            key_counters: (!found.windows.is_empty()).then(|| app.rates.counters_of_key(found.key_id)),
-            key_windows: found.windows,
-            user: found.user,
-        },
-    ))
 }

@@ -15,14 +15,38 @@ use crate::model::name::{Name, fold};
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::scope::{Scope, ScopeSet};
 use crate::model::tier::Windows;
-use crate::model::user::User;
+use crate::model::user::{Role, User, UserStatus};
 
-const SELECT: &str = "SELECT k.id, k.user_id, k.account_id, k.name, k.scopes, k.enabled, k.revoked_at, k.hint, k.created_at,
-    k.updated_at, k.expires_at, k.last_used_at, k.last_used_ip, k.last_used_agent, k.ip_allow, k.windows, k.metadata,
-    k.old_hint, k.old_expires_at, k.revision,
-    new.created_at AS rotated_at, old.last_used_at AS old_used_at, old.last_used_ip AS old_used_ip, old.last_used_agent AS old_used_agent
-    FROM api_keys k LEFT JOIN key_secrets old ON old.key_id = k.id AND old.expires_at IS NOT NULL
-    LEFT JOIN key_secrets new ON new.key_id = k.id AND new.expires_at IS NULL";
+macro_rules! columns {
+    () => {
+        "k.id, k.user_id, k.account_id, k.name, k.scopes, k.enabled, k.revoked_at, k.hint, k.created_at, k.updated_at,
+    k.expires_at, k.last_used_at, k.last_used_ip, k.last_used_agent, k.ip_allow, k.windows, k.metadata, k.old_hint,
+    k.old_expires_at, k.revision, new.created_at AS rotated_at, old.last_used_at AS old_used_at, old.last_used_ip AS old_used_ip,
+    old.last_used_agent AS old_used_agent"
+    };
+}
+
+macro_rules! secrets {
+    () => {
+        "LEFT JOIN key_secrets old ON old.key_id = k.id AND old.expires_at IS NOT NULL
+    LEFT JOIN key_secrets new ON new.key_id = k.id AND new.expires_at IS NULL"
+    };
+}
+
+const SELECT: &str = concat!("SELECT ", columns!(), " FROM api_keys k ", secrets!());
+
+/// A secret, its key, and the key's owner and account.
+const SELECT_PRESENTED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", s.hash, s.strip_prefix, s.expires_at AS secret_expires_at, u.account_id AS user_account_id, u.name AS user_name, u.email AS user_email,
+    u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.created_at AS user_created_at,
+    u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.status AS account_status,
+    t.name AS account_tier, coalesce(a.windows, t.windows) AS account_windows
+    FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id JOIN accounts a ON a.id = k.account_id
+    LEFT JOIN tiers t ON t.name_folded = a.tier ",
+    secrets!()
+);
 
 /// What a list of keys is narrowed to.
 #[derive(Clone, Debug, Default)]
@@ -98,49 +122,87 @@ pub fn count_used_since(conn: &Connection, since: Timestamp) -> Result<u64> {
 /// A presented secret with all that decides on it, in one look-up.
 #[derive(Debug)]
 pub struct Presented {
-    pub key_id: ApiKeyId,
-    pub scopes: ScopeSet,
-    pub enabled: bool,
-    pub revoked: bool,
-    pub expires_at: Option<Timestamp>,
+    pub secret: SecretHash,
+    /// What stands before the hashed part; empty but for imported keys.
+    pub strip_prefix: String,
     /// When this secret of the key ends; only the older one of a rotation has an end of its own.
     pub secret_expires_at: Option<Timestamp>,
-    pub ip_allow: IpAllow,
-    pub windows: Windows,
+    pub key: ApiKey,
     pub user: User,
-    pub account_status: AccountStatus,
+    pub account: PresentedAccount,
     /// Those of the account, else of its tier; none: the dialect's.
     pub account_windows: Option<Windows>,
 }
 
+#[derive(Debug)]
+pub struct PresentedAccount {
+    pub name: String,
+    pub status: AccountStatus,
+    /// Its tier's name, as it was given.
+    pub tier: Option<String>,
+}
+
 pub fn find_presented(conn: &Connection, hash: SecretHash) -> Result<Option<Presented>> {
-    let mut one = conn.prepare_cached(
-        "SELECT s.expires_at AS secret_expires_at, k.id AS key_id, k.scopes, k.enabled, k.revoked_at, k.expires_at, k.ip_allow,
-             k.windows, a.status AS account_status, coalesce(a.windows, t.windows) AS account_windows,
-             u.id, u.account_id, u.name, u.email, u.role, u.status, u.time_zone, u.created_at, u.updated_at, u.revision
-         FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id
-             JOIN accounts a ON a.id = k.account_id LEFT JOIN tiers t ON t.name_folded = a.tier
-         WHERE s.hash = $1",
+    let mut one = conn.prepare_cached(&format!("{SELECT_PRESENTED} WHERE s.hash = $1"))?;
+    Ok(one.query_row([hash], presented).optional()?)
+}
+
+/// The active secret of a key, as if it were presented.
+pub fn find_presented_of(conn: &Connection, id: ApiKeyId) -> Result<Option<Presented>> {
+    let mut one = conn.prepare_cached(&format!("{SELECT_PRESENTED} WHERE s.key_id = $1 AND s.expires_at IS NULL"))?;
+    Ok(one.query_row([id], presented).optional()?)
+}
+
+pub fn has_secret(conn: &Connection, hash: SecretHash) -> Result<bool> {
+    Ok(conn.prepare_cached("SELECT 1 FROM key_secrets WHERE hash = $1")?.exists([hash])?)
+}
+
+/// What stands before the hashed part of imported keys, each once; empty: no key was imported.
+pub fn strip_prefixes(conn: &Connection) -> Result<Vec<String>> {
+    // Steps from each to the next in the index, so that a million imported keys cost no more than one.
+    let mut all = conn.prepare_cached(
+        "WITH RECURSIVE prefixes (prefix) AS (
+             SELECT min(strip_prefix) FROM key_secrets WHERE strip_prefix IS NOT NULL
+             UNION ALL
+             SELECT (SELECT min(s.strip_prefix) FROM key_secrets s WHERE s.strip_prefix IS NOT NULL AND s.strip_prefix > prefix)
+             FROM prefixes WHERE prefix IS NOT NULL
+         )
+         SELECT prefix FROM prefixes WHERE prefix IS NOT NULL",
     )?;
-    Ok(one
-        .query_row([hash], |row| {
-            let account_status: String = row.get("account_status")?;
-            let account_windows: Option<String> = row.get("account_windows")?;
-            Ok(Presented {
-                key_id: row.get("key_id")?,
-                scopes: scopes(row)?,
-                enabled: row.get("enabled")?,
-                revoked: at_opt(row, "revoked_at")?.is_some(),
-                expires_at: at_opt(row, "expires_at")?,
-                secret_expires_at: at_opt(row, "secret_expires_at")?,
-                ip_allow: ip_allow(row)?,
-                windows: windows_from_json(&row.get::<_, String>("windows")?)?,
-                user: super::users::from_row(row)?,
-                account_status: AccountStatus::parse(&account_status).map_err(|problem| damaged(problem.message))?,
-                account_windows: account_windows.map(|text| windows_from_json(&text)).transpose()?,
-            })
-        })
-        .optional()?)
+    Ok(all.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+fn presented(row: &Row) -> rusqlite::Result<Presented> {
+    let status = |text: String| AccountStatus::parse(&text).map_err(|problem| damaged(problem.message));
+    let windows: Option<String> = row.get("account_windows")?;
+    Ok(Presented {
+        secret: SecretHash::from_bytes(row.get("hash")?),
+        strip_prefix: row.get::<_, Option<String>>("strip_prefix")?.unwrap_or_default(),
+        secret_expires_at: at_opt(row, "secret_expires_at")?,
+        key: from_row(row)?,
+        user: owner(row)?,
+        account: PresentedAccount {
+            name: row.get("account_name")?,
+            status: status(row.get("account_status")?)?,
+            tier: row.get("account_tier")?,
+        },
+        account_windows: windows.map(|text| windows_from_json(&text)).transpose()?,
+    })
+}
+
+fn owner(row: &Row) -> rusqlite::Result<User> {
+    Ok(User {
+        id: row.get("user_id")?,
+        account_id: row.get("user_account_id")?,
+        name: row.get("user_name")?,
+        email: row.get("user_email")?,
+        role: Role::parse(&row.get::<_, String>("user_role")?).map_err(|problem| damaged(problem.message))?,
+        status: UserStatus::parse(&row.get::<_, String>("user_status")?).map_err(|problem| damaged(problem.message))?,
+        time_zone: row.get("user_time_zone")?,
+        created_at: at(row, "user_created_at")?,
+        updated_at: at(row, "user_updated_at")?,
+        revision: row.get("user_revision")?,
+    })
 }
 
 pub struct Insert<'a> {
@@ -154,6 +216,8 @@ pub struct Insert<'a> {
     pub metadata: &'a Metadata,
     pub hash: SecretHash,
     pub hint: &'a str,
+    /// For imported keys: what stands before the part of the secret that was hashed.
+    pub strip_prefix: Option<&'a str>,
 }
 
 pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> {
@@ -177,7 +241,7 @@ pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> 
         new.hint,
         now
     ])?;
-    insert_secret(tx, id, new.hash, new.hint, now)?;
+    insert_secret(tx, id, (new.hash, new.hint), new.strip_prefix, now)?;
     must_find(tx, id)
 }
 
@@ -220,7 +284,7 @@ pub fn rotate(
             tx.prepare_cached("DELETE FROM key_secrets WHERE key_id = $1")?.execute([key.id])?;
         }
     }
-    insert_secret(tx, key.id, hash, hint, now)?;
+    insert_secret(tx, key.id, (hash, hint), None, now)?;
     let mut update = tx.prepare_cached(
         "UPDATE api_keys SET old_hint = CASE WHEN $1 IS NULL THEN NULL ELSE hint END, old_expires_at = $1, hint = $2,
              updated_at = $3, revision = revision + 1
@@ -280,9 +344,16 @@ pub fn sweep(tx: &Transaction, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-fn insert_secret(tx: &Transaction, key: ApiKeyId, hash: SecretHash, hint: &str, now: Timestamp) -> Result<()> {
-    let mut insert = tx.prepare_cached("INSERT INTO key_secrets (hash, key_id, hint, created_at) VALUES ($1, $2, $3, $4)")?;
-    insert.execute(params![hash, key, hint, now])?;
+fn insert_secret(
+    tx: &Transaction,
+    key: ApiKeyId,
+    (hash, hint): (SecretHash, &str),
+    strip_prefix: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
+    let mut insert =
+        tx.prepare_cached("INSERT INTO key_secrets (hash, key_id, hint, strip_prefix, created_at) VALUES ($1, $2, $3, $4, $5)")?;
+    insert.execute(params![hash, key, hint, strip_prefix, now])?;
     Ok(())
 }
 

@@ -528,6 +528,31 @@ fn a_key_revoked_from_the_shell_is_refused_by_the_running_server() {
 }
 
 #[test]
+fn keys_imported_from_the_shell_pass_at_the_running_server() {
+    let keyrack = Keyrack::with_admin();
+    let server = keyrack.serve(&[]);
+    assert_eq!(server.status("/v1/users", "hello"), 401);
+    // The SHA-256 of `hello`.
+    let record = r#"{"hash":"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824","hash_format":"sha256-hex","name":"Old","user_email":"ada@example.com"}"#;
+    let file = keyrack.root.path().join("old.ndjson");
+    std::fs::write(&file, format!("{record}\n{{}}\n")).expect("a file");
+    let path = file.to_str().expect("a path");
+    let refused = keyrack.run(&["key", "import", path]);
+    refused.fails(1, "line 2: hash: `hash` is required.");
+    refused.fails(1, "Nothing was imported.");
+    assert_eq!(keyrack.feed(record, &["key", "import", "-", "--dry-run", "--json"]).json()["imported"], 1);
+    std::fs::write(&file, record).expect("a file");
+    assert_eq!(keyrack.run(&["key", "import", path]).ok().out, "1 key imported.\n");
+    keyrack.run(&["key", "import", path]).fails(1, "There is a key with this hash already.");
+    let imported = Instant::now();
+    while server.status("/v1/users", "hello") != 200 {
+        assert!(imported.elapsed() < Duration::from_secs(2), "it is still refused after {:?}", imported.elapsed());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(keyrack.feed("hello", &["key", "test", "-", "--json"]).json()["valid"], true);
+}
+
+#[test]
 fn a_second_signal_does_not_wait_for_the_requests_under_way() {
     let keyrack = Keyrack::with_admin();
     let key = keyrack.json(&["key", "create", "ci", "--scope", "write"]);

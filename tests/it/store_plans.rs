@@ -156,11 +156,15 @@ fn explain() -> String {
         metadata: &Default::default(),
         hash: hash("first"),
         hint: "kr_…abcd",
+        strip_prefix: None,
     };
     let key = plan!(plans, api_keys::insert(&tx, &insert, now));
     plan!(plans, api_keys::find(&tx, key.id));
     plan!(plans, api_keys::count_used_since(&tx, now));
     plan!(plans, api_keys::find_presented(&tx, hash("first")));
+    plan!(plans, api_keys::find_presented_of(&tx, key.id));
+    plan!(plans, api_keys::has_secret(&tx, hash("first")));
+    plan!(plans, api_keys::strip_prefixes(&tx));
     plan!(plans, api_keys::update(&tx, &key, now));
     plan!(plans, "with an overlap", api_keys::rotate(&tx, &key, (hash("second"), "kr_…efgh"), Some(later), now));
     plan!(plans, "without", api_keys::rotate(&tx, &key, (hash("third"), "kr_…ijkl"), None, now));

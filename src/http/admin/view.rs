@@ -8,6 +8,7 @@ use crate::model::clock::Timestamp;
 use crate::model::duration;
 use crate::model::page::Page;
 use crate::model::tier::Windows;
+pub use crate::model::tier::grouped;
 use crate::model::user::{User, UserStatus};
 
 /// A key this near its end is marked.
@@ -176,19 +177,6 @@ pub fn window_words(windows: &Windows) -> String {
         words.push(format!("{}{requests} {each}", grouped(window.limit)));
     }
     if words.is_empty() { "no limit".into() } else { words.join(", ") }
-}
-
-/// `1,204`
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 pub fn capitalized(word: &str) -> String {

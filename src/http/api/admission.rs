@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, USER_AGENT};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage};
 
 use super::allowed::Admitted;
-use super::{ApiError, refuse};
+use super::{ApiError, forward_auth, refuse};
 use crate::app::App;
 use crate::app::callers::Credential;
 use crate::http::api::dialect::Dialect;
 use crate::http::arrival::{Arrival, Arrived};
-use crate::limits::rate;
 use crate::limits::{BucketKey, Decision, Slot};
 use crate::model::clock::Timestamp;
 use crate::model::{AppError, Result};
@@ -30,7 +30,8 @@ const NOTHING_LOADS: HeaderValue = HeaderValue::from_static("default-src 'none';
 struct Pass {
     credential: Option<Arc<Credential>>,
     left: Decision,
-    _slot: Slot,
+    /// None for a gateway's question: answering it takes less than waiting would.
+    _slot: Option<Slot>,
 }
 
 /// Why a request goes no further, and the limits to tell it of.
@@ -65,6 +66,24 @@ pub async fn admit_anyone(
     answer(app, req, next, passed, (arrival, dialect, now)).await
 }
 
+/// For a gateway that asks whether to let its client in: the client's own credential, limits and scopes. It waits for
+/// no turn, and what the client used to send its request is told to the gateway, not judged here.
+pub async fn admit_forwarded(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let app = app_of(&req);
+    let arrival = req.request().arrival();
+    let now = app.clock.now();
+    let dialect = Dialect::of(arrival.dialect);
+    let passed = pass_forwarded(&app, &req, &arrival, now);
+    let mut response = answer(app, req, next, passed, (arrival, dialect, now)).await?;
+    if response.status() == StatusCode::TOO_MANY_REQUESTS && forward_auth::is_for_nginx(response.request()) {
+        forward_auth::put_for_nginx(response.response_mut().head_mut());
+    }
+    Ok(response)
+}
+
 async fn pass(
     app: &App,
     req: &ServiceRequest,
@@ -73,24 +92,49 @@ async fn pass(
     now: Timestamp,
 ) -> Result<Pass, Box<Refusal>> {
     before_credential(app, req, arrival, dialect)?;
-    let credential = match bearer(req.headers()).and_then(|secret| credentials::authenticate(app, secret, now)) {
+    let (credential, left) = count(app, req, arrival, bearer(req.headers()), now)?;
+    match app.in_flight.enter().await {
+        Ok(slot) => Ok(Pass { credential: Some(credential), left, _slot: Some(slot) }),
+        Err(error) => Err(Box::new(Refusal { error, left })),
+    }
+}
+
+fn pass_forwarded(app: &App, req: &ServiceRequest, arrival: &Arrival, now: Timestamp) -> Result<Pass, Box<Refusal>> {
+    // What counts is how the key came to us: from this machine, or from a proxy that the operator trusts. Over what
+    // the client came to the gateway is the gateway's to refuse.
+    if !arrival.client.via_proxy && !arrival.is_private(&app.config) {
+        return Err(unlimited(app, arrival, AppError::HttpsRequired));
+    }
+    let secret = match &app.config.api.forward_auth_header {
+        Some(name) => bare(req.headers(), name.as_str()),
+        None => bearer(req.headers()),
+    };
+    let (credential, left) = count(app, req, arrival, secret, now)?;
+    Ok(Pass { credential: Some(credential), left, _slot: None })
+}
+
+/// The credential, its allow-list and its limits.
+fn count(
+    app: &App,
+    req: &ServiceRequest,
+    arrival: &Arrival,
+    secret: Result<&str>,
+    now: Timestamp,
+) -> Result<(Arc<Credential>, Decision), Box<Refusal>> {
+    let credential = match secret.and_then(|secret| credentials::authenticate(app, secret, now)) {
         Ok(credential) => credential,
         // A fault of ours is no guess.
         Err(error @ (AppError::Internal(_) | AppError::Busy { .. })) => return Err(unlimited(app, arrival, error)),
         Err(error) => return Err(guessed(app, arrival, error)),
     };
-    if !credential.ip_allow.allows(arrival.client.ip) {
+    if !credential.key.ip_allow.allows(arrival.client.ip) {
         return Err(unlimited(app, arrival, AppError::IpNotAllowed(arrival.client.ip)));
     }
-    let of_key = credential.key_counters.as_deref().map(|counters| (counters, credential.key_windows.as_slice()));
-    let left = rate::take(&credential.account_counters, credential.account_windows.as_slice(), of_key, 1, app.clock.tick());
+    let left = credential.take(1, app.clock.tick());
     let user_agent = req.headers().get(USER_AGENT).map_or("", |value| value.to_str().unwrap_or(""));
     app.callers.note_use(&credential, now, Some(arrival.client.ip), user_agent);
-    if let Err(error) = left.check() {
-        return Err(Box::new(Refusal { error, left }));
-    }
-    match app.in_flight.enter().await {
-        Ok(slot) => Ok(Pass { credential: Some(credential), left, _slot: slot }),
+    match left.check() {
+        Ok(()) => Ok((credential, left)),
         Err(error) => Err(Box::new(Refusal { error, left })),
     }
 }
@@ -102,7 +146,7 @@ async fn pass_anyone(app: &App, req: &ServiceRequest, arrival: &Arrival, dialect
         return Err(Box::new(Refusal { error, left }));
     }
     match app.in_flight.enter().await {
-        Ok(slot) => Ok(Pass { credential: None, left, _slot: slot }),
+        Ok(slot) => Ok(Pass { credential: None, left, _slot: Some(slot) }),
         Err(error) => Err(Box::new(Refusal { error, left })),
     }
 }
@@ -174,18 +218,29 @@ pub fn finish(headers: &mut HeaderMap, dialect: &Dialect, left: &Decision, now: 
     headers.insert(CONTENT_SECURITY_POLICY, NOTHING_LOADS);
 }
 
+/// What stands in a header of its own: the secret, which some clients put behind `Bearer` there too.
+fn bare<'h>(headers: &'h HeaderMap, name: &str) -> Result<&'h str> {
+    let text = only(headers.get_all(name))?.trim();
+    let secret =
+        text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map_or(text, |(_, rest)| rest.trim());
+    if secret.is_empty() { Err(AppError::MissingApiKey) } else { Ok(secret) }
+}
+
 /// What stands behind `Bearer` (RFC 6750 §2.1).
 fn bearer(headers: &HeaderMap) -> Result<&str> {
-    let mut values = headers.get_all(AUTHORIZATION);
-    let value = values.next().ok_or(AppError::MissingApiKey)?;
-    // Two credentials are none: which of them would count?
-    if values.next().is_some() {
-        return Err(AppError::InvalidApiKey);
-    }
-    let text = value.to_str().map_err(|_| AppError::InvalidApiKey)?;
+    let text = only(headers.get_all(AUTHORIZATION))?;
     let (scheme, secret) = text.trim_start().split_once(' ').unwrap_or((text, ""));
     let secret = secret.trim();
     if !scheme.eq_ignore_ascii_case("bearer") || secret.is_empty() { Err(AppError::MissingApiKey) } else { Ok(secret) }
+}
+
+/// Two credentials are none: which of them would count?
+fn only<'h>(mut values: impl Iterator<Item = &'h HeaderValue>) -> Result<&'h str> {
+    let value = values.next().ok_or(AppError::MissingApiKey)?;
+    if values.next().is_some() {
+        return Err(AppError::InvalidApiKey);
+    }
+    value.to_str().map_err(|_| AppError::InvalidApiKey)
 }
 
 fn has_user_agent(headers: &HeaderMap) -> bool {

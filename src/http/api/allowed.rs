@@ -67,6 +67,7 @@ needs! {
     UsersWrite Some(Scope::UsersWrite);
     KeysRead Some(Scope::KeysRead);
     KeysWrite Some(Scope::KeysWrite);
+    KeysVerify Some(Scope::KeysVerify);
 }
 
 impl<S: Needs> FromRequest for Allowed<S> {

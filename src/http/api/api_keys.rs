@@ -100,7 +100,7 @@ struct OwnKeyBody<'a> {
 
 /// What is left of the limits; the outer figures are those of the longest window.
 #[derive(Serialize)]
-struct RateLimitBody {
+pub struct RateLimitBody {
     limit: Option<u64>,
     remaining: Option<u64>,
     reset: Option<u64>,
@@ -134,7 +134,7 @@ impl From<&Decision> for RateLimitBody {
 }
 
 pub async fn own(who: Allowed<AnyScope>, app: Data<App>) -> Result {
-    let id = who.credential.key_id;
+    let id = who.credential.key.id;
     // Not through what the caller sees: a key may always look at itself.
     let key = services::api_keys::find(&app, &Caller::system(), id).await?;
     let body = OwnKeyBody { key: KeyBody::new(&key, app.clock.now()), rate_limit: RateLimitBody::from(&who.left) };

@@ -90,6 +90,17 @@ impl Fields {
         self.text(field, parse)
     }
 
+    /// A whole number within the range, if given.
+    pub fn number(&mut self, field: &'static str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        let value = self.value(field)?;
+        let Some(number) = value.as_u64().filter(|number| range.contains(number)) else {
+            let (min, max) = range.into_inner();
+            self.error(field, "out_of_range", format!("`{field}` must be a whole number from {min} to {max}."));
+            return None;
+        };
+        Some(number)
+    }
+
     pub fn boolean(&mut self, field: &'static str) -> Option<bool> {
         match self.value(field)? {
             Value::Bool(value) => Some(value),

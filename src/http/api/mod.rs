@@ -5,12 +5,15 @@ pub mod allowed;
 mod api_keys;
 pub mod dialect;
 mod fields;
+mod forward_auth;
 mod idempotent;
+mod import;
 pub mod operations;
 mod query;
 mod reply;
 mod resend_keys;
 mod users;
+mod verify;
 
 // The command line answers with the same fields.
 pub use api_keys::{KeyBody, KeyWithSecret};
@@ -22,14 +25,14 @@ use actix_web::http::Uri;
 use actix_web::http::header::{ACCEPT, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::middleware::from_fn;
-use actix_web::web::{Data, Path, ServiceConfig, delete, get, patch, post, put, resource, scope, to};
+use actix_web::web::{Data, Path, ServiceConfig, delete, get, patch, post, put, resource, route, scope, to};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route};
 
 use super::arrival::{Arrival, Arrived, base_url, base_url_of};
 use crate::app::App;
 use crate::model::AppError;
 use crate::model::dialect::DialectName;
-use admission::{admit, admit_anyone};
+use admission::{admit, admit_anyone, admit_forwarded};
 use dialect::Dialect;
 use dialect::error::Context;
 use operations::{API_KEYS_PATH, OPERATIONS, Operation};
@@ -49,6 +52,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
             )
             .service(at("/key").route(keyed(get().to(api_keys::own))))
             .service(at("/keys").route(keyed(get().to(api_keys::list))).route(keyed(post().to(api_keys::create))))
+            .service(at("/keys/verify").route(keyed(post().to(verify::verify))))
+            .service(at("/keys/import").route(keyed(post().to(import::import))))
             .service(at("/keys/report").route(open(post().to(api_keys::report))))
             .service(
                 at("/keys/{id}")
@@ -56,6 +61,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
                     .route(keyed(patch().to(api_keys::update)))
                     .route(keyed(delete().to(api_keys::revoke))),
             )
+            // A gateway asks with its client's verb.
+            .service(resource("/forward-auth").route(route().to(forward_auth::answer).wrap(from_fn(admit_forwarded))))
             .service(at("/keys/{id}/rotate").route(keyed(post().to(api_keys::rotate))))
             .default_service(to(no_route)),
     )

@@ -6,6 +6,7 @@ use crate::model::scope::Scope;
 pub struct Operation {
     /// Verb and noun; the service and the tests share the word.
     pub id: &'static str,
+    /// `ANY` where every verb is answered.
     pub method: &'static str,
     /// As the router has it.
     pub path: &'static str,
@@ -48,11 +49,14 @@ operations! {
     show_own_key GET "/v1/key" Access::AnyKey, "The calling key itself, and what is left of its limits.";
     list_api_keys GET "/v1/keys" Access::Scope(Scope::KeysRead), "The API keys, oldest first.";
     create_api_key POST "/v1/keys" Access::Scope(Scope::KeysWrite), "Create an API key. Its secret is shown this once.";
+    verify_api_key POST "/v1/keys/verify" Access::Scope(Scope::KeysVerify), "Check a key for another service, and count a request for its account.";
+    import_api_keys POST "/v1/keys/import" Access::Scope(Scope::KeysWrite), "Bring in the keys of another system by their hashes, all or none.";
     report_api_key POST "/v1/keys/report" Access::Anyone, "Revoke a leaked key: whoever holds its secret may.";
     show_api_key GET "/v1/keys/{id}" Access::Scope(Scope::KeysRead), "One API key.";
     update_api_key PATCH "/v1/keys/{id}" Access::Scope(Scope::KeysWrite), "Change the fields given of an API key.";
     revoke_api_key DELETE "/v1/keys/{id}" Access::Scope(Scope::KeysWrite), "Revoke an API key for good.";
     rotate_api_key POST "/v1/keys/{id}/rotate" Access::Scope(Scope::KeysWrite), "Give an API key a new secret; the old one works on for an overlap.";
+    forward_auth ANY "/v1/forward-auth" Access::AnyKey, "Tell a gateway whether to let its client in, and who it is.";
     health GET "/healthz" Access::Anyone, "Whether the process is up.";
     readiness GET "/readyz" Access::Anyone, "Whether the server can do its work.";
 }

@@ -122,6 +122,8 @@ pub struct KeyPage {
     pub row: KeyRow,
     pub summary: String,
     pub limits: String,
+    /// What a request would meet now.
+    pub verdict: String,
     pub base_url: String,
 }
 
@@ -189,6 +191,7 @@ pub async fn show(who: SignedIn, realm: Realm, id: Path<String>, done: Query<Don
         realm,
         summary: format!("API key of {}", owner.email),
         limits: limits(&who, &owner, &key).await?,
+        verdict: services::verify::explain(&who.app, &who.caller, key.id).await?,
         base_url: who.facts.base_url().into(),
         row,
     };
@@ -218,7 +221,7 @@ fn key_of_secret(who: &SignedIn, realm: Realm, q: &str) -> Option<String> {
     let found = services::credentials::authenticate(&who.app, q, who.app.clock.now()).ok();
     let found = found.filter(|found| !realm.is_own() || found.user.id == who.user.id);
     Some(match found {
-        Some(found) => format!("{}/{}", realm.base(), found.key_id),
+        Some(found) => format!("{}/{}", realm.base(), found.key.id),
         None => format!("{}?q=no-working-key-has-this-secret", realm.base()),
     })
 }

@@ -1,0 +1,185 @@
+//! Checking a key on behalf of another service: every reason to refuse it, in the order of the API's own requests, and
+//! one decision over the windows of the key's account. Who calls this API itself is checked in `credentials`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::authorize::seen_key;
+use super::credentials;
+use crate::app::App;
+use crate::app::callers::{Credential, Found, State};
+use crate::limits::Decision;
+use crate::model::caller::{Caller, Reach};
+use crate::model::clock::Timestamp;
+use crate::model::ids::ApiKeyId;
+use crate::model::scope::ScopesAsked;
+use crate::model::tier::Window;
+use crate::model::{AppError, Result};
+use crate::store;
+
+/// What a service asks about a secret that someone presented to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Question {
+    /// What the key must be allowed.
+    pub scopes: ScopesAsked,
+    /// From where it was presented. A key with an allow-list is good from nowhere else, so not from nowhere known.
+    pub ip: Option<IpAddr>,
+    /// How many requests it counts for.
+    pub cost: u64,
+    /// Says what would happen, and charges nothing.
+    pub dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    Valid,
+    NotFound,
+    Expired,
+    Disabled,
+    Revoked,
+    InsufficientScope,
+    IpNotAllowed,
+    RateLimited,
+}
+
+impl Code {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::NotFound => "not_found",
+            Self::Expired => "expired",
+            Self::Disabled => "disabled",
+            Self::Revoked => "revoked",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::IpNotAllowed => "ip_not_allowed",
+            Self::RateLimited => "rate_limited",
+        }
+    }
+}
+
+pub struct Verdict {
+    pub code: Code,
+    /// None: there is no such key, as far as the one who asks may know.
+    pub credential: Option<Arc<Credential>>,
+    /// The windows as the request left them; none where they were not looked at.
+    pub left: Option<Decision>,
+}
+
+/// Whether a request with this secret is to be let in. It counts for the account of the secret's key.
+pub fn verify(app: &App, caller: &Caller, secret: &str, question: Question) -> Result<Verdict> {
+    let found = credentials::find(app, secret)?.filter(|found| sees(caller, found));
+    let Some(credential) = found else { return Ok(Verdict { code: Code::NotFound, credential: None, left: None }) };
+    let now = app.clock.now();
+    let (code, left) = judge(app, &credential, question, now);
+    if !question.dry_run && matches!(code, Code::Valid | Code::RateLimited) {
+        app.callers.note_use(&credential, now, question.ip, "");
+    }
+    // The older secret of a rotation is forgotten some time after its end: it is told as forgotten from its end on.
+    let credential = Some(credential).filter(|_| code != Code::NotFound);
+    Ok(Verdict { code, credential, left })
+}
+
+fn sees(caller: &Caller, found: &Found) -> bool {
+    match caller.reach {
+        Reach::Everything => true,
+        Reach::Account(own) => own == found.key.account_id,
+        Reach::User(_, own) => own == found.key.user_id,
+    }
+}
+
+/// Only what passes everything else is counted.
+fn judge(app: &App, found: &Found, question: Question, now: Timestamp) -> (Code, Option<Decision>) {
+    let refused = match found.state(now) {
+        State::Good => None,
+        State::Revoked => Some(Code::Revoked),
+        State::Disabled | State::OwnerDisabled | State::AccountSuspended => Some(Code::Disabled),
+        State::Expired => Some(Code::Expired),
+        State::Replaced => Some(Code::NotFound),
+    };
+    if let Some(code) = refused {
+        return (code, None);
+    }
+    let ip_allow = &found.key.ip_allow;
+    let is_allowed = ip_allow.is_empty() || question.ip.is_some_and(|ip| ip_allow.allows(ip));
+    let refused = if !is_allowed {
+        Some(Code::IpNotAllowed)
+    } else if !credentials::lacks(found, question.scopes).is_empty() {
+        Some(Code::InsufficientScope)
+    } else {
+        None
+    };
+    let tick = app.clock.tick();
+    if let Some(code) = refused {
+        return (code, Some(found.peek(0, tick)));
+    }
+    let left = if question.dry_run { found.peek(question.cost, tick) } else { found.take(question.cost, tick) };
+    (if left.admitted() { Code::Valid } else { Code::RateLimited }, Some(left))
+}
+
+/// What a request with the key would meet now, in words for people. Counts nothing.
+pub async fn explain(app: &App, caller: &Caller, id: ApiKeyId) -> Result<String> {
+    let look = move |conn: &store::Conn| Ok((store::api_keys::find(conn, id)?, store::api_keys::find_presented_of(conn, id)?));
+    let (key, presented) = app.store.read(look).await?;
+    let key = seen_key(caller, key)?;
+    let found = credentials::with_counters(app, presented.ok_or(AppError::NotFound("key"))?);
+    let now = app.clock.now();
+    // From an address that it allows.
+    let ip = key.ip_allow.an_address();
+    let question = Question { scopes: ScopesAsked::default(), ip, cost: 1, dry_run: true };
+    let (_, left) = judge(app, &found, question, now);
+    let words = match found.state(now) {
+        State::Good => return Ok(limits_in_words(left.as_ref())),
+        State::Revoked => "the key is revoked",
+        State::Disabled => "the key is disabled",
+        State::OwnerDisabled => "its owner is disabled",
+        State::AccountSuspended => "its account is suspended",
+        State::Expired => "the key has expired",
+        State::Replaced => "its secret was replaced",
+    };
+    Ok(format!("It would be refused: {words}."))
+}
+
+fn limits_in_words(left: Option<&Decision>) -> String {
+    let Some(left) = left.filter(|left| !left.windows().is_empty()) else { return "It would pass. Nothing limits it.".into() };
+    if let Some(window) = left.refused_by() {
+        let name = Window::new(window.limit, window.seconds).in_words();
+        return format!("It would be refused: the window {name} is used up, {} left.", span_in_words(window.reset));
+    }
+    // The tightest is what stops it first; of a second's window there is nothing to tell.
+    let told = left.windows().iter().filter(|window| window.seconds > 1).min_by_key(|window| window.remaining);
+    match told.or_else(|| left.tightest()) {
+        Some(window) => {
+            let name = Window::new(window.limit, window.seconds).in_words();
+            format!("It would pass: of the window {name}, {} are left.", crate::model::tier::grouped(window.remaining))
+        }
+        None => "It would pass.".into(),
+    }
+}
+
+/// `12 minutes`, rounded up, so that waiting for it is enough.
+fn span_in_words(span: Duration) -> String {
+    let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
+    let (number, unit) = match seconds {
+        0..=90 => (seconds.max(1), "second"),
+        91..=5_400 => (seconds.div_ceil(60), "minute"),
+        5_401..=172_800 => (seconds.div_ceil(3_600), "hour"),
+        _ => (seconds.div_ceil(86_400), "day"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_in_the_unit_that_people_would_take() {
+        let told = |seconds: f64| span_in_words(Duration::from_secs_f64(seconds));
+        assert_eq!(told(0.2), "1 second");
+        assert_eq!(told(59.1), "60 seconds");
+        assert_eq!(told(661.0), "12 minutes");
+        assert_eq!(told(5_401.0), "2 hours");
+        assert_eq!(told(200_000.0), "3 days");
+    }
+}
