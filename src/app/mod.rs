@@ -1,6 +1,8 @@
 //! What all requests share. Made once, at start.
 
 pub mod callers;
+pub mod request_log;
+pub mod usage;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -19,6 +21,8 @@ use crate::model::tier::Window;
 use crate::store::idempotency_keys;
 use crate::store::{OpenError, Store, Tx};
 use callers::{Callers, Concerns};
+use request_log::RequestLog;
+use usage::Usage;
 
 pub struct App {
     pub store: Store,
@@ -34,6 +38,9 @@ pub struct App {
     pub guesses: Guesses,
     pub in_flight: InFlight,
     pub callers: Arc<Callers>,
+    /// How many requests there were, until a batch writes it.
+    pub usage: Usage,
+    pub request_log: RequestLog,
     /// The server is stopping: no new work should be sent to it.
     pub draining: AtomicBool,
     /// Requests with an `Idempotency-Key` that are being worked on.
@@ -70,6 +77,8 @@ impl App {
             rates: RateLimits::new(),
             passwords: Passwords::new(std::thread::available_parallelism().map_or(2, usize::from)),
             callers: Arc::default(),
+            usage: Usage::default(),
+            request_log: RequestLog::new(config.log.request_log_sample),
             draining: AtomicBool::new(false),
             in_progress: Mutex::default(),
             store,

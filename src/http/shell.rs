@@ -114,5 +114,5 @@ fn add_headers(headers: &mut HeaderMap, https: bool) {
 /// Nothing is at this path: a page for a browser, the API's answer for a program.
 pub async fn nothing_here(req: HttpRequest, app: Data<App>) -> Result<HttpResponse, PageError> {
     let accept = req.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    if accept.contains("text/html") { Err(AppError::NoRoute.into()) } else { Ok(api::no_route(req, app).await) }
+    if accept.contains("text/html") { Err(AppError::NoRoute.into()) } else { Ok(api::nowhere(req, app).await) }
 }

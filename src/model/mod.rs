@@ -12,10 +12,12 @@ pub mod error;
 pub mod ids;
 pub mod name;
 pub mod page;
+pub mod request;
 pub mod revision;
 pub mod scope;
 pub mod session;
 pub mod tier;
+pub mod usage;
 pub mod user;
 
 pub use error::{AppError, FieldErrors, Result};
