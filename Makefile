@@ -27,10 +27,15 @@ deny: ## licences and sources of all dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked --debug cargo-deny
 	$(CARGO) deny --log-level error check licenses bans sources
 
-test: check test-rust test-browser ## everything; installs what is missing
+test: check test-rust test-clients test-browser ## everything; installs what is missing
 
 test-rust: ## unit tests, and the tests against real servers
 	$(CARGO) test --quiet --locked
+
+test-clients: ## published clients in Node, Python and Rust, and the documents' own samples
+	tests/clients/install.sh
+	$(CARGO) build --quiet --locked
+	python3 tests/clients/run.py
 
 test-browser: ## whole journeys in Chromium, and the accessibility check
 	tests/browser/install.sh
@@ -43,5 +48,5 @@ bench: ## what a request costs beside a bare handler, in one run
 package: ## the smallest and fastest binary: target/dist/keyrack
 	$(CARGO) build --locked --profile dist
 
-.PHONY: help run demo check fmt lint docs deny test test-rust test-browser bench package
+.PHONY: help run demo check fmt lint docs deny test test-rust test-clients test-browser bench package
 .DEFAULT_GOAL := help

@@ -1,10 +1,11 @@
 //! What all requests share. Made once, at start.
 
 pub mod callers;
+mod live;
 pub mod request_log;
 pub mod usage;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,10 +18,12 @@ use crate::crypto::{Passwords, Prefix};
 use crate::limits::{Buckets, InFlight, RateLimits};
 use crate::model::Result;
 use crate::model::clock::Clock;
+use crate::model::dialect::DialectName;
 use crate::model::tier::Window;
 use crate::store::idempotency_keys;
 use crate::store::{OpenError, Store, Tx};
 use callers::{Callers, Concerns};
+pub use live::Live;
 use request_log::RequestLog;
 use usage::Usage;
 
@@ -28,6 +31,9 @@ pub struct App {
     pub store: Store,
     pub clock: Clock,
     pub config: Config,
+    /// Settings given outside the database, with where: the dashboard cannot change those.
+    pub fixed: BTreeMap<String, String>,
+    pub live: Arc<Live>,
     pub passwords: Passwords,
     /// What valid credentials have used of their windows.
     pub rates: RateLimits,
@@ -81,10 +87,17 @@ impl App {
             request_log: RequestLog::new(config.log.request_log_sample),
             draining: AtomicBool::new(false),
             in_progress: Mutex::default(),
+            fixed: BTreeMap::new(),
+            live: Arc::new(Live::new(&config)),
             store,
             clock,
             config,
         }
+    }
+
+    /// The dialect that is on. A request looks once, on arrival.
+    pub fn dialect(&self) -> DialectName {
+        self.live.dialect()
     }
 
     /// A change after which what is remembered of someone is stale, from the moment it is committed.
@@ -99,7 +112,7 @@ impl App {
 
     /// What the secret of a new key begins with.
     pub fn key_prefix(&self) -> Prefix {
-        let dialects = || Prefix::parse(self.config.api.dialect.key_prefix()).expect("a dialect's prefix is well formed");
+        let dialects = || Prefix::parse(self.dialect().key_prefix()).expect("a dialect's prefix is well formed");
         self.config.api.key_prefix.clone().unwrap_or_else(dialects)
     }
 

@@ -90,8 +90,9 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
 
     let store = Store::open(&dir).map_err(|err| Failure::failed(data::words(&dir, &err)))?;
     let migrated = store.migrated.clone();
-    let config = place.settings(args.flags(), Place::stored(&store)?)?.config;
-    let app = Arc::new(App::new(store, config, clock));
+    let loaded = place.settings(args.flags(), Place::stored(&store)?)?;
+    let fixed = loaded.fixed();
+    let app = Arc::new(App { fixed, ..App::new(store, loaded.config, clock) });
 
     let system = actix_web::rt::System::new();
     system.block_on(async {

@@ -42,6 +42,13 @@ impl Loaded {
     pub fn source(&self, setting: &Setting) -> &Source {
         self.sources.get(&setting.name()).unwrap_or(&Source::Default)
     }
+
+    /// What a flag, the environment or the file sets, with the place: it wins over the dashboard.
+    pub fn fixed(&self) -> BTreeMap<String, String> {
+        let outside = |source: &Source| !matches!(source, Source::Default | Source::Dashboard);
+        let fixed = self.sources.iter().filter(|(_, source)| outside(source));
+        fixed.map(|(name, source)| (name.clone(), source.to_string())).collect()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

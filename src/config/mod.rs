@@ -83,7 +83,7 @@ settings! {
     }
     api: Api {
         dialect: DialectName = DialectName::Native, read::dialect, None,
-            "The conventions in which the API answers: native.";
+            "The conventions in which the API answers: native, plain, usertour, resend or mitwirken.";
         key_prefix: Option<Prefix> = None, read::key_prefix, None,
             "What the secrets of new keys begin with. Empty: as the dialect has it.";
         require_user_agent: bool = false, read::boolean, None,

@@ -11,6 +11,7 @@ use super::client_addr::{ClientAddr, client_addr};
 use crate::app::App;
 use crate::config::Config;
 use crate::limits::BucketKey;
+use crate::model::dialect::DialectName;
 use crate::model::ids::RequestId;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -21,15 +22,17 @@ pub struct Arrival {
     /// The client's own, when it sent a good one.
     pub request_id: String,
     pub client: ClientAddr,
+    /// The dialect that was on: a request is answered in it, whatever happens meanwhile.
+    pub dialect: DialectName,
 }
 
 impl Arrival {
-    pub fn of(req: &ServiceRequest, trusted: &[IpNet]) -> Self {
+    pub fn of(req: &ServiceRequest, trusted: &[IpNet], dialect: DialectName) -> Self {
         let headers = req.headers();
         let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |addr| addr.ip());
         let values = |name: HeaderName| headers.get_all(name).map(|value| value.as_bytes());
         let client = client_addr(trusted, peer, values(X_FORWARDED_FOR), values(X_FORWARDED_PROTO));
-        Self { request_id: request_id(headers), client }
+        Self { request_id: request_id(headers), client, dialect }
     }
 
     /// Whether what was sent could not be read on the way, or the operator has said that it may be.
@@ -59,8 +62,8 @@ impl Arrived for HttpRequest {
 }
 
 /// The address under which this server is reached: as configured, else as the request came in.
-pub fn base_url(req: &HttpRequest, config: &Config) -> String {
-    if let Some(url) = &config.server.public_url {
+pub fn base_url(req: &HttpRequest, app: &App) -> String {
+    if let Some(url) = app.live.public_url() {
         return url.as_str().to_owned();
     }
     let host = req.headers().get(HOST).and_then(|host| host.to_str().ok());
@@ -68,6 +71,12 @@ pub fn base_url(req: &HttpRequest, config: &Config) -> String {
     let plain = |host: &&str| host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
     let scheme = if req.arrival().client.https { "https" } else { "http" };
     format!("{scheme}://{}", host.filter(plain).unwrap_or("localhost"))
+}
+
+/// The path as the router reads it, with escaped letters as letters: `/%61dmin` is `/admin`. What a path decides, this
+/// one decides.
+pub fn path_of(req: &HttpRequest) -> &str {
+    req.match_info().as_str()
 }
 
 fn request_id(headers: &HeaderMap) -> String {

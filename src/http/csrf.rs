@@ -54,9 +54,6 @@ pub struct Posted {
     pub is_stale: bool,
 }
 
-/// What is said where a stale form is shown again.
-pub const RENEWED: &str = "Your session was renewed. Submit again";
-
 impl Posted {
     /// The text of a field; empty when it was not sent.
     pub fn text(&self, name: &str) -> &str {
@@ -74,7 +71,7 @@ impl FromRequest for Posted {
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let app = app_of(req);
-        let is_ours = is_same_origin(req.headers(), &base_url(req, &app.config));
+        let is_ours = is_same_origin(req.headers(), &base_url(req, &app));
         let is_form = req.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(FORM.as_bytes()));
         let cookies = Cookies::of(req);
         let mut payload = payload.take();

@@ -115,10 +115,28 @@ pub const ERRORS: &[ErrorDoc] = &[
     ErrorDoc {
         related: &["insufficient_scope"],
         ..doc(
+            "restricted_api_key",
+            401,
+            "The key was made for sending alone, and may not manage keys.",
+            "Use a key with full access.",
+        )
+    },
+    ErrorDoc {
+        related: &["insufficient_scope"],
+        ..doc(
             "admin_required",
             403,
             "Only an administrator may do this.",
             "Ask an administrator, or use a key with the scope admin.",
+        )
+    },
+    ErrorDoc {
+        related: &["insufficient_scope"],
+        ..doc(
+            "restricted_api_key",
+            401,
+            "The key is valid, but a restricted one: it may not manage API keys.",
+            "Use a key with full access to create, list, rename or remove keys.",
         )
     },
     doc(

@@ -7,9 +7,11 @@ use crate::model::AppError;
 /// The status of an error where no dialect differs.
 pub fn status(error: &AppError) -> StatusCode {
     match error {
-        AppError::MissingApiKey | AppError::InvalidApiKey | AppError::ExpiredApiKey | AppError::TokenExpired => {
-            StatusCode::UNAUTHORIZED
-        }
+        AppError::MissingApiKey
+        | AppError::InvalidApiKey
+        | AppError::ExpiredApiKey
+        | AppError::TokenExpired
+        | AppError::RestrictedApiKey => StatusCode::UNAUTHORIZED,
         AppError::IpNotAllowed(_)
         | AppError::MissingScope(_)
         | AppError::ScopeBeyondCaller(_)

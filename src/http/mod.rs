@@ -15,6 +15,7 @@ mod page;
 mod samples;
 mod shell;
 mod signed_in;
+mod well_known;
 
 use std::net::TcpListener;
 use std::panic::AssertUnwindSafe;
@@ -70,10 +71,11 @@ pub fn server(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
 
 /// Every surface. The routes that programs call most come first: each one before another costs it a comparison.
 pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
-    cfg.app_data(app);
+    cfg.app_data(app.clone());
     api::routes(cfg);
     health::routes(cfg);
     assets::routes(cfg);
+    well_known::routes(cfg, &app);
     // Last, since a scope without a prefix answers whatever is left.
     cfg.service(
         scope("")
@@ -92,7 +94,9 @@ pub async fn surround(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let began = Instant::now();
     let app = req.app_data::<Data<App>>().cloned();
-    let arrival = Arrival::of(&req, app.as_ref().map_or(&[][..], |app| &app.config.server.trusted_proxies));
+    let (trusted, dialect) =
+        app.as_ref().map_or_else(Default::default, |app| (&app.config.server.trusted_proxies[..], app.dialect()));
+    let arrival = Arrival::of(&req, trusted, dialect);
     let (id, ip) = (arrival.request_id.clone(), arrival.client.ip);
     if let Some(app) = app.as_ref().filter(|_| arrival.client.ignored_forwarding) {
         arrival::tell_of_ignored_proxy(app, ip);
@@ -105,6 +109,7 @@ pub async fn surround(
         req.head_mut().method = Method::GET;
     }
     req.extensions_mut().insert(arrival);
+    api::at_root(&mut req, dialect);
 
     let answered = AssertUnwindSafe(next.call(req)).catch_unwind().await;
     let mut answered = match answered {

@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
+use serde::Deserialize;
 
 use super::assets::AssetUrls;
 use super::faults::status;
@@ -154,18 +155,31 @@ impl Banner {
         Self { tone: "ok", heading: heading.into(), text: text.into() }
     }
 
-    /// What the page before did, where this one does not show it. The address carries a word and never the text.
-    pub fn of_done(done: &str) -> Option<Self> {
-        match done {
-            "renewed" => Some(Self::warn(super::csrf::RENEWED, "Nothing was changed yet.")),
-            "deleted" => Some(Self::ok("User deleted", "Their keys and sessions have stopped.")),
-            "saved" => Some(Self::ok("Saved", "")),
-            _ => None,
-        }
+    /// A stale form is shown again.
+    pub fn renewed() -> Self {
+        Self::warn("Your session was renewed. Submit again", "Nothing was changed yet.")
     }
 
     pub fn warn(heading: impl Into<String>, text: impl Into<String>) -> Self {
         Self { tone: "warn", heading: heading.into(), text: text.into() }
+    }
+}
+
+/// What the page before did, where this one does not show it. The address carries a word and never the text.
+#[derive(Deserialize)]
+pub struct Done {
+    #[serde(default)]
+    done: String,
+}
+
+impl Done {
+    pub fn banner(&self) -> Option<Banner> {
+        match self.done.as_str() {
+            "renewed" => Some(Banner::renewed()),
+            "deleted" => Some(Banner::ok("User deleted", "Their keys and sessions have stopped.")),
+            "saved" => Some(Banner::ok("Saved", "")),
+            _ => None,
+        }
     }
 }
 

@@ -39,6 +39,11 @@ pub async fn shell(
     let arrival = req.request().arrival();
     let https = arrival.client.https;
     if !arrival.is_private(&app_of(req.request()).config) {
+        if !wants_a_page(req.request()) {
+            let app = app_of(req.request());
+            let answer = api::nowhere(req.request().clone(), app).await;
+            return Ok(req.into_response(answer).map_into_right_body());
+        }
         let page = error_page(req.request(), &AppError::HttpsRequired.into()).await;
         let mut response = req.into_response(page).map_into_right_body();
         add_headers(response.headers_mut(), https);
@@ -113,6 +118,10 @@ fn add_headers(headers: &mut HeaderMap, https: bool) {
 
 /// Nothing is at this path: a page for a browser, the API's answer for a program.
 pub async fn nothing_here(req: HttpRequest, app: Data<App>) -> Result<HttpResponse, PageError> {
+    if wants_a_page(&req) { Err(AppError::NoRoute.into()) } else { Ok(api::nowhere(req, app).await) }
+}
+
+fn wants_a_page(req: &HttpRequest) -> bool {
     let accept = req.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    if accept.contains("text/html") { Err(AppError::NoRoute.into()) } else { Ok(api::nowhere(req, app).await) }
+    accept.contains("text/html")
 }

@@ -13,7 +13,7 @@ use askama::Template;
 use futures_util::future::LocalBoxFuture;
 use jiff::tz::TimeZone;
 
-use super::arrival::{Arrived, base_url};
+use super::arrival::{Arrived, base_url, path_of};
 use super::csrf;
 use super::moment::Now;
 use super::page::{Frame, Look, PageError, Place, Who, render};
@@ -96,7 +96,7 @@ impl Facts {
             is_behind_a_stranger: arrival.client.ignored_forwarding,
             request_id: arrival.request_id,
             user_agent: agent.to_owned(),
-            base_url: base_url(req, &app.config),
+            base_url: base_url(req, app),
         }
     }
 
@@ -139,7 +139,7 @@ impl Visit {
         // A form is not sent again by itself: whoever was signed out while filling it begins anew.
         let is_page = req.method() == Method::GET;
         let asked = req.uri().path_and_query().filter(|_| is_page).map_or_else(|| "/".to_owned(), ToString::to_string);
-        Ok(Self { facts: Facts::of(req, &app), app, who, cookies, look, path: req.path().into(), asked })
+        Ok(Self { facts: Facts::of(req, &app), app, who, cookies, look, path: path_of(req).into(), asked })
     }
 
     pub fn frame(&self, title: impl Into<String>, place: Place) -> Frame {

@@ -23,6 +23,9 @@ pub enum AppError {
     MissingScope(Scope),
     #[error("A key cannot be given more than the one who makes it may do: `{0}` is missing.")]
     ScopeBeyondCaller(ScopeSet),
+    /// What `/api-keys` says, where a key is either for everything or restricted.
+    #[error("This API key is restricted and may not manage API keys. Use one with full access.")]
+    RestrictedApiKey,
     #[error("Sign in as an administrator to do this.")]
     NotAnAdmin,
     #[error("This needs a user, and the token was given to a client on its own behalf.")]
@@ -86,6 +89,7 @@ impl AppError {
             Self::TokenExpired => "token_expired",
             Self::IpNotAllowed(_) => "ip_not_allowed",
             Self::MissingScope(_) | Self::ScopeBeyondCaller(_) => "insufficient_scope",
+            Self::RestrictedApiKey => "restricted_api_key",
             Self::NotAnAdmin => "admin_required",
             Self::UserRequired => "user_required",
             Self::Invalid(_) => "validation_error",

@@ -9,6 +9,8 @@ pub struct Limit(u32);
 impl Limit {
     pub const MAX: u32 = 100;
     pub const DEFAULT: Self = Self(20);
+    /// For lists that come without paging: more rows than this are no answer to one request.
+    pub const WHOLE: Self = Self(10_000);
 
     /// Out of range is refused, never clamped.
     pub fn parse(text: &str) -> Result<Self, Problem> {

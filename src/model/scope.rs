@@ -136,12 +136,17 @@ pub struct ScopesAsked {
 }
 
 impl ScopesAsked {
+    /// What `write` asks for: all that reads and writes, as far as one may have it.
+    pub fn read_and_write() -> Self {
+        Self { named: ScopeSet::EMPTY, short: ScopeSet::ending_in(&[":read", ":write"]) }
+    }
+
     pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, Problem> {
         let mut asked = Self::default();
         for name in names {
             match name {
                 "read" => asked.short = asked.short.union(ScopeSet::ending_in(&[":read"])),
-                "write" => asked.short = asked.short.union(ScopeSet::ending_in(&[":read", ":write"])),
+                "write" => asked.short = asked.short.union(Self::read_and_write().short),
                 _ => asked.named = asked.named.with(Scope::parse(name).ok_or_else(|| unknown(name))?),
             }
         }

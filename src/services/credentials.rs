@@ -67,7 +67,7 @@ fn look_up(app: &App, hash: SecretHash) -> Result<Arc<Credential>> {
             ip_allow: found.ip_allow,
             expires_at: found.expires_at,
             secret_expires_at: found.secret_expires_at,
-            account_windows: found.account_windows.unwrap_or_else(|| app.config.api.dialect.default_windows()),
+            account_windows: found.account_windows.unwrap_or_else(|| app.dialect().default_windows()),
             account_counters: app.rates.counters_of_account(found.user.account_id),
             key_counters: (!found.windows.is_empty()).then(|| app.rates.counters_of_key(found.key_id)),
             key_windows: found.windows,

@@ -29,7 +29,7 @@ pub async fn run(app: Arc<App>) {
             changed = foreign.changed() => match changed {
                 Ok(()) => {
                     app.callers.forget(Concerns::Everyone);
-                    Ok(())
+                    super::settings::notice(&app).await
                 }
                 Err(_) => return,
             },

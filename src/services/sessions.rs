@@ -11,7 +11,7 @@ use crate::crypto::SecretHash;
 use crate::crypto::password::Verdict;
 use crate::crypto::secret::random_token;
 use crate::limits::BucketKey;
-use crate::model::account::AccountStatus;
+use crate::model::account::{Account, AccountStatus};
 use crate::model::audit_event::Happening;
 use crate::model::caller::{Actor, Caller, Reach};
 use crate::model::clock::Timestamp;
@@ -73,9 +73,8 @@ pub async fn sign_in(app: &App, email: &str, password: Password, device: NewSess
     let token_hash = token.hash();
     let made = app.store.write(move |tx| {
         // Looked at again: the user may have been disabled while the hash was computed.
-        let user = store::users::find(tx, user.id)?.filter(|user| user.status == UserStatus::Active).ok_or_else(refused)?;
-        let account = store::accounts::find(tx, user.account_id)?;
-        if account.is_none_or(|account| account.status == AccountStatus::Suspended) && user.role != Role::Admin {
+        let user = store::users::find(tx, user.id)?.ok_or_else(refused)?;
+        if !may_be_signed_in(tx, &user)? {
             return Err(refused());
         }
         if let Some((old, new)) = stronger {
@@ -98,15 +97,22 @@ pub async fn resolve(app: &App, token: &str) -> Result<Option<(User, Session)>> 
     let hash = SecretHash::of(token);
     let found = app.store.read(move |conn| {
         let Some(session) = store::sessions::find(conn, hash)? else { return Ok(None) };
-        Ok(store::users::find(conn, session.user_id)?.map(|user| (user, session)))
+        let Some(user) = store::users::find(conn, session.user_id)? else { return Ok(None) };
+        Ok(may_be_signed_in(conn, &user)?.then_some((user, session)))
     });
     let now = app.clock.now();
-    let good = |(user, session): &(User, Session)| user.status == UserStatus::Active && !session.is_over(now);
-    let Some((user, session)) = found.await?.filter(good) else { return Ok(None) };
+    let Some((user, session)) = found.await?.filter(|(_, session)| !session.is_over(now)) else { return Ok(None) };
     if now.since(session.last_seen_at) >= Duration::from_secs(60) {
         app.store.write(move |tx| store::sessions::touch(tx, hash, now)).await?;
     }
     Ok(Some((user, session)))
+}
+
+/// An administrator of a suspended account can still sign in: somebody must be able to resume it.
+fn may_be_signed_in(conn: &store::Conn, user: &User) -> Result<bool> {
+    let is_running = |account: Account| account.status == AccountStatus::Active;
+    let account_runs = || Ok::<_, AppError>(store::accounts::find(conn, user.account_id)?.is_some_and(is_running));
+    Ok(user.status == UserStatus::Active && (user.role == Role::Admin || account_runs()?))
 }
 
 pub async fn sign_out(app: &App, token: &str) -> Result<()> {

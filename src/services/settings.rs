@@ -1,13 +1,19 @@
-//! What the dashboard stores of the configuration.
+//! What the dashboard stores of the configuration, and what follows at once from a change of it.
 
 use serde_json::json;
 
 use crate::app::App;
-use crate::model::Result;
+use crate::app::callers::Concerns;
 use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
+use crate::model::clock::Timestamp;
+use crate::model::dialect::DialectName;
 use crate::model::scope::Scope;
-use crate::store::{self, Store};
+use crate::model::{AppError, Result};
+use crate::store::{self, Store, Tx};
+
+pub const DIALECT: &str = "api.dialect";
+pub const PUBLIC_URL: &str = "server.public_url";
 
 /// Read before there is an [`App`], since the configuration is made of it.
 pub fn stored(store: &Store) -> Result<Vec<(String, String)>> {
@@ -17,11 +23,71 @@ pub fn stored(store: &Store) -> Result<Vec<(String, String)>> {
 pub async fn set(app: &App, caller: &Caller, name: &str, value: &str) -> Result<()> {
     caller.must_have(Scope::Admin)?;
     let (caller, now, name, value) = (caller.clone(), app.clock.now(), name.to_owned(), value.to_owned());
-    app.store
-        .write(move |tx| {
-            store::settings::set(tx, &name, &value, now)?;
-            let happening = Happening::new("setting.changed", "setting", &name, &name).with(json!({ "to": value }));
-            store::audit_events::append(tx, &caller, now, None, &happening)
-        })
-        .await
+    app.store.write(move |tx| store_and_tell(tx, &caller, (&name, &value), json!({ "to": value }), now)).await
+}
+
+/// Switches the API to another dialect, for the requests that arrive from here on. Where the dialect is given by a
+/// flag, the environment or the file, that wins and nothing is changed.
+pub async fn set_dialect(app: &App, caller: &Caller, to: DialectName) -> Result<()> {
+    caller.must_have(Scope::Admin)?;
+    if let Some(place) = app.fixed.get(DIALECT) {
+        let words = format!("The dialect is set by {place}, which wins over the dashboard. Change it there, then restart.");
+        return Err(AppError::invalid("dialect", "fixed", words));
+    }
+    let _turn = app.live.changing.lock().await;
+    let (from, caller, now) = (app.dialect(), caller.clone(), app.clock.now());
+    let write = move |tx: &Tx| {
+        let diff = json!({ "from": from.as_str(), "to": to.as_str() });
+        store_and_tell(tx, &caller, (DIALECT, to.as_str()), diff, now)?;
+        bring_tiers(tx, &caller, to, now)
+    };
+    app.store.write_then(write, switch(app, to)).await
+}
+
+/// Another process has changed the database: its choice of dialect counts here too.
+pub async fn notice(app: &App) -> Result<()> {
+    if app.fixed.contains_key(DIALECT) {
+        return Ok(());
+    }
+    let _turn = app.live.changing.lock().await;
+    let stored = app.store.read(|conn| store::settings::find(conn, DIALECT)).await?;
+    if let Some(to) = stored.and_then(|name| DialectName::parse(&name)).filter(|&to| to != app.dialect()) {
+        switch(app, to)(&());
+    }
+    Ok(())
+}
+
+fn switch(app: &App, to: DialectName) -> impl FnOnce(&()) + Send + 'static {
+    let (live, callers) = (app.live.clone(), app.callers.clone());
+    move |()| {
+        live.set_dialect(to);
+        // Credentials remember the windows of accounts without a tier, and those are the dialect's. What was counted
+        // in them stays: the counters are the account's own.
+        callers.forget(Concerns::Everyone);
+    }
+}
+
+/// Adds the tiers that a dialect brings, the first time it is on: one deleted later stays deleted, and one there is
+/// already keeps its windows.
+pub(super) fn bring_tiers(tx: &Tx, caller: &Caller, dialect: DialectName, now: Timestamp) -> Result<()> {
+    let mut tiers = dialect.tiers().peekable();
+    let mark = format!("tiers.{}", dialect.as_str());
+    if tiers.peek().is_none() || store::settings::find(tx, &mark)?.is_some() {
+        return Ok(());
+    }
+    for tier in tiers {
+        if store::tiers::find(tx, &tier.name)?.is_none() {
+            store::tiers::set(tx, &tier, now)?;
+            let diff = json!({ "windows": tier.windows });
+            let happening = Happening::new("tier.set", "tier", &tier.name, &tier.name).with(diff);
+            store::audit_events::append(tx, caller, now, None, &happening)?;
+        }
+    }
+    store::settings::set(tx, &mark, "brought", now)
+}
+
+fn store_and_tell(tx: &Tx, caller: &Caller, (name, value): (&str, &str), diff: serde_json::Value, now: Timestamp) -> Result<()> {
+    store::settings::set(tx, name, value, now)?;
+    let happening = Happening::new("setting.changed", "setting", name, name).with(diff);
+    store::audit_events::append(tx, caller, now, None, &happening)
 }

@@ -6,18 +6,21 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::sessions::{self, NewSession};
+use super::settings::PUBLIC_URL;
 use crate::app::App;
+use crate::config::PublicUrl;
 use crate::crypto::SecretHash;
 use crate::crypto::secret::{normalize_code, typeable_code};
 use crate::limits::BucketKey;
 use crate::model::audit_event::Happening;
 use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
+use crate::model::dialect::default_tiers;
 use crate::model::email::Email;
 use crate::model::name::Name;
 use crate::model::user::{Password, Role, User};
-use crate::model::{AppError, Result, dialect};
-use crate::store;
+use crate::model::{AppError, Result};
+use crate::store::{self, Tx};
 
 /// How long a setup link can be used.
 pub const LINK_LIFE: Duration = Duration::from_secs(30 * 60);
@@ -45,7 +48,7 @@ pub struct FirstAdmin {
     pub name: Option<Name>,
     pub password: Password,
     pub time_zone: Option<String>,
-    pub public_url: Option<String>,
+    pub public_url: Option<PublicUrl>,
 }
 
 pub async fn is_done(app: &App) -> Result<bool> {
@@ -98,7 +101,10 @@ pub async fn finish(app: &App, typed: &str, first: FirstAdmin, device: NewSessio
     let now = app.clock.now();
     let (session, token) = sessions::begin(now, device);
     let token_hash = token.hash();
-    let made = app.store.write(move |tx| {
+    // What is given outside the database wins, and the form did not ask for it.
+    let public_url = first.public_url.filter(|_| !app.fixed.contains_key(PUBLIC_URL));
+    let stored_url = public_url.clone();
+    let make = move |tx: &Tx| {
         // Of two that come together, the one that uses the link is the admin.
         if !store::setup::use_link(tx, code, now)? || store::users::first_admin(tx)?.is_some() {
             return Err(AppError::NotFound("setup link"));
@@ -106,13 +112,15 @@ pub async fn finish(app: &App, typed: &str, first: FirstAdmin, device: NewSessio
         let given = first.name.map_or_else(|| Name::parse(first.email.local_part()), Ok);
         let name = given.map_err(|problem| problem.of("name"))?;
         let user = insert_admin(tx, &name, &first.email, &password_hash, first.time_zone.as_deref(), now, Actor::System)?;
-        if let Some(url) = &first.public_url {
-            store::settings::set(tx, "server.public_url", url, now)?;
+        if let Some(url) = &stored_url {
+            store::settings::set(tx, PUBLIC_URL, url.as_str(), now)?;
         }
         let session = session.of(user.id);
         store::sessions::insert(tx, token_hash, &session)?;
         Ok((user, session))
-    });
+    };
+    let live = app.live.clone();
+    let made = app.store.write_then(make, move |_| public_url.into_iter().for_each(|url| live.set_public_url(url)));
     let (user, session) = made.await?;
     Ok((user, sessions::SignedIn { session, token }))
 }
@@ -130,17 +138,17 @@ pub async fn create_admin(app: &App, email: Email, name: Option<Name>, password:
 
 /// Puts the tiers of a new database in place.
 pub async fn seed(app: &App) -> Result<()> {
-    let now = app.clock.now();
+    let (now, dialect) = (app.clock.now(), app.dialect());
     app.store
         .write(move |tx| {
             if store::tiers::list(tx)?.is_empty() && store::audit_events::is_empty(tx)? {
-                for tier in dialect::default_tiers() {
+                for tier in default_tiers() {
                     store::tiers::set(tx, &tier, now)?;
                 }
                 let happening = Happening::new("keyrack.set_up", "keyrack", "", "Keyrack");
                 store::audit_events::append(tx, &Caller::system(), now, None, &happening)?;
             }
-            Ok(())
+            super::settings::bring_tiers(tx, &Caller::system(), dialect, now)
         })
         .await
 }

@@ -31,6 +31,8 @@ pub struct Filter {
     pub account: Option<AccountId>,
     pub user: Option<UserId>,
     pub status: Option<KeyStatus>,
+    /// Those that are not revoked.
+    pub without_revoked: bool,
     /// The beginning of a name or of its owner's email, a whole id, or the last four characters of a secret.
     pub q: Option<String>,
 }
@@ -42,6 +44,9 @@ pub fn list(conn: &Connection, filter: &Filter, place: (Start<ApiKeyId>, Order, 
     }
     if let Some(user) = filter.user {
         conditions.add("k.user_id = {}", user);
+    }
+    if filter.without_revoked {
+        conditions.add("(k.revoked_at IS NULL OR k.revoked_at > {})", now);
     }
     match filter.status {
         None => {}
@@ -70,7 +75,7 @@ pub fn list(conn: &Connection, filter: &Filter, place: (Start<ApiKeyId>, Order, 
             ),
         }
     }
-    let narrows = filter.user.is_some() || filter.status.is_some() || filter.q.is_some();
+    let narrows = filter.user.is_some() || filter.status.is_some() || filter.without_revoked || filter.q.is_some();
     let mut page = lists::page(conn, SELECT, "k.id", conditions, place, from_row)?;
     if !narrows {
         page.total = Some(lists::total(conn, "api_keys", filter.account)?);

@@ -1,6 +1,6 @@
 //! What the dashboard stored: settings by name.
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::model::Result;
 use crate::model::clock::Timestamp;
@@ -8,6 +8,11 @@ use crate::model::clock::Timestamp;
 pub fn list(conn: &Connection) -> Result<Vec<(String, String)>> {
     let mut all = conn.prepare_cached("SELECT name, value FROM settings ORDER BY name")?;
     Ok(all.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
+}
+
+pub fn find(conn: &Connection, name: &str) -> Result<Option<String>> {
+    let mut one = conn.prepare_cached("SELECT value FROM settings WHERE name = $1")?;
+    Ok(one.query_row([name], |row| row.get(0)).optional()?)
 }
 
 pub fn set(tx: &Transaction, name: &str, value: &str, now: Timestamp) -> Result<()> {

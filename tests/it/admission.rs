@@ -291,6 +291,17 @@ async fn headers_that_do_not_come_are_cut_too() {
     assert!(raw.closes().await.is_some());
 }
 
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    let Config { server, api, limits, .. } = Config::default();
+    assert_eq!((limits.max_concurrent, limits.max_queued, limits.anonymous_per_minute), (256, 1024, 100));
+    assert_eq!(limits.queue_timeout, Duration::from_secs(15));
+    assert_eq!((server.header_timeout, server.body_timeout), (Duration::from_secs(5), Duration::from_secs(10)));
+    assert_eq!((server.drain_timeout, server.max_body_bytes), (Duration::from_secs(30), 65_536));
+    assert!(server.trusted_proxies.is_empty() && !server.insecure_http && !api.require_user_agent);
+    assert_eq!(server.listen.to_string(), "127.0.0.1:8080");
+}
+
 // The order.
 
 #[tokio::test]

@@ -245,8 +245,8 @@ async fn a_list_is_narrowed_by_time_of_creation() {
     server.advance(60 * SECOND);
     let later = server.colleague_of(key.user()).await.id.to_string();
 
-    assert_eq!(key.get("/v1/users?created_after=2026-11-22T10:00:30Z").await.expect(200).ids(), [later.clone()]);
-    assert_eq!(key.get("/v1/users?created_before=2026-11-22T11:00:30%2B01:00").await.expect(200).ids(), [own.clone()]);
+    assert_eq!(key.get("/v1/users?created_after=2026-11-22T10:00:30Z").await.expect(200).ids(), [&*later]);
+    assert_eq!(key.get("/v1/users?created_before=2026-11-22T11:00:30%2B01:00").await.expect(200).ids(), [&*own]);
     assert_eq!(
         key.get("/v1/users?created_after=2026-11-22T09:00:00Z&created_before=2027-01-01T00:00:00Z").await.ids(),
         [own, later]
@@ -493,6 +493,23 @@ async fn the_last_administrator_stays() {
     admin.delete(&path).await.expect(204);
     second.get("/v1/users").await.expect(200);
     second.delete(&format!("/v1/users/{}", second.user().id)).await.expect(409);
+}
+
+#[tokio::test]
+async fn of_administrators_who_delete_one_another_at_once_one_stays() {
+    let server = TestServer::start().await;
+    let admins = [server.admin().await, server.admin().await, server.admin().await];
+    let deletions = (0..3).map(|n| {
+        let (admin, other) = (&admins[n], admins[(n + 1) % 3].user().id);
+        async move { admin.delete(&format!("/v1/users/{other}")).await.status }
+    });
+    let statuses = futures_util::future::join_all(deletions).await;
+    assert!(statuses.iter().all(|status| [204, 401, 404, 409].contains(status)), "{statuses:?}");
+    let mut left = 0;
+    for admin in &admins {
+        left += usize::from(admin.get("/v1/users").await.status == 200);
+    }
+    assert!(left >= 1 && statuses.iter().filter(|status| **status == 204).count() == 3 - left, "{statuses:?}, {left} left");
 }
 
 #[tokio::test]

@@ -211,3 +211,34 @@ async fn all_refusals_of_a_bad_credential_look_the_same() {
     }
     assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "{bodies:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_revoked_while_it_is_in_heavy_use_passes_no_more_once_that_is_answered() {
+    let server = TestServer::with(|config| config.server.workers = 2).await;
+    let admin = server.admin().await;
+    for _ in 0..10 {
+        let key = server.key_within(&[UsersRead], &[(1_000_000, 1)]).await;
+        let revoked = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let users: Vec<_> = (0..4)
+            .map(|_| {
+                let (key, revoked) = (key.clone(), revoked.clone());
+                tokio::spawn(async move {
+                    loop {
+                        let was_revoked = revoked.load(std::sync::atomic::Ordering::SeqCst);
+                        let status = key.get("/v1/users/me").await.status;
+                        assert!(status == 401 || status == 200 && !was_revoked, "{status} after the answer");
+                        if status == 401 {
+                            return;
+                        }
+                    }
+                })
+            })
+            .collect();
+        admin.delete(&format!("/v1/keys/{}", key.key_id())).await.expect(204);
+        revoked.store(true, std::sync::atomic::Ordering::SeqCst);
+        for user in users {
+            user.await.expect("no request passed");
+        }
+        server.advance(SECOND);
+    }
+}

@@ -167,6 +167,19 @@ async fn a_body_of_another_type_is_refused() {
 }
 
 #[tokio::test]
+async fn no_body_at_all_leaves_every_field_out_and_one_of_no_type_is_refused() {
+    let server = TestServer::start().await;
+    let key = editor(&server).await;
+    let rotated = key.send(Method::POST, &format!("/v1/keys/{}/rotate", key.key_id()), None).await.expect(200).json();
+    assert_eq!(rotated["rotation"]["old_expires_at"], "2026-11-23T10:00:00Z");
+    let refused = key.send(Method::POST, "/v1/users", None).await.expect(400);
+    assert_eq!(refused.problems()[0], ("name".into(), "required".into()));
+    let head =
+        format!("POST /v1/users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Length: 2\r\n\r\n{{}}", key.secret());
+    assert_eq!(Raw::sent(server.addr, head).await.reply().await.expect("an answer").status, 415);
+}
+
+#[tokio::test]
 async fn a_body_past_the_limit_is_refused_whether_or_not_it_says_its_length() {
     let server = TestServer::with(|config| config.server.max_body_bytes = 2_000).await;
     let key = editor(&server).await;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use keyrack::http::api::operations::OPERATIONS;
+use keyrack::model::ids::AccountId;
 use keyrack::model::scope::Scope;
 use keyrack::model::user::Role;
 use proptest::prelude::*;
@@ -188,6 +189,13 @@ impl Request {
     }
 }
 
+/// A user and a key of theirs, for the requests to be about.
+async fn fresh(server: &TestServer, team: AccountId) -> (String, String) {
+    let user = server.user_in(team, Role::Member).await;
+    let key = server.key_of(&user, &[]).await;
+    (user.id.to_string(), key.key_id().to_owned())
+}
+
 #[test]
 fn whatever_is_sent_is_answered_and_no_answer_is_a_fault_of_ours() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -202,13 +210,17 @@ fn whatever_is_sent_is_answered_and_no_answer_is_a_fault_of_ours() {
         }
         (server, account, [member, admin])
     });
+    let target = tokio::sync::Mutex::new(runtime.block_on(fresh(&server, team)));
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&(requests(), any::<bool>()), |(request, as_admin)| {
         let reply = runtime.block_on(async {
-            let user = server.user_in(team, Role::Member).await;
-            let key = server.key_of(&user, &[]).await;
-            let bytes = request.to_bytes(&keys[usize::from(as_admin)], &user.id.to_string(), key.key_id());
-            Raw::sent(server.addr, bytes).await.reply().await
+            let mut target = target.lock().await;
+            let bytes = request.to_bytes(&keys[usize::from(as_admin)], &target.0, &target.1);
+            let reply = Raw::sent(server.addr, bytes).await.reply().await;
+            if OPERATIONS[request.operation].method == "DELETE" {
+                *target = fresh(&server, team).await;
+            }
+            reply
         });
         let reply = reply.ok_or_else(|| TestCaseError::fail("the connection was dropped"))?;
         prop_assert!((200..500).contains(&reply.status), "{}: {}", reply.status, reply.text);

@@ -210,3 +210,14 @@ async fn a_key_has_one_to_256_characters_and_may_be_quoted() {
     assert!(is_replay(&once(&key, "order-1").post("/v1/keys", body).await.expect(201)));
     assert_eq!(key.get("/v1/keys").await.header("x-total-count"), "3");
 }
+
+#[tokio::test]
+async fn a_path_written_otherwise_is_the_same_route() {
+    let server = TestServer::start().await;
+    let key = server.key(MANAGES).await;
+    let made = key.post("/v1/keys", json!({ "name": "CI" })).await.expect(201).json();
+    let id = made["id"].as_str().expect("an id");
+    once(&key, "order-1").post(&format!("/v1/keys/{id}/rotate"), json!({})).await.expect(200);
+    let again = once(&key, "order-1").post(&format!("/v1/%6beys/{id}/r%6ftate"), json!({})).await.expect(200);
+    assert!(is_replay(&again));
+}

@@ -3,19 +3,24 @@
 mod support;
 
 mod access;
+mod access_pages;
 mod admission;
 mod api_key_rotation;
 mod api_keys;
 mod api_users;
 mod cli;
 mod credentials;
+mod dialects;
 mod errors;
 mod fuzz;
 mod idempotency;
 mod limits;
-mod pages;
 mod protocol;
 mod restart;
+mod sessions;
+mod setup;
+mod stale_forms;
 mod store;
 mod store_plans;
 mod tidy;
+mod well_known;

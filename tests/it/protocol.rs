@@ -109,6 +109,24 @@ async fn requests_sent_one_behind_the_other_are_answered_in_order() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_first_is_told_to_go_on_or_why_not() {
+    let server = TestServer::start().await;
+    let key = server.key(&[UsersWrite]).await;
+    let head = |secret: &str| {
+        format!(
+            "POST /v1/users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        )
+    };
+    let mut raw = Raw::sent(server.addr, head(key.secret())).await;
+    assert_eq!(raw.reply_to_head().await.expect("an answer").status, 100);
+    raw.send("{}").await;
+    assert_eq!(raw.reply().await.expect("an answer").error(), "validation_error");
+    let mut raw = Raw::sent(server.addr, head("kr_wrong")).await;
+    let first = raw.reply_to_head().await.expect("an answer").status;
+    assert!([100, 401].contains(&first), "{first}");
+}
+
+#[tokio::test]
 async fn a_connection_says_nothing_of_the_one_before_it() {
     let server = TestServer::start().await;
     let key = server.key(&[UsersRead]).await;

@@ -33,8 +33,17 @@ fn note(event: TraceEvent) {
         && !text.starts_with("--")
     {
         let sql = statement.sql().split_whitespace().collect::<Vec<_>>().join(" ");
-        let run = (sql, statement.expanded_sql().unwrap_or_default());
+        let run = (without_columns(&sql), statement.expanded_sql().unwrap_or_default());
         RAN.with_borrow_mut(|ran| ran.push(run));
+    }
+}
+
+/// Which columns are read is no matter of the plan, and changes more often.
+fn without_columns(sql: &str) -> String {
+    let sql = sql.split_once(" RETURNING ").map_or(sql, |(before, _)| before);
+    match (sql.strip_prefix("SELECT "), sql.find(" FROM ")) {
+        (Some(_), Some(from)) => format!("SELECT …{}", &sql[from..]),
+        _ => sql.to_owned(),
     }
 }
 
@@ -214,6 +223,7 @@ fn explain() -> String {
     plan!(plans, rate_windows::sweep(&tx, now));
 
     plan!(plans, settings::set(&tx, "api.dialect", "native", now));
+    plan!(plans, settings::find(&tx, "api.dialect"));
     plan!(plans, settings::list(&tx));
 
     let happening = Happening::new("user.created", "user", user.id, "Ada");

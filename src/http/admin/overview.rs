@@ -137,7 +137,7 @@ fn steps(who: &SignedIn, newest: Option<&ApiKey>, has_begun: bool) -> Vec<Step> 
             String::new(),
         ),
         step(
-            who.app.config.server.public_url.is_some(),
+            who.app.live.public_url().is_some(),
             "Say under which address it is reached",
             "Start with --public-url https://keys.example.com, so that samples and links are right.".into(),
             String::new(),

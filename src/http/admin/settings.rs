@@ -4,11 +4,10 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Query;
 use askama::Template;
-use serde::Deserialize;
 
 use super::view::{capitalized, grouped};
-use crate::http::csrf::{Posted, RENEWED};
-use crate::http::page::{Banner, FormErrors, Frame, Look, PageError, Place};
+use crate::http::csrf::Posted;
+use crate::http::page::{Banner, Done, FormErrors, Frame, Look, PageError, Place};
 use crate::http::signed_in::{SignedIn, to, with_look};
 use crate::model::error::FieldErrors;
 use crate::model::page::{Limit, Order, Start};
@@ -34,16 +33,10 @@ pub struct AccountFacts {
     pub keys: String,
 }
 
-#[derive(Default, Deserialize)]
-pub struct Done {
-    #[serde(default)]
-    done: String,
-}
-
 pub async fn show(who: SignedIn, done: Query<Done>) -> Result<HttpResponse, PageError> {
-    let page = page(&who, who.user.time_zone.clone(), FormErrors::default()).await?;
-    let frame = page.frame.clone().with_banner(Banner::of_done(&done.done));
-    Ok(who.ok(&SettingsPage { frame, ..page }))
+    let mut page = page(&who, who.user.time_zone.clone(), FormErrors::default()).await?;
+    page.frame.banner = done.banner();
+    Ok(who.ok(&page))
 }
 
 pub async fn look(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError> {
@@ -57,9 +50,9 @@ pub async fn look(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError
 pub async fn time_zone(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError> {
     let typed = form.text("time_zone").trim();
     if form.is_stale {
-        let page = page(&who, typed.into(), FormErrors::default()).await?;
-        let frame = page.frame.clone().with_banner(Some(Banner::warn(RENEWED, "")));
-        return Ok(who.ok(&SettingsPage { frame, ..page }));
+        let mut page = page(&who, typed.into(), FormErrors::default()).await?;
+        page.frame.banner = Some(Banner::renewed());
+        return Ok(who.ok(&page));
     }
     let mut errors = FieldErrors::default();
     let Some(zone) = errors.note("time_zone", parse_time_zone(typed)) else {

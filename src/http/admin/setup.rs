@@ -7,7 +7,7 @@ use askama::Template;
 
 use crate::config::PublicUrl;
 use crate::crypto::common::is_common;
-use crate::http::csrf::{Posted, RENEWED};
+use crate::http::csrf::Posted;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{Visit, to, with_session};
 use crate::model::email::Email;
@@ -89,9 +89,9 @@ pub async fn finish(visit: Visit, code: Path<String>, form: Posted) -> Result<Ht
     let text = |name| form.text(name).trim().to_owned();
     let typed = TypedSetup { email: text("email"), time_zone: text("time_zone"), public_url: text("public_url") };
     if form.is_stale {
-        let page = form_page(&visit, typed, FormErrors::default());
-        let frame = page.frame.clone().with_banner(Some(Banner::warn(RENEWED, "")));
-        return Ok(visit.ok(&SetupPage { frame, ..page }));
+        let mut page = form_page(&visit, typed, FormErrors::default());
+        page.frame.banner = Some(Banner::renewed());
+        return Ok(visit.ok(&page));
     }
     let first = match parse(&typed, form.text("password")) {
         Ok(first) => first,
@@ -116,9 +116,7 @@ fn parse(typed: &TypedSetup, password: &str) -> Result<FirstAdmin, FieldErrors> 
         text => errors.note("public_url", PublicUrl::parse(text).map_err(|words| Problem::new("invalid_url", sentence(&words)))),
     };
     match (email, password, errors.as_slice()) {
-        (Some(email), Some(password), []) => {
-            Ok(FirstAdmin { email, name: None, password, time_zone, public_url: public_url.map(|url| url.to_string()) })
-        }
+        (Some(email), Some(password), []) => Ok(FirstAdmin { email, name: None, password, time_zone, public_url }),
         _ => Err(errors),
     }
 }
@@ -140,7 +138,7 @@ fn form_page(visit: &Visit, typed: TypedSetup, errors: FormErrors) -> SetupPage 
         frame: Frame { bare: true, ..visit.frame("Create the first admin", Place::Elsewhere).faulty(&errors) },
         errors,
         typed,
-        asks_url: visit.app.config.server.public_url.is_none(),
+        asks_url: visit.app.live.public_url().is_none(),
     }
 }
 

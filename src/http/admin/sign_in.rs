@@ -6,7 +6,7 @@ use actix_web::web::Query;
 use askama::Template;
 use serde::Deserialize;
 
-use crate::http::csrf::{Posted, RENEWED};
+use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, Visit, safe_next, to, with_session, without_session};
@@ -53,9 +53,9 @@ pub async fn show(visit: Visit, asked: Query<Asked>) -> Result<HttpResponse, Pag
 pub async fn sign_in(visit: Visit, form: Posted) -> Result<HttpResponse, PageError> {
     let (email, next) = (form.text("email"), form.text("next"));
     if form.is_stale {
-        let page = page(&visit, FormErrors::default(), email, next);
-        let frame = page.frame.clone().with_banner(Some(Banner::warn(RENEWED, "")));
-        return Ok(visit.ok(&SignInPage { frame, ..page }));
+        let mut page = page(&visit, FormErrors::default(), email, next);
+        page.frame.banner = Some(Banner::renewed());
+        return Ok(visit.ok(&page));
     }
     let password = Password::typed(form.text("password"));
     match services::sessions::sign_in(&visit.app, email, password, visit.facts.device()).await {

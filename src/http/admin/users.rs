@@ -8,9 +8,9 @@ use serde::Deserialize;
 use super::confirm::ConfirmPage;
 use super::view::{KeyRow, Listed, Pages, UserRow};
 use crate::crypto::common::is_common;
-use crate::http::csrf::{Posted, RENEWED};
+use crate::http::csrf::Posted;
 use crate::http::faults::status;
-use crate::http::page::{Banner, FormErrors, Frame, Link, PageError, Place};
+use crate::http::page::{Banner, Done, FormErrors, Frame, Link, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
 use crate::model::api_key::KeyStatus;
@@ -89,11 +89,9 @@ pub struct ListQuery {
     after: Option<String>,
     before: Option<String>,
     from: Option<u64>,
-    #[serde(default)]
-    done: String,
 }
 
-pub async fn list(who: SignedIn, query: Query<ListQuery>) -> Result<HttpResponse, PageError> {
+pub async fn list(who: SignedIn, query: Query<ListQuery>, done: Query<Done>) -> Result<HttpResponse, PageError> {
     let query = query.into_inner();
     let q = query.q.trim();
     let oldest_first = query.sort == "created_at";
@@ -119,7 +117,7 @@ pub async fn list(who: SignedIn, query: Query<ListQuery>) -> Result<HttpResponse
         UserRow::new(user, account, &now)
     });
     let page = UsersPage {
-        frame: who.frame("Users", Place::Users).with_banner(Banner::of_done(&query.done)),
+        frame: who.frame("Users", Place::Users).with_banner(done.banner()),
         summary: "People who sign in here, and who own API keys.".into(),
         q: q.into(),
         sort: sort.into(),
@@ -190,9 +188,9 @@ pub async fn update(who: SignedIn, id: Path<String>, form: Posted) -> Result<Htt
 }
 
 async fn stale(who: &SignedIn, user: Option<&User>, typed: TypedUser) -> Result<HttpResponse, PageError> {
-    let page = edit_page(who, user, typed, FormErrors::default()).await?;
-    let frame = page.frame.clone().with_banner(Some(Banner::warn(RENEWED, "")));
-    Ok(who.ok(&EditUserPage { frame, ..page }))
+    let mut page = edit_page(who, user, typed, FormErrors::default()).await?;
+    page.frame.banner = Some(Banner::renewed());
+    Ok(who.ok(&page))
 }
 
 async fn refused(who: &SignedIn, user: Option<&User>, typed: TypedUser, err: AppError) -> Result<HttpResponse, PageError> {
@@ -284,12 +282,6 @@ impl Act {
     }
 }
 
-#[derive(Default, Deserialize)]
-pub struct Done {
-    #[serde(default)]
-    done: String,
-}
-
 pub async fn show_disable(who: SignedIn, id: Path<String>, done: Query<Done>) -> Result<HttpResponse, PageError> {
     ask(who, id, done, Act::Disable).await
 }
@@ -305,7 +297,7 @@ pub async fn show_delete(who: SignedIn, id: Path<String>, done: Query<Done>) -> 
 async fn ask(who: SignedIn, id: Path<String>, done: Query<Done>, act: Act) -> Result<HttpResponse, PageError> {
     let user = find(&who, &id).await?;
     let mut page = confirm_page(&who, &user, act, String::new(), FormErrors::default()).await?;
-    page.frame.banner = Banner::of_done(&done.done);
+    page.frame.banner = done.banner();
     Ok(who.ok(&page))
 }
 

@@ -50,7 +50,7 @@ pub async fn admit(
     let app = app_of(&req);
     let arrival = req.request().arrival();
     let (now, began) = (app.clock.now(), app.clock.tick());
-    let dialect = Dialect::of(app.config.api.dialect);
+    let dialect = Dialect::of(arrival.dialect);
     let passed = pass(&app, &req, &arrival, dialect, now).await;
     answer(app, req, next, passed, (arrival, dialect, now, began)).await
 }
@@ -63,7 +63,7 @@ pub async fn admit_anyone(
     let app = app_of(&req);
     let arrival = req.request().arrival();
     let (now, began) = (app.clock.now(), app.clock.tick());
-    let dialect = Dialect::of(app.config.api.dialect);
+    let dialect = Dialect::of(arrival.dialect);
     let passed = pass_anyone(&app, &req, &arrival, dialect).await;
     answer(app, req, next, passed, (arrival, dialect, now, began)).await
 }

@@ -35,6 +35,22 @@ pub struct Allowed<S> {
 pub trait Needs {
     /// None: a valid credential is enough.
     const SCOPE: Option<Scope>;
+
+    /// What is said to whom lacks it.
+    fn refusal(scope: Scope) -> AppError {
+        AppError::MissingScope(scope)
+    }
+}
+
+/// The same as `S`, for paths that know keys with full access and restricted ones alone.
+pub struct FullAccess<S>(PhantomData<S>);
+
+impl<S: Needs> Needs for FullAccess<S> {
+    const SCOPE: Option<Scope> = S::SCOPE;
+
+    fn refusal(_: Scope) -> AppError {
+        AppError::RestrictedApiKey
+    }
 }
 
 macro_rules! needs {
@@ -68,7 +84,7 @@ fn allow<S: Needs>(admitted: Option<Admitted>) -> Result<Allowed<S>, AppError> {
         return Err(AppError::MissingApiKey);
     };
     if let Some(scope) = S::SCOPE {
-        caller.must_have(scope)?;
+        caller.must_have(scope).map_err(|_| S::refusal(scope))?;
     }
     Ok(Allowed { caller, credential, left, scope: PhantomData })
 }

@@ -229,7 +229,7 @@ pub async fn rotate(who: Allowed<KeysWrite>, app: Data<App>, req: HttpRequest, p
 pub async fn revoke(who: Allowed<KeysWrite>, app: Data<App>, req: HttpRequest, path: Path<String>) -> Result {
     let id = id_from(path, ApiKeyId::parse, "key")?;
     services::api_keys::revoke(&app, &who.caller, id, reply::if_match(&req)).await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(reply::deleted(&req, "api_key", id))
 }
 
 /// Needs no credential: whoever holds a leaked secret may end it. The answer does not tell whether there was one.

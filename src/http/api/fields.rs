@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpRequest};
 use serde_json::{Map, Value};
@@ -31,12 +31,19 @@ impl FromRequest for Fields {
         let (req, mut payload) = (req.clone(), payload.take());
         Box::pin(async move {
             let app = req.app_data::<Data<App>>().expect("the app is put into every server");
-            if !is_json(&req) {
-                return Err(ApiError(AppError::UnsupportedMediaType { expected: "application/json" }));
+            let kind = req.headers().get(CONTENT_TYPE);
+            let wrong_type = || ApiError(AppError::UnsupportedMediaType { expected: "application/json" });
+            if kind.is_some_and(|kind| !is_json(kind)) {
+                return Err(wrong_type());
             }
             let server = &app.config.server;
             let bytes = body::read(&mut payload, server.max_body_bytes, server.body_timeout).await?;
-            Ok(Self::parse(bytes)?)
+            match kind {
+                Some(_) => Ok(Self::parse(bytes)?),
+                // No body at all, as `curl -X POST` sends it, leaves every field out.
+                None if bytes.is_empty() => Ok(Self::parse(Bytes::from_static(b"{}"))?),
+                None => Err(wrong_type()),
+            }
         })
     }
 }
@@ -138,8 +145,7 @@ impl Fields {
     }
 }
 
-fn is_json(req: &HttpRequest) -> bool {
-    let sent = req.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+fn is_json(kind: &HeaderValue) -> bool {
     let essence = |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    sent.map(essence).is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"))
+    kind.to_str().map(essence).is_ok_and(|kind| kind == "application/json" || kind.ends_with("+json"))
 }

@@ -6,6 +6,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::app::App;
+use crate::http::arrival::path_of;
 use crate::model::caller::Caller;
 use crate::model::{AppError, Result};
 use crate::services::idempotency::{Begin, Keep, Replay, begin};
@@ -29,7 +30,7 @@ pub async fn once<Kept, T, F: Future<Output = Result<T>>>(
     effect: impl FnOnce(Keep<Kept>) -> F,
 ) -> Result<Once<T>> {
     let Some(key) = key(req)? else { return Ok(Once::Done(effect(Keep::nothing()).await?)) };
-    let route = format!("{} {}", req.method(), req.path());
+    let route = format!("{} {}", req.method(), path_of(req));
     match begin(&app.clone().into_inner(), caller, &route, &key, body).await? {
         Begin::Replay(replay) => Ok(Once::Before(replayed(replay))),
         Begin::New(ticket) => Ok(Once::Done(effect(ticket.keep(answer)).await?)),

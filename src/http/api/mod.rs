@@ -10,13 +10,18 @@ pub mod operations;
 mod query;
 mod record;
 mod reply;
+mod resend_keys;
 mod users;
 
 // The command line answers with the same fields.
 pub use api_keys::{KeyBody, KeyWithSecret};
 pub use users::UserBody;
 
+use actix_web::dev::ServiceRequest;
+use actix_web::guard::fn_guard;
+use actix_web::http::Uri;
 use actix_web::http::header::ACCEPT;
+use actix_web::http::uri::PathAndQuery;
 use actix_web::middleware::from_fn;
 use actix_web::web::{Data, Path, ServiceConfig, delete, get, patch, post, put, resource, scope, to};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route};
@@ -24,10 +29,11 @@ use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route};
 use super::arrival::{Arrival, Arrived, base_url};
 use crate::app::App;
 use crate::model::AppError;
+use crate::model::dialect::DialectName;
 use admission::{admit, admit_anyone};
 use dialect::Dialect;
 use dialect::error::Context;
-use operations::{OPERATIONS, Operation};
+use operations::{API_KEYS_PATH, OPERATIONS, Operation};
 
 /// The route table. Each path is an exact one, with its verbs; the access matrix is generated from it.
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -53,7 +59,41 @@ pub fn routes(cfg: &mut ServiceConfig) {
             )
             .service(at("/keys/{id}/rotate").route(keyed(post().to(api_keys::rotate))))
             .default_service(to(no_route)),
+    )
+    .service(
+        scope("/api-keys")
+            .guard(fn_guard(|ctx| {
+                ctx.req_data().get::<Arrival>().is_some_and(|arrival| Dialect::of(arrival.dialect).serves_api_keys_path)
+            }))
+            .service(at("").route(keyed(get().to(resend_keys::list))).route(keyed(post().to(resend_keys::create))))
+            .service(at("/{id}").route(keyed(patch().to(resend_keys::rename))).route(keyed(delete().to(resend_keys::remove))))
+            .default_service(to(no_route)),
     );
+}
+
+/// Where the dialect has the API at the root, too, `/users` is read as `/v1/users`. Done before routing: there is one
+/// route table, and requests below `/v1` pay nothing for the other paths.
+pub fn at_root(req: &mut ServiceRequest, dialect: DialectName) {
+    let path = req.match_info().as_str();
+    if !Dialect::of(dialect).at_root || path.starts_with("/v1/") || !is_noun(path) {
+        return;
+    }
+    let mut parts = req.uri().clone().into_parts();
+    let below_v1 = parts.path_and_query.as_ref().and_then(|path| PathAndQuery::try_from(format!("/v1{path}")).ok());
+    parts.path_and_query = below_v1.or(parts.path_and_query);
+    if let Ok(uri) = Uri::from_parts(parts) {
+        req.match_info_mut().get_mut().update(&uri);
+        req.head_mut().uri = uri;
+    }
+}
+
+/// Whether a path begins as one does below `/v1`.
+fn is_noun(path: &str) -> bool {
+    fn first(path: &str) -> Option<&str> {
+        path.split('/').next()
+    }
+    let noun = path.strip_prefix('/').and_then(first);
+    OPERATIONS.iter().filter_map(|op| op.path.strip_prefix("/v1/")).any(|path| first(path) == noun)
 }
 
 fn at(path: &'static str) -> Resource {
@@ -94,11 +134,11 @@ type Result<T = HttpResponse> = std::result::Result<T, ApiError>;
 pub fn refuse(req: &HttpRequest, app: &App, error: &AppError) -> HttpResponse {
     let arrival = req.arrival();
     let accept = req.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
-    Dialect::of(app.config.api.dialect).refuse(
+    Dialect::of(arrival.dialect).refuse(
         error,
         &Context {
             request_id: &arrival.request_id,
-            base_url: &base_url(req, &app.config),
+            base_url: &base_url(req, app),
             problem_json: accept.is_some_and(|types| types.contains("application/problem+json")),
         },
     )
@@ -107,7 +147,7 @@ pub fn refuse(req: &HttpRequest, app: &App, error: &AppError) -> HttpResponse {
 /// The same where there is no request left to look at.
 pub fn fault(arrival: &Arrival, error: &AppError) -> HttpResponse {
     let context = Context { request_id: &arrival.request_id, base_url: "", problem_json: false };
-    let mut response = Dialect::of(Default::default()).refuse(error, &context);
+    let mut response = Dialect::of(arrival.dialect).refuse(error, &context);
     if let Ok(id) = actix_web::http::header::HeaderValue::from_str(&arrival.request_id) {
         response.headers_mut().insert(super::X_REQUEST_ID, id);
     }
@@ -129,7 +169,8 @@ pub async fn nowhere(req: HttpRequest, app: Data<App>) -> HttpResponse {
 /// A verb that the path does not answer. OPTIONS needs no key.
 pub async fn wrong_method(req: HttpRequest, app: Data<App>) -> HttpResponse {
     let pattern = req.match_pattern().unwrap_or_default();
-    let mut verbs: Vec<&str> = OPERATIONS.iter().filter(|op| op.path == pattern).flat_map(Operation::verbs).collect();
+    let mut verbs: Vec<&str> =
+        OPERATIONS.iter().chain(API_KEYS_PATH).filter(|op| op.path == pattern).flat_map(Operation::verbs).collect();
     verbs.push("OPTIONS");
     let allowed = verbs.join(", ");
     if req.method() == actix_web::http::Method::OPTIONS {
@@ -165,8 +206,13 @@ fn note_uncharged(req: &HttpRequest, app: &App, response: &HttpResponse, error: 
 
 /// Tells of the address's bucket, like every answer of the API, and takes nothing from it.
 fn uncharged(req: &HttpRequest, app: &App, mut response: HttpResponse) -> HttpResponse {
-    let left = admission::peek(app, &req.arrival());
-    admission::finish(response.headers_mut(), Dialect::of(app.config.api.dialect), &left, app.clock.now());
+    let arrival = req.arrival();
+    if !arrival.is_private(&app.config) {
+        // A key that came along has been read on the way, wherever it was going.
+        response = refuse(req, app, &AppError::HttpsRequired);
+    }
+    let left = admission::peek(app, &arrival);
+    admission::finish(response.headers_mut(), Dialect::of(arrival.dialect), &left, app.clock.now());
     response
 }
 

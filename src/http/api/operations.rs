@@ -29,14 +29,15 @@ impl Operation {
 }
 
 macro_rules! operations {
-    ($($id:ident $method:ident $path:literal $access:expr, $words:literal;)*) => {
-        pub const OPERATIONS: &[Operation] = &[$(
+    ($table:ident: $($id:ident $method:ident $path:literal $access:expr, $words:literal;)*) => {
+        pub const $table: &[Operation] = &[$(
             Operation { id: stringify!($id), method: stringify!($method), path: $path, access: $access, words: $words },
         )*];
     };
 }
 
 operations! {
+    OPERATIONS:
     show_own_user GET "/v1/users/me" Access::AnyKey, "The user whom the credential belongs to.";
     list_users GET "/v1/users" Access::Scope(Scope::UsersRead), "The users, oldest first.";
     create_user POST "/v1/users" Access::Scope(Scope::UsersWrite), "Create a user.";
@@ -54,4 +55,13 @@ operations! {
     rotate_api_key POST "/v1/keys/{id}/rotate" Access::Scope(Scope::KeysWrite), "Give an API key a new secret; the old one works on for an overlap.";
     health GET "/healthz" Access::Anyone, "Whether the process is up.";
     readiness GET "/readyz" Access::Anyone, "Whether the server can do its work.";
+}
+
+// `/api-keys`, in the dialects that serve it.
+operations! {
+    API_KEYS_PATH:
+    list_keys_in_short GET "/api-keys" Access::Scope(Scope::KeysRead), "The API keys that work, newest first.";
+    create_key_in_short POST "/api-keys" Access::Scope(Scope::KeysWrite), "Create an API key with full access, or a restricted one.";
+    rename_key PATCH "/api-keys/{id}" Access::Scope(Scope::KeysWrite), "Give an API key another name.";
+    remove_key DELETE "/api-keys/{id}" Access::Scope(Scope::KeysWrite), "Revoke an API key for good.";
 }

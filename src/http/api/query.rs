@@ -7,6 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
 use super::ApiError;
+use super::dialect::listing::Paging;
 use crate::model::clock::Timestamp;
 use crate::model::error::Problem;
 use crate::model::page::{Limit, Order, Start};
@@ -14,6 +15,7 @@ use crate::model::{AppError, FieldErrors, Result};
 
 pub struct Query {
     given: HashMap<String, String>,
+    paging: Paging,
     errors: FieldErrors,
 }
 
@@ -22,13 +24,13 @@ impl FromRequest for Query {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self::parse(req.query_string())))
+        ready(Ok(Self::parse(req.query_string(), Paging::of_request(req))))
     }
 }
 
 impl Query {
-    fn parse(text: &str) -> Self {
-        let mut query = Self { given: HashMap::new(), errors: FieldErrors::default() };
+    fn parse(text: &str, paging: Paging) -> Self {
+        let mut query = Self { given: HashMap::new(), paging, errors: FieldErrors::default() };
         for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
             if query.given.insert(name.to_string(), value.to_string()).is_some() {
                 query.errors.add(name.to_string(), "duplicate", format!("Send `{name}` once."));
@@ -43,19 +45,21 @@ impl Query {
         self.errors.note(name, parse(value))
     }
 
+    /// Whether a parameter was given, and not empty.
+    pub fn has(&self, name: &str) -> bool {
+        self.given.get(name).is_some_and(|value| !value.is_empty())
+    }
+
     pub fn time(&mut self, name: &'static str) -> Option<Timestamp> {
         let example = || Problem::new("invalid_time", format!("`{name}` must be a time such as 2023-10-27T10:00:00Z."));
         self.text(name, |text| Timestamp::parse(text).ok_or_else(example))
     }
 
-    /// `limit`, `offset`, `after`, `before` and `sort`.
+    /// Which page, in the dialect's parameters, and `sort`.
     pub fn place<Id>(&mut self, id: impl Fn(&str) -> Option<Id>) -> (Start<Id>, Order, Limit) {
-        // An empty limit is no number, and refused as one.
-        let limit = self.given.get("limit").map(|text| Limit::parse(text));
-        let limit = limit.and_then(|parsed| self.errors.note("limit", parsed)).unwrap_or(Limit::DEFAULT);
         let order = self.text("sort", Order::parse).unwrap_or_default();
         let given = |name: &str| self.given.get(name).map(String::as_str);
-        let start = Start::parse(given("offset"), given("after"), given("before"), id, &mut self.errors);
+        let (start, limit) = self.paging.read(given, id, &mut self.errors);
         (start, order, limit)
     }
 
@@ -67,7 +71,7 @@ impl Query {
     pub fn repeated(text: &str) -> String {
         let mut kept = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
-            if !["offset", "after", "before"].contains(&name.as_ref()) {
+            if !["offset", "after", "before", "cursor"].contains(&name.as_ref()) {
                 kept.append_pair(&name, &value);
             }
         }

@@ -7,12 +7,12 @@ use actix_web::body::BodySize;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderName, USER_AGENT};
 
-use super::operations::OPERATIONS;
+use super::operations::{API_KEYS_PATH, OPERATIONS};
 use crate::app::App;
 use crate::app::callers::Credential;
 use crate::app::usage::RouteName;
 use crate::crypto::secret::has_checksum;
-use crate::http::arrival::Arrival;
+use crate::http::arrival::{Arrival, path_of};
 use crate::limits::Decision;
 use crate::model::clock::{Tick, Timestamp};
 use crate::model::request::{LimitState, LoggedRequest};
@@ -23,8 +23,10 @@ pub struct Pattern(&'static str);
 
 /// The whole pattern of a path of the route table.
 pub fn pattern_of(path: &'static str) -> Pattern {
-    let whole = OPERATIONS.iter().map(|operation| operation.path).find(|whole| whole.strip_prefix("/v1") == Some(path));
-    Pattern(whole.unwrap_or(path))
+    let of_v1 = OPERATIONS.iter().map(|operation| (operation.path, "/v1"));
+    let in_short = API_KEYS_PATH.iter().map(|operation| (operation.path, "/api-keys"));
+    let whole = of_v1.chain(in_short).find(|(whole, scope)| whole.strip_prefix(scope) == Some(path));
+    Pattern(whole.map_or(path, |(whole, _)| whole))
 }
 
 /// How a request ended.
@@ -60,7 +62,7 @@ fn logged(req: &HttpRequest, arrival: &Arrival, ended: &Ended, route: RouteName,
         at: ended.at,
         request_id: arrival.request_id.clone(),
         method: req.method().as_str().chars().take(20).collect(),
-        path: without_secrets(req.path()),
+        path: without_secrets(path_of(req)),
         route: route.pattern.into(),
         status: ended.status.as_u16(),
         duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
@@ -106,6 +108,6 @@ mod tests {
     #[test]
     fn a_route_has_its_whole_pattern() {
         assert_eq!(pattern_of("/users/{id}").0, "/v1/users/{id}");
-        assert_eq!(pattern_of("/elsewhere").0, "/elsewhere");
+        assert_eq!((pattern_of("").0, pattern_of("/{id}").0), ("/api-keys", "/api-keys/{id}"));
     }
 }

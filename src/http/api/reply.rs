@@ -1,18 +1,17 @@
-//! Answers: JSON bodies, ETags and the links of a list.
+//! Answers: JSON bodies, ETags, and what the dialect shapes.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, LINK};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 use super::dialect::Dialect;
+use super::dialect::listing::Place;
 use crate::app::App;
-use crate::http::api::query::Query;
 use crate::http::arrival::base_url;
 use crate::model::page::{Page, Start};
 use crate::model::revision::IfMatch;
 
-const X_TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 const JSON: &str = "application/json";
 
 pub fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
@@ -63,46 +62,20 @@ fn revision(tag: &str) -> Option<i64> {
     inner.split('-').next()?.parse().ok()
 }
 
-/// A page of a list, with links to its neighbours and its total where that is known.
-pub fn page<'a, T, Id: Copy + std::fmt::Display, Body: Serialize>(
+/// A page of a list, as the dialect has it.
+pub fn page<'p, T, Id: Copy + std::fmt::Display, Body: Serialize>(
     req: &HttpRequest,
     app: &App,
-    page: &'a Page<T>,
+    page: &'p Page<T>,
     start: Start<Id>,
     limit: u32,
-    (id, body): (impl Fn(&T) -> Id, impl Fn(&'a T) -> Body),
+    of_row: (impl Fn(&T) -> Id, impl Fn(&'p T) -> Body),
 ) -> HttpResponse {
-    let bodies: Vec<Body> = page.rows.iter().map(body).collect();
-    let rows = Dialect::of(app.config.api.dialect).list.wrap(&bodies);
-    let mut response = HttpResponse::Ok();
-    response.insert_header((CONTENT_TYPE, JSON));
-    if let Some(total) = page.total {
-        response.insert_header((X_TOTAL_COUNT, total));
-    }
-    let (first, last) = (page.rows.first().map(&id), page.rows.last().map(&id));
-    let mut links = vec![("first", String::new())];
-    if page.has_prev {
-        let to = match (start, first) {
-            (Start::Offset(offset), _) => Some(format!("offset={}", offset.saturating_sub(u64::from(limit)))),
-            (_, Some(first)) => Some(format!("before={first}")),
-            _ => None,
-        };
-        links.extend(to.map(|to| ("prev", to)));
-    }
-    if page.has_next {
-        let to = match (start, last) {
-            (Start::Offset(offset), _) => Some(format!("offset={}", offset + u64::from(limit))),
-            (_, Some(last)) => Some(format!("after={last}")),
-            _ => None,
-        };
-        links.extend(to.map(|to| ("next", to)));
-    }
-    let (base, kept) = (base_url(req, &app.config), Query::repeated(req.query_string()));
-    let link = |(rel, to): &(&str, String)| {
-        let query = [kept.as_str(), to].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("&");
-        let mark = if query.is_empty() { "" } else { "?" };
-        format!("<{base}{}{mark}{query}>; rel=\"{rel}\"", req.path())
-    };
-    response.insert_header((LINK, links.iter().map(link).collect::<Vec<_>>().join(", ")));
-    response.body(rows)
+    let place = Place { base_url: &base_url(req, app), path: req.path(), query: req.query_string() };
+    Dialect::of_request(req).page(&place, page, start, limit, of_row)
+}
+
+/// That a thing is no more, as the dialect says it.
+pub fn deleted(req: &HttpRequest, object: &'static str, id: impl Serialize) -> HttpResponse {
+    Dialect::of_request(req).deleted(object, id)
 }

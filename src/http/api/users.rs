@@ -121,7 +121,7 @@ pub async fn update(who: Allowed<UsersWrite>, app: Data<App>, req: HttpRequest, 
 pub async fn delete(who: Allowed<UsersWrite>, app: Data<App>, req: HttpRequest, path: Path<String>) -> Result {
     let id = id_from(path, UserId::parse, "user")?;
     services::users::delete(&app, &who.caller, id, reply::if_match(&req)).await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(reply::deleted(&req, "user", id))
 }
 
 fn stored(user: &User) -> Replay {

@@ -42,11 +42,6 @@ impl Client {
         client
     }
 
-    /// What the client sends in a header.
-    pub fn header_value(&self, name: &str) -> &str {
-        self.headers.iter().find(|header| header.0 == name).map_or("", |header| &header.1)
-    }
-
     /// The same client, towards a server that has started again.
     pub fn at(&self, server: &TestServer) -> Self {
         Self { base: format!("http://{}", server.addr), ..self.clone() }

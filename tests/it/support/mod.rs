@@ -2,12 +2,14 @@
 
 mod client;
 mod raw;
+mod routes;
 mod server;
 
 use std::time::{Duration, Instant};
 
 pub use client::{Client, Reply};
 pub use raw::Raw;
+pub use routes::routes;
 pub use server::{TestServer, windows_of};
 
 pub const SECOND: Duration = Duration::from_secs(1);

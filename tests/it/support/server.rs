@@ -7,19 +7,23 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use keyrack::app::App;
 use keyrack::config::Config;
+use keyrack::crypto::SecretHash;
+use keyrack::crypto::secret::random_token;
 use keyrack::model::account::{AccountChanges, NewAccount};
 use keyrack::model::api_key::NewApiKey;
 use keyrack::model::caller::Caller;
 use keyrack::model::clock::{Clock, Timestamp};
 use keyrack::model::email::Email;
-use keyrack::model::ids::{AccountId, UserId};
+use keyrack::model::ids::{AccountId, SessionId, UserId};
 use keyrack::model::name::Name;
 use keyrack::model::revision::IfMatch;
 use keyrack::model::scope::{Scope, ScopeSet};
+use keyrack::model::session::Session;
 use keyrack::model::tier::{Window, Windows};
 use keyrack::model::user::{NewUser, Role, User, UserChanges, UserStatus};
 use keyrack::services;
 use keyrack::services::idempotency::Keep;
+use keyrack::store;
 
 use super::Client;
 
@@ -93,7 +97,13 @@ impl TestServer {
     pub fn hold_writer(&self) -> Held {
         let (held, dropped) = std::sync::mpsc::channel();
         let app = self.app.clone();
-        tokio::spawn(async move { app.store.write(move |_| Ok(drop(dropped.recv()))).await });
+        tokio::spawn(async move {
+            let until_dropped = app.store.write(move |_| {
+                dropped.recv().expect_err("nothing is ever sent");
+                Ok(())
+            });
+            until_dropped.await
+        });
         Held(held)
     }
 
@@ -170,6 +180,23 @@ impl TestServer {
         let changes = UserChanges { status: Some(status), ..Default::default() };
         let operator = Caller::command_line();
         services::users::update(&self.app, &operator, user.id, changes, IfMatch::ANY).await.expect("changes");
+    }
+
+    /// A browser in which this user is signed in.
+    pub async fn browser(&self, user: &User) -> Client {
+        let (token, now) = (random_token(), self.clock.now());
+        let session = Session {
+            id: SessionId::new(),
+            user_id: user.id,
+            created_at: now,
+            last_seen_at: now,
+            expires_at: now.saturating_add(super::DAY),
+            ip: None,
+            user_agent: "test".into(),
+        };
+        let hash = SecretHash::of(&token);
+        self.app.store.write(move |tx| store::sessions::insert(tx, hash, &session)).await.expect("a session");
+        self.anonymous().header("Cookie", &format!("sid={}", *token)).header("Accept", "text/html")
     }
 
     /// A new account; its name is made unique.

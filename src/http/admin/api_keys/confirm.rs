@@ -3,12 +3,12 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Path, Query};
 
-use super::{Done, Realm};
+use super::Realm;
 use crate::http::admin::confirm::ConfirmPage;
 use crate::http::admin::view::KeyRow;
 use crate::http::csrf::Posted;
 use crate::http::faults::status;
-use crate::http::page::{Banner, FormErrors, Link, PageError};
+use crate::http::page::{Done, FormErrors, Link, PageError};
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, ApiKeyChanges};
@@ -50,7 +50,7 @@ pub async fn show_revoke(who: SignedIn, realm: Realm, id: Path<String>, done: Qu
 async fn ask(who: SignedIn, realm: Realm, id: Path<String>, done: Query<Done>, act: Act) -> Result<HttpResponse, PageError> {
     let key = realm.find(&who, &id).await?;
     let mut page = page(&who, realm, &key, act, FormErrors::default()).await?;
-    page.frame.banner = Banner::of_done(&done.done);
+    page.frame.banner = done.banner();
     Ok(who.ok(&page))
 }
 

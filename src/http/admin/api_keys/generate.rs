@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{Choice, Realm, account_limits};
 use crate::crypto::secret::random_token;
-use crate::http::csrf::{Posted, RENEWED};
+use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::moment::Now;
 use crate::http::page::{Banner, FormErrors, Frame, PageError};
@@ -127,9 +127,9 @@ pub async fn create(who: SignedIn, realm: Realm, form: Posted) -> Result<HttpRes
     let nonce = nonce_of(&form)?;
     let typed = TypedKey::of(&form);
     if form.is_stale {
-        let page = form_page(&who, realm, typed, nonce, FormErrors::default()).await?;
-        let frame = page.frame.clone().with_banner(Some(Banner::warn(RENEWED, "")));
-        return Ok(who.ok(&NewKeyPage { frame, ..page }));
+        let mut page = form_page(&who, realm, typed, nonce, FormErrors::default()).await?;
+        page.frame.banner = Some(Banner::renewed());
+        return Ok(who.ok(&page));
     }
     let made = match parse(&who, realm, &typed).await {
         Ok(new) => services::api_keys::create_by_form(&who.app, &who.caller, new, &nonce).await,

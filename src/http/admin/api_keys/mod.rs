@@ -20,7 +20,8 @@ use serde::Deserialize;
 
 use super::chart::Chart;
 use super::view::{KeyRow, Listed, Pages, window_words};
-use crate::http::page::{Banner, Frame, PageError, Place};
+use crate::http::arrival::path_of;
+use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, KeyStatus};
@@ -76,7 +77,7 @@ impl FromRequest for Realm {
     type Future = Ready<Result<Self, PageError>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(if req.path().starts_with(Self::All.base()) { Self::All } else { Self::Own }))
+        ready(Ok(if path_of(req).starts_with(Self::All.base()) { Self::All } else { Self::Own }))
     }
 }
 
@@ -185,28 +186,25 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>) -> Resul
 }
 
 #[derive(Default, Deserialize)]
-pub struct Done {
-    #[serde(default)]
-    done: String,
-}
-
-#[derive(Default, Deserialize)]
-pub struct Seen {
-    #[serde(default)]
-    done: String,
+pub struct Asked {
     #[serde(default)]
     range: String,
 }
 
-pub async fn show(who: SignedIn, realm: Realm, id: Path<String>, seen: Query<Seen>) -> Result<HttpResponse, PageError> {
+pub async fn show(
+    who: SignedIn,
+    realm: Realm,
+    id: Path<String>,
+    (done, asked): (Query<Done>, Query<Asked>),
+) -> Result<HttpResponse, PageError> {
     let key = realm.find(&who, &id).await?;
     let owner = services::users::find(&who.app, &who.caller, key.user_id).await?;
     let now = who.now();
     let row = KeyRow::new(&key, &owner.email, &now);
-    let range = Range::parse(&seen.range).unwrap_or_default();
+    let range = Range::parse(&asked.range).unwrap_or_default();
     let used = services::usage::of_key(&who.app, &who.caller, &key, range).await?;
     let page = KeyPage {
-        frame: who.frame(&key.name, realm.place()).with_banner(Banner::of_done(&seen.done)),
+        frame: who.frame(&key.name, realm.place()).with_banner(done.banner()),
         chart: Chart::new(&used, &realm.of(&key), &now),
         realm,
         summary: format!("API key of {}", owner.email),

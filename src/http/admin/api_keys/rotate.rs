@@ -7,13 +7,13 @@ use actix_web::web::{Path, Query};
 use askama::Template;
 
 use super::generate::{again, nonce_of, show_once};
-use super::{Choice, Done, Realm};
+use super::{Choice, Realm};
 use crate::crypto::secret::random_token;
 use crate::http::admin::confirm::ConfirmPage;
 use crate::http::admin::view::KeyRow;
-use crate::http::csrf::{Posted, RENEWED};
+use crate::http::csrf::Posted;
 use crate::http::faults::status;
-use crate::http::page::{Banner, FormErrors, Frame, PageError};
+use crate::http::page::{Banner, Done, FormErrors, Frame, PageError};
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, Overlap};
@@ -52,9 +52,9 @@ pub async fn rotate(who: SignedIn, realm: Realm, id: Path<String>, form: Posted)
     let nonce = nonce_of(&form)?;
     let typed = TypedRotation { overlap: form.text("overlap").into(), hours: form.text("hours").trim().into() };
     if form.is_stale {
-        let page = form_page(&who, realm, &key, typed, nonce, FormErrors::default()).await?;
-        let frame = page.frame.clone().with_banner(Some(Banner::warn(RENEWED, "")));
-        return Ok(who.ok(&RotatePage { frame, ..page }));
+        let mut page = form_page(&who, realm, &key, typed, nonce, FormErrors::default()).await?;
+        page.frame.banner = Some(Banner::renewed());
+        return Ok(who.ok(&page));
     }
     let rotated = match typed.parse() {
         Ok(overlap) => services::api_keys::rotate_by_form(&who.app, &who.caller, key.id, overlap, &nonce).await,
@@ -94,7 +94,7 @@ pub async fn show_end_old(who: SignedIn, realm: Realm, id: Path<String>, done: Q
         None => "Not since the rotation".into(),
     };
     let page = ConfirmPage {
-        frame: who.frame("End the old key now", realm.place()).with_banner(Banner::of_done(&done.done)),
+        frame: who.frame("End the old key now", realm.place()).with_banner(done.banner()),
         errors: FormErrors::default(),
         back: realm.of(&key),
         back_words: key.name.clone(),

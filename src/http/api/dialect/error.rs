@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
+use serde_json::json;
 
 use super::Dialect;
 use crate::http::faults::{chain, status};
@@ -15,6 +16,28 @@ use crate::model::error::FieldError;
 pub enum ErrorShape {
     /// `error`, `message`, `status`, `request_id`, `doc_url`; RFC 9457 for who asks for it.
     Native,
+    /// `{"error":"…"}`, a text for people.
+    Text,
+    /// `{"error":{"code","message","doc_url"}}`
+    Coded,
+    /// `{"statusCode","name","message"}`
+    Named,
+}
+
+/// What a dialect says of an error.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// None: the native one.
+    pub status: Option<StatusCode>,
+    pub code: &'static str,
+    /// None: the error's own words.
+    pub message: Option<&'static str>,
+}
+
+impl Told {
+    pub fn natively(error: &AppError) -> Self {
+        Self { status: None, code: error.code(), message: None }
+    }
 }
 
 /// What the answer to a request needs besides the error.
@@ -31,8 +54,13 @@ impl Dialect {
         match error {
             AppError::MissingApiKey => self.missing_key,
             AppError::InvalidApiKey => self.invalid_key,
-            other => status(other),
+            other => (self.told)(other).status.unwrap_or_else(|| status(other)),
         }
+    }
+
+    /// The name under which clients know the error, and under which its page in the documentation is found.
+    pub fn code(&self, error: &AppError) -> &'static str {
+        (self.told)(error).code
     }
 
     /// The answer that tells of an error. A fault of ours is logged here, once, and not told.
@@ -43,9 +71,18 @@ impl Dialect {
         let status = self.status(error);
         let mut response = HttpResponse::build(status);
         headers(&mut response, status, error);
-        match self.error {
-            ErrorShape::Native => native(response, status, error, context),
-        }
+        let told = (self.told)(error);
+        let message = told.message.map_or_else(|| error.to_string(), str::to_owned);
+        let body = match self.error {
+            ErrorShape::Native => return native(response, status, error, context),
+            ErrorShape::Text => json!({ "error": message }),
+            ErrorShape::Coded => {
+                let doc_url = format!("{}/docs/errors/{}", context.base_url, told.code);
+                json!({ "error": { "code": told.code, "message": message, "doc_url": doc_url } })
+            }
+            ErrorShape::Named => json!({ "statusCode": status.as_u16(), "name": told.code, "message": message }),
+        };
+        response.insert_header((CONTENT_TYPE, "application/json")).body(body.to_string())
     }
 }
 

@@ -15,29 +15,49 @@ const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Which headers tell of the limits.
+/// Which headers tell of the limits. On a refusal all of them tell of the window that refused.
 #[derive(Clone, Copy, Debug)]
-pub enum RateHeaders {
-    /// `X-RateLimit-*` for the longest window, its reset as Unix time; `RateLimit-*` (draft-ietf-httpapi-ratelimit-headers-06)
-    /// for the tightest, its reset in seconds; `RateLimit-Policy` for all. On a refusal both tell of the window that refused.
-    All,
+pub struct RateHeaders {
+    /// `X-RateLimit-*` for the longest window, and how its reset is written; none: without them.
+    pub longest: Option<ResetAs>,
+    /// `RateLimit-Limit` for the tightest window (draft-ietf-httpapi-ratelimit-headers-06).
+    pub limit: bool,
+    /// `RateLimit-Remaining` and `RateLimit-Reset` for the tightest window, the reset in seconds.
+    pub left: bool,
+    /// `RateLimit-Policy` for all windows.
+    pub policy: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum ResetAs {
+    UnixTime,
+    Seconds,
 }
 
 impl RateHeaders {
     pub fn write(self, headers: &mut HeaderMap, decision: &Decision, now: Timestamp) {
-        let Self::All = self;
         let refused = decision.refused_by();
-        if let Some(quota) = refused.or_else(|| decision.longest()) {
+        if let Some((reset_as, quota)) = self.longest.zip(refused.or_else(|| decision.longest())) {
             headers.insert(X_LIMIT, number(quota.limit));
             headers.insert(X_REMAINING, number(quota.remaining));
-            headers.insert(X_RESET, number(unix_reset(quota, now)));
+            headers.insert(
+                X_RESET,
+                number(match reset_as {
+                    ResetAs::UnixTime => unix_reset(quota, now),
+                    ResetAs::Seconds => quota.reset_seconds(),
+                }),
+            );
         }
         if let Some(tightest) = refused.or_else(|| decision.tightest()) {
-            headers.insert(LIMIT, number(tightest.limit));
-            headers.insert(REMAINING, number(tightest.remaining));
-            headers.insert(RESET, number(tightest.reset_seconds()));
+            if self.limit {
+                headers.insert(LIMIT, number(tightest.limit));
+            }
+            if self.left {
+                headers.insert(REMAINING, number(tightest.remaining));
+                headers.insert(RESET, number(tightest.reset_seconds()));
+            }
         }
-        if let Some(policy) = policy(decision.windows()) {
+        if let Some(policy) = self.policy.then(|| policy(decision.windows())).flatten() {
             headers.insert(POLICY, policy);
         }
     }

@@ -1,5 +1,4 @@
-//! Who may see and send what on the pages: generated from the router itself, so that no page is forgotten. How they look
-//! and work for people is in `tests/browser`.
+//! Forms of a page from before the session was renewed: nothing is done, and the form comes again.
 
 use std::net::IpAddr;
 
@@ -14,7 +13,7 @@ use keyrack::services::idempotency::Keep;
 use keyrack::services::sessions::NewSession;
 use reqwest::Method;
 
-use crate::access::{every_route, is_of_the_api};
+use crate::access::is_of_the_api;
 use crate::support::{Client, Reply, TestServer};
 
 /// What anyone may see. This list may only shrink.
@@ -76,76 +75,11 @@ fn page_of(server: &TestServer) -> Client {
 }
 
 async fn pages(server: &TestServer, method: &str) -> Vec<String> {
-    let routes = every_route(&server.app).await;
-    let pages = routes.into_iter().filter(|(verb, path)| verb == method && !is_of_the_api(path) && path != "/routes");
+    let routes = crate::support::routes(&server.app).await;
+    let pages = routes.into_iter().filter(|(verb, path)| verb == method && !is_of_the_api(path));
     let pages: Vec<String> = pages.map(|(_, path)| path).filter(|path| !OPEN.contains(&path.as_str())).collect();
     assert!(pages.len() > 10, "{method}: {pages:?}");
     pages
-}
-
-#[tokio::test]
-async fn without_a_session_every_page_leads_to_the_sign_in() {
-    let server = TestServer::start().await;
-    let stranger = page_of(&server);
-    for path in pages(&server, "GET").await {
-        let reply = stranger.get(&path.replace("{id}", "x")).await;
-        assert_eq!(reply.status, 303, "{path}");
-        assert!(reply.header("location").starts_with("/sign-in?next=%2F"), "{path}: {}", reply.header("location"));
-    }
-    for path in pages(&server, "POST").await {
-        let reply = stranger.send(Method::POST, &path.replace("{id}", "x"), Some("csrf=x".into())).await;
-        assert_eq!((reply.status, reply.header("location")), (303, "/sign-in"), "{path}");
-    }
-}
-
-#[tokio::test]
-async fn what_is_under_admin_is_for_administrators() {
-    let server = TestServer::start().await;
-    let (admin, member) = (Browser::sign_in(&server, Role::Admin).await, Browser::sign_in(&server, Role::Member).await);
-    let token = format!("csrf={}", member.token().await);
-    for path in pages(&server, "GET").await {
-        let is_for_admins = path == "/admin" || path.starts_with("/admin/");
-        admin.get(&admin.path(&path)).await.must_be(&[200, 303], &path);
-        member.get(&member.path(&path)).await.must_be(if is_for_admins { &[403] } else { &[200, 303] }, &path);
-    }
-    for path in pages(&server, "POST").await.iter().filter(|path| path.starts_with("/admin/")) {
-        member.post(&member.path(path), &token).await.must_be(&[403], path);
-    }
-}
-
-#[tokio::test]
-async fn nobody_sees_the_key_of_another_among_their_own() {
-    let server = TestServer::start().await;
-    let (admin, member) = (Browser::sign_in(&server, Role::Admin).await, Browser::sign_in(&server, Role::Member).await);
-    for path in pages(&server, "GET").await.iter().filter(|path| path.starts_with("/settings/api-keys/{id}")) {
-        for (one, other) in [(&member, &admin), (&admin, &member)] {
-            one.get(&other.path(path)).await.must_be(&[404], path);
-        }
-    }
-    let list = admin.get("/settings/api-keys").await.expect(200).text;
-    assert!(list.contains(&admin.key_id) && !list.contains(&member.key_id));
-    assert!(admin.get("/admin/keys").await.expect(200).text.contains(&member.key_id));
-}
-
-#[tokio::test]
-async fn a_form_without_its_token_or_from_another_site_is_refused() {
-    let server = TestServer::start().await;
-    let admin = Browser::sign_in(&server, Role::Admin).await;
-    let token = format!("csrf={}", admin.token().await);
-    for path in pages(&server, "POST").await {
-        let here = admin.path(&path);
-        admin.post(&here, "confirm=x").await.must_be(&[403], &path);
-        for (name, value) in
-            [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-site"), ("Origin", "https://evil.example")]
-        {
-            let elsewhere = server.anonymous().header("Cookie", admin.cookie()).header(name, value);
-            let elsewhere = elsewhere.header("Content-Type", "application/x-www-form-urlencoded");
-            elsewhere.send(Method::POST, &here, Some(token.clone())).await.must_be(&[403], &path);
-        }
-        let json = server.anonymous().header("Cookie", admin.cookie()).header("Sec-Fetch-Site", "same-origin");
-        json.send(Method::POST, &here, Some("{}".into())).await.must_be(&[415], &path);
-    }
-    admin.get("/settings").await.expect(200);
 }
 
 #[tokio::test]
@@ -184,17 +118,4 @@ async fn state(server: &TestServer, who: &Browser) -> String {
     let keys = services::api_keys::list(&server.app, &caller, Default::default(), place).await.expect("keys").rows;
     who.get("/settings").await.expect(200);
     format!("{users:?} {keys:?}")
-}
-
-impl Browser {
-    fn cookie(&self) -> &str {
-        self.client.header_value("Cookie")
-    }
-}
-
-impl Reply {
-    #[track_caller]
-    fn must_be(self, statuses: &[u16], path: &str) {
-        assert!(statuses.contains(&self.status), "{path}: {} {}", self.status, self.text);
-    }
 }

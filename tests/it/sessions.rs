@@ -1,0 +1,352 @@
+//! Signing in, and how a session ends: by time, by its owner, and by whatever its user or account loses.
+
+use std::collections::BTreeMap;
+
+use keyrack::model::account::{AccountChanges, AccountStatus};
+use keyrack::model::user::{Password, Role, User, UserStatus};
+use keyrack::services;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{Client, DAY, HOUR, MINUTE, Reply, SECOND, TestServer};
+
+const PASSWORD: &str = "securepassword123";
+
+/// A browser that keeps its cookies and sends the forms that it was shown.
+struct Browser {
+    client: Client,
+    cookies: BTreeMap<String, String>,
+}
+
+impl Browser {
+    fn new(server: &TestServer) -> Self {
+        let client = server.anonymous().header("Accept", "text/html").header("Sec-Fetch-Site", "same-origin");
+        Self { client, cookies: BTreeMap::new() }
+    }
+
+    async fn send(&mut self, method: Method, path: &str, form: Option<String>) -> Reply {
+        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let client =
+            self.client.header("Cookie", &cookies.join("; ")).header("Content-Type", "application/x-www-form-urlencoded");
+        let reply = client.send(method, path, form).await;
+        for set in reply.headers.get_all("set-cookie") {
+            let (name, rest) = set.to_str().expect("visible characters").split_once('=').expect("a cookie");
+            match rest.split(';').next().expect("a value") {
+                "" => self.cookies.remove(name),
+                value => self.cookies.insert(name.to_owned(), value.to_owned()),
+            };
+        }
+        reply
+    }
+
+    async fn get(&mut self, path: &str) -> Reply {
+        self.send(Method::GET, path, None).await
+    }
+
+    /// Fills in the form of a page and sends it to the page's own address.
+    async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let page = self.get(path).await;
+        let token = page.text.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("csrf", token.unwrap_or_else(|| panic!("{path} has a form: {} {}", page.status, page.text)));
+        form.extend_pairs(fields);
+        let action = path.split('?').next().expect("a path");
+        self.send(Method::POST, action, Some(form.finish())).await
+    }
+
+    async fn sign_in(&mut self, email: &str, password: &str) -> Reply {
+        self.submit("/sign-in", &[("email", email), ("password", password)]).await
+    }
+
+    async fn is_signed_in(&mut self) -> bool {
+        self.get("/settings/api-keys").await.status == 200
+    }
+}
+
+async fn with_password(server: &TestServer, role: Role) -> User {
+    let account = server.account("Team").await;
+    server.user_with(account, role, |new| new.password = Some(Password::typed(PASSWORD))).await
+}
+
+/// Somebody who has signed in by the form.
+async fn signed_in(server: &TestServer, role: Role) -> (Browser, User) {
+    let user = with_password(server, role).await;
+    let mut browser = Browser::new(server);
+    server.admin().await;
+    assert_eq!(browser.sign_in(&user.email, PASSWORD).await.status, 303);
+    assert!(browser.is_signed_in().await);
+    (browser, user)
+}
+
+#[tokio::test]
+async fn signing_in_gives_a_cookie_that_no_script_reads_and_no_other_site_sends() {
+    let server = TestServer::start().await;
+    let admin = with_password(&server, Role::Admin).await;
+    let mut browser = Browser::new(&server);
+    let reply = browser.sign_in(&admin.email.to_uppercase(), PASSWORD).await.expect(303);
+    let cookies: Vec<&str> = reply.headers.get_all("set-cookie").iter().filter_map(|set| set.to_str().ok()).collect();
+    let cookie = cookies.iter().find(|cookie| cookie.starts_with("sid=")).expect("a session");
+    for attribute in ["HttpOnly", "SameSite=Lax", "Path=/"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    assert!(!cookie.contains("Secure") && !cookie.contains("Domain"), "a browser would drop it on plain HTTP: {cookie}");
+    browser.get("/admin").await.expect(200);
+}
+
+#[tokio::test]
+async fn over_https_the_cookie_is_bound_to_host_and_https() {
+    let server =
+        TestServer::with(|config| config.server.trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")]).await;
+    let admin = with_password(&server, Role::Admin).await;
+    let mut browser = Browser::new(&server);
+    browser.client = browser.client.header("X-Forwarded-For", "203.0.113.7").header("X-Forwarded-Proto", "https");
+    let reply = browser.sign_in(&admin.email, PASSWORD).await.expect(303);
+    let cookies: Vec<&str> = reply.headers.get_all("set-cookie").iter().filter_map(|set| set.to_str().ok()).collect();
+    assert!(cookies.iter().any(|cookie| cookie.starts_with("__Host-sid=") && cookie.contains("Secure")), "{cookies:?}");
+    assert!(reply.header("strict-transport-security").starts_with("max-age="));
+}
+
+#[tokio::test]
+async fn the_cookie_is_in_no_file() {
+    let server = TestServer::start().await;
+    let (browser, _) = signed_in(&server, Role::Admin).await;
+    let token = browser.cookies["sid"].as_bytes();
+    for entry in std::fs::read_dir(server.data()).expect("a directory") {
+        let bytes = std::fs::read(entry.expect("an entry").path()).expect("read");
+        assert!(!bytes.windows(token.len()).any(|window| window == token));
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_of_a_sign_in_reads_the_same() {
+    let server = TestServer::start().await;
+    let (known, disabled) = (with_password(&server, Role::Admin).await, with_password(&server, Role::Member).await);
+    server.set_status(&disabled, UserStatus::Disabled).await;
+    let without = server.member().await;
+    let mut texts = Vec::new();
+    for (email, password) in [
+        (known.email.as_str(), "wrong-password"),
+        ("nobody@example.com", PASSWORD),
+        (&disabled.email, PASSWORD),
+        (&without.email, ""),
+        ("nonsense", PASSWORD),
+    ] {
+        let mut browser = Browser::new(&server);
+        let reply = browser.sign_in(email, password).await;
+        assert!(!browser.cookies.contains_key("sid"), "{email}");
+        let told = reply.text.contains("The email address or the password is not right.");
+        texts.push((reply.status, told));
+    }
+    assert_eq!(texts, [(400, true); 5]);
+}
+
+#[tokio::test]
+async fn five_wrong_passwords_a_minute_for_one_person_and_others_still_get_in() {
+    let server = TestServer::start().await;
+    let (victim, other) = (with_password(&server, Role::Admin).await, with_password(&server, Role::Member).await);
+    let mut browser = Browser::new(&server);
+    for _ in 0..5 {
+        browser.sign_in(&victim.email, "wrong-password").await.expect(400);
+    }
+    for password in ["wrong-password", PASSWORD] {
+        let refused = browser.sign_in(&victim.email.to_uppercase(), password).await.expect(429);
+        assert!((1..=60).contains(&refused.number("retry-after")));
+    }
+    Browser::new(&server).sign_in(&other.email, PASSWORD).await.expect(303);
+    server.advance(MINUTE);
+    browser.sign_in(&victim.email, PASSWORD).await.expect(303);
+}
+
+#[tokio::test]
+async fn an_address_tries_thirty_passwords_a_minute_whoever_they_are_for() {
+    let server = TestServer::start().await;
+    with_password(&server, Role::Admin).await;
+    let mut browser = Browser::new(&server);
+    for n in 0..30 {
+        browser.sign_in(&format!("user{n}@example.com"), PASSWORD).await.expect(400);
+    }
+    browser.sign_in("user30@example.com", PASSWORD).await.expect(429);
+}
+
+#[tokio::test]
+async fn right_passwords_are_not_counted() {
+    let server = TestServer::start().await;
+    let admin = with_password(&server, Role::Admin).await;
+    for _ in 0..8 {
+        Browser::new(&server).sign_in(&admin.email, PASSWORD).await.expect(303);
+    }
+}
+
+#[tokio::test]
+async fn a_session_id_that_somebody_else_chose_is_not_taken_over() {
+    let server = TestServer::start().await;
+    let admin = with_password(&server, Role::Admin).await;
+    let mut browser = Browser::new(&server);
+    browser.cookies.insert("sid".into(), "chosen-by-somebody-else".into());
+    browser.sign_in(&admin.email, PASSWORD).await.expect(303);
+    assert_ne!(browser.cookies["sid"], "chosen-by-somebody-else");
+    let first = browser.cookies["sid"].clone();
+    let mut again = Browser::new(&server);
+    again.sign_in(&admin.email, PASSWORD).await.expect(303);
+    assert_ne!(again.cookies["sid"], first);
+}
+
+#[tokio::test]
+async fn a_session_ends_an_hour_after_its_last_use() {
+    let server = TestServer::start().await;
+    let (mut browser, _) = signed_in(&server, Role::Member).await;
+    for _ in 0..3 {
+        server.advance(HOUR - SECOND);
+        assert!(browser.is_signed_in().await);
+    }
+    server.advance(HOUR);
+    assert!(!browser.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn a_session_ends_a_day_after_it_began_however_much_it_is_used() {
+    let server = TestServer::start().await;
+    let (mut browser, _) = signed_in(&server, Role::Member).await;
+    for _ in 0..47 {
+        server.advance(HOUR / 2);
+        assert!(browser.is_signed_in().await);
+    }
+    server.advance(DAY - HOUR / 2 * 47);
+    assert!(!browser.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_session_on_the_server() {
+    let server = TestServer::start().await;
+    let (mut browser, _) = signed_in(&server, Role::Member).await;
+    let kept = browser.cookies.clone();
+    let page = browser.get("/settings/api-keys").await.text;
+    let token = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token").to_owned();
+    browser.send(Method::POST, "/sign-out", Some(format!("csrf={token}"))).await.expect(303);
+    assert!(!browser.cookies.contains_key("sid"));
+    browser.cookies = kept;
+    assert!(!browser.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn what_a_user_loses_ends_their_sessions_at_once() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    for (what, body) in [
+        ("a new password", Some(json!({ "password": "another-password-456" }))),
+        ("being disabled", Some(json!({ "status": "disabled" }))),
+        ("another role", Some(json!({ "role": "member" }))),
+        ("being deleted", None),
+    ] {
+        let (mut browser, user) = signed_in(&server, Role::Admin).await;
+        let path = format!("/v1/users/{}", user.id);
+        match body {
+            Some(body) => admin.patch(&path, body).await.expect(200),
+            None => admin.delete(&path).await.expect(204),
+        };
+        assert!(!browser.is_signed_in().await, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_takes_nothing_away_ends_no_session() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let (mut browser, user) = signed_in(&server, Role::Member).await;
+    admin.patch(&format!("/v1/users/{}", user.id), json!({ "name": "Augusta", "status": "active" })).await.expect(200);
+    assert!(browser.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn a_suspended_account_lets_its_members_in_no_longer() {
+    let server = TestServer::start().await;
+    let (mut browser, user) = signed_in(&server, Role::Member).await;
+    let key = server.key_of(&user, &[]).await;
+    let status = |status| AccountChanges { status: Some(status), ..Default::default() };
+    server.change_account(&key, status(AccountStatus::Suspended)).await;
+    assert!(!browser.is_signed_in().await);
+    assert_eq!(Browser::new(&server).sign_in(&user.email, PASSWORD).await.status, 400);
+    server.change_account(&key, status(AccountStatus::Active)).await;
+    Browser::new(&server).sign_in(&user.email, PASSWORD).await.expect(303);
+}
+
+#[tokio::test]
+async fn after_signing_in_one_goes_on_to_a_page_of_ours_alone() {
+    let server = TestServer::start().await;
+    let admin = with_password(&server, Role::Admin).await;
+    for (next, to) in [
+        ("/admin/users?q=a", "/admin/users?q=a"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("https://evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/\r\nX-Evil: 1", "/"),
+        ("\t//evil.example", "/"),
+        ("/.//evil.example/..", "/.//evil.example/.."),
+    ] {
+        let mut browser = Browser::new(&server);
+        let fields = [("email", admin.email.as_str()), ("password", PASSWORD), ("next", next)];
+        let reply = browser.submit("/sign-in", &fields).await.expect(303);
+        assert_eq!(reply.header("location"), to, "{next:?}");
+        assert!(reply.headers.get("x-evil").is_none());
+    }
+}
+
+// The first set-up.
+
+async fn link(server: &TestServer) -> String {
+    services::setup::new_link(&server.app).await.expect("no fault").expect("a link").code
+}
+
+const FIRST: &[(&str, &str)] = &[("email", "ada@example.com"), ("password", PASSWORD), ("time_zone", "Europe/Berlin")];
+
+#[tokio::test]
+async fn a_setup_link_makes_the_first_admin_once() {
+    let server = TestServer::start().await;
+    let path = format!("/setup/{}", link(&server).await);
+    let mut browser = Browser::new(&server);
+    browser.submit(&path, FIRST).await.expect(303);
+    browser.get("/admin").await.expect(200);
+    for mut later in [Browser::new(&server), browser] {
+        assert_eq!(later.get(&path).await.status, 404);
+    }
+    assert!(services::setup::new_link(&server.app).await.expect("no fault").is_none());
+}
+
+#[tokio::test]
+async fn of_two_who_use_a_setup_link_at_once_one_is_the_admin() {
+    let server = TestServer::start().await;
+    let path = format!("/setup/{}", link(&server).await);
+    let (mut one, mut other) = (Browser::new(&server), Browser::new(&server));
+    let mine: Vec<_> =
+        FIRST.iter().map(|&(name, value)| (name, if name == "email" { "mallory@example.com" } else { value })).collect();
+    let (one, other) = futures_util::future::join(one.submit(&path, FIRST), other.submit(&path, &mine)).await;
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [303, 404], "{} {}", one.text, other.text);
+}
+
+#[tokio::test]
+async fn a_setup_link_is_good_for_thirty_minutes_and_a_new_one_replaces_it() {
+    let server = TestServer::start().await;
+    let old = format!("/setup/{}", link(&server).await);
+    server.advance(30 * MINUTE - SECOND);
+    Browser::new(&server).get(&old).await.expect(200);
+    server.advance(SECOND);
+    assert_eq!(Browser::new(&server).get(&old).await.status, 404);
+    let (first, second) = (link(&server).await, link(&server).await);
+    assert_eq!(Browser::new(&server).get(&format!("/setup/{first}")).await.status, 404);
+    Browser::new(&server).get(&format!("/setup/{}", second.to_lowercase())).await.expect(200);
+}
+
+#[tokio::test]
+async fn setup_codes_are_tried_ten_times_a_minute() {
+    let server = TestServer::start().await;
+    let good = link(&server).await;
+    for _ in 0..10 {
+        assert_eq!(Browser::new(&server).get("/setup/0000-0000-0000").await.status, 404);
+    }
+    assert_eq!(Browser::new(&server).get(&format!("/setup/{good}")).await.status, 429);
+    server.advance(MINUTE);
+    Browser::new(&server).get(&format!("/setup/{good}")).await.expect(200);
+}
