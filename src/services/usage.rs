@@ -116,6 +116,6 @@ async fn write_log(app: &App) -> Result<()> {
         return Ok(());
     }
     let some = requests.clone();
-    let write = app.store.write(move |tx| store::logged_requests::insert(tx, some.iter().map(AsRef::as_ref)));
+    let write = app.store.write(move |tx| store::logged_requests::insert(tx, &some));
     write.await.inspect_err(|_| app.request_log.not_written(requests))
 }

@@ -1,5 +1,7 @@
 //! The request log: the newest requests, in the order in which they were written.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::lists::{self, Conditions};
@@ -12,7 +14,7 @@ use crate::model::request::{LimitState, LoggedRequest, RequestFilter};
 const SELECT: &str = "SELECT seq, at, request_id, method, path, route, status, duration_us, error, key_id, account_id, ip,
     user_agent, request_bytes, response_bytes, limit_count, limit_remaining, limit_seconds FROM logged_requests";
 
-pub fn insert<'a>(tx: &Transaction, requests: impl IntoIterator<Item = &'a LoggedRequest>) -> Result<()> {
+pub fn insert(tx: &Transaction, requests: &[Arc<LoggedRequest>]) -> Result<()> {
     let last: i64 = tx.prepare_cached("SELECT coalesce(max(seq), 0) FROM logged_requests")?.query_row([], |row| row.get(0))?;
     let mut insert = tx.prepare_cached(
         "INSERT INTO logged_requests (seq, at, request_id, method, path, route, status, outcome, duration_us, error, key_id,

@@ -23,4 +23,5 @@ mod stale_forms;
 mod store;
 mod store_plans;
 mod tidy;
+mod usage;
 mod well_known;
