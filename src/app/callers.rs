@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -37,6 +37,8 @@ pub struct Credential {
     pub key_windows: Windows,
     pub key_counters: Option<Arc<Counters>>,
     pub usage: Usage,
+    /// What a surface answers about the user, written once for as long as the entry is kept.
+    pub own_user_body: OnceLock<String>,
     /// The changes of the account, and how many there were in all before the look-up.
     changes: Arc<AtomicU64>,
     born: u64,
@@ -133,6 +135,7 @@ impl Callers {
             key_windows: found.key_windows,
             key_counters: found.key_counters,
             usage: Usage::default(),
+            own_user_body: OnceLock::new(),
         });
         self.cache.insert(secret, credential.clone());
         credential

@@ -1,6 +1,7 @@
 //! What is known of a request before anything looks at it: where it came from, over what, and its id.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
@@ -20,7 +21,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 #[derive(Clone, Debug)]
 pub struct Arrival {
     /// The client's own, when it sent a good one.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     pub client: ClientAddr,
     /// The dialect that was on: a request is answered in it, whatever happens meanwhile.
     pub dialect: DialectName,
@@ -79,8 +80,8 @@ pub fn path_of(req: &HttpRequest) -> &str {
     req.match_info().as_str()
 }
 
-fn request_id(headers: &HeaderMap) -> String {
+fn request_id(headers: &HeaderMap) -> Arc<str> {
     let sent = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     let good = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-    sent.filter(good).map_or_else(|| RequestId::new().to_string(), str::to_owned)
+    sent.filter(good).map_or_else(|| RequestId::new().to_string().into(), Arc::from)
 }

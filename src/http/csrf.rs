@@ -60,6 +60,11 @@ impl Posted {
         self.fields.iter().find(|field| field.0 == name).map_or("", |field| field.1.as_str())
     }
 
+    /// Whether the page had such a field.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field.0 == name)
+    }
+
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.fields.iter().filter(move |field| field.0 == name).map(|field| field.1.as_str())
     }

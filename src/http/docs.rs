@@ -4,11 +4,13 @@ use actix_web::HttpResponse;
 use actix_web::web::{Path, ServiceConfig, resource};
 use askama::Template;
 
+use super::api::dialect::examples;
 use super::api::operations::{Access, OPERATIONS};
 use super::page::{Frame, PageError, Place};
 use super::samples::{self, Sample};
 use super::signed_in::Visit;
 use crate::model::AppError;
+use crate::model::dialect::DialectName;
 
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(resource("/docs").get(show)).service(resource("/docs/errors/{code}").get(show_error));
@@ -20,7 +22,14 @@ pub struct DocsPage {
     pub frame: Frame,
     pub samples: Vec<Sample>,
     pub operations: Vec<OperationRow>,
-    pub errors: &'static [ErrorDoc],
+    pub errors: Vec<ErrorRow>,
+}
+
+/// A code of the dialect that is on.
+pub struct ErrorRow {
+    pub code: &'static str,
+    pub status: u16,
+    pub what: &'static str,
 }
 
 pub struct OperationRow {
@@ -33,23 +42,26 @@ pub struct OperationRow {
 #[template(path = "docs/error.html")]
 pub struct ErrorDocPage {
     pub frame: Frame,
-    pub error: &'static ErrorDoc,
+    /// What stands behind the code: one error, or in some dialects several.
+    pub errors: Vec<&'static ErrorDoc>,
+    pub code: String,
+    pub status: u16,
+    /// The answer that carries the error, as a client gets it.
     pub body: String,
-    pub related: &'static [&'static str],
+    pub related: Vec<&'static str>,
 }
 
 /// What the page of an error code says.
 pub struct ErrorDoc {
     pub code: &'static str,
-    pub status: u16,
     pub what: &'static str,
     pub fix: &'static str,
     pub mistakes: &'static [&'static str],
     pub related: &'static [&'static str],
 }
 
-const fn doc(code: &'static str, status: u16, what: &'static str, fix: &'static str) -> ErrorDoc {
-    ErrorDoc { code, status, what, fix, mistakes: &[], related: &[] }
+const fn doc(code: &'static str, what: &'static str, fix: &'static str) -> ErrorDoc {
+    ErrorDoc { code, what, fix, mistakes: &[], related: &[] }
 }
 
 /// A page for each code that the API may answer with.
@@ -62,7 +74,6 @@ pub const ERRORS: &[ErrorDoc] = &[
         related: &["invalid_api_key", "expired_api_key"],
         ..doc(
             "missing_api_key",
-            401,
             "The request carried no API key.",
             "Send the header Authorization: Bearer YOUR_API_KEY. A key in the address or in a cookie is not read.",
         )
@@ -76,7 +87,6 @@ pub const ERRORS: &[ErrorDoc] = &[
         related: &["missing_api_key", "expired_api_key"],
         ..doc(
             "invalid_api_key",
-            401,
             "The key is unknown, revoked or disabled, or its owner may no longer use the API.",
             "Look the key up under Settings > API Keys by its last four characters. If it is not there, or revoked, generate a new one.",
         )
@@ -85,20 +95,17 @@ pub const ERRORS: &[ErrorDoc] = &[
         related: &["invalid_api_key", "key_expired"],
         ..doc(
             "expired_api_key",
-            401,
             "The key was valid until its expiry, which has passed.",
             "Generate a new key. The page of a key shows its expiry, so that it can be replaced in time.",
         )
     },
     doc(
         "token_expired",
-        401,
         "The access token was valid until its expiry, which has passed.",
         "Exchange the refresh token for a new access token, then repeat the request.",
     ),
     doc(
         "ip_not_allowed",
-        403,
         "The key has a list of allowed addresses, and the request came from another one.",
         "Add the address to the key's list, or send the request from an address that is on it. The message names the address that was seen.",
     ),
@@ -107,41 +114,28 @@ pub const ERRORS: &[ErrorDoc] = &[
         related: &["admin_required"],
         ..doc(
             "insufficient_scope",
-            403,
             "The key is valid, but may not do this. The field required_scope names what is missing.",
             "Use a key that has the scope, or ask an administrator to give it to this one.",
         )
     },
     ErrorDoc {
         related: &["insufficient_scope"],
-        ..doc(
-            "restricted_api_key",
-            401,
-            "The key was made for sending alone, and may not manage keys.",
-            "Use a key with full access.",
-        )
+        ..doc("restricted_api_key", "The key was made for sending alone, and may not manage keys.", "Use a key with full access.")
     },
     ErrorDoc {
         related: &["insufficient_scope"],
-        ..doc(
-            "admin_required",
-            403,
-            "Only an administrator may do this.",
-            "Ask an administrator, or use a key with the scope admin.",
-        )
+        ..doc("admin_required", "Only an administrator may do this.", "Ask an administrator, or use a key with the scope admin.")
     },
     ErrorDoc {
         related: &["insufficient_scope"],
         ..doc(
             "restricted_api_key",
-            401,
             "The key is valid, but a restricted one: it may not manage API keys.",
             "Use a key with full access to create, list, rename or remove keys.",
         )
     },
     doc(
         "user_required",
-        403,
         "The request needs a user, and the token was given to a client on its own behalf.",
         "Use an API key, or a token that a user granted.",
     ),
@@ -149,7 +143,6 @@ pub const ERRORS: &[ErrorDoc] = &[
         related: &["invalid_json", "bad_request"],
         ..doc(
             "validation_error",
-            400,
             "One or more fields cannot be accepted.",
             "Read the list errors: it has one entry for each problem, with the field, a code and words for people.",
         )
@@ -159,22 +152,15 @@ pub const ERRORS: &[ErrorDoc] = &[
         related: &["method_not_allowed"],
         ..doc(
             "not_found",
-            404,
             "There is nothing at this path, or nothing with this id that the key may see.",
             "Check the path and the id.",
         )
     },
-    doc(
-        "last_admin",
-        409,
-        "The change would leave the server without an administrator.",
-        "Make another user an administrator first.",
-    ),
-    doc("key_revoked", 409, "The key is revoked, and a revoked key cannot be changed.", "Create a new key."),
-    doc("key_expired", 409, "The key has expired and cannot be rotated.", "Give it a later expiry first, or create a new key."),
+    doc("last_admin", "The change would leave the server without an administrator.", "Make another user an administrator first."),
+    doc("key_revoked", "The key is revoked, and a revoked key cannot be changed.", "Create a new key."),
+    doc("key_expired", "The key has expired and cannot be rotated.", "Give it a later expiry first, or create a new key."),
     doc(
         "precondition_failed",
-        412,
         "The resource has changed since it was read: its ETag is no longer the one in If-Match.",
         "Read it again, and repeat the change with the new ETag.",
     ),
@@ -182,7 +168,6 @@ pub const ERRORS: &[ErrorDoc] = &[
         related: &["request_in_progress"],
         ..doc(
             "idempotency_key_reused",
-            422,
             "This Idempotency-Key was used before, with another body.",
             "Use a new key for a new request. The same key with the same body gets the first answer again, for 24 hours.",
         )
@@ -191,7 +176,6 @@ pub const ERRORS: &[ErrorDoc] = &[
         related: &["idempotency_key_reused"],
         ..doc(
             "request_in_progress",
-            409,
             "A request with this Idempotency-Key is still being worked on.",
             "Wait a second, then repeat the request with the same key.",
         )
@@ -204,7 +188,6 @@ pub const ERRORS: &[ErrorDoc] = &[
         related: &["service_unavailable", "too_many_attempts"],
         ..doc(
             "rate_limit_exceeded",
-            429,
             "The account has used up one of its windows. A refused request is not counted.",
             "Wait as many seconds as Retry-After says. The headers X-RateLimit-Remaining and RateLimit-Policy tell in advance.",
         )
@@ -213,41 +196,31 @@ pub const ERRORS: &[ErrorDoc] = &[
         related: &["rate_limit_exceeded"],
         ..doc(
             "service_unavailable",
-            503,
             "More requests came at once than the server works on, and this one waited for its turn too long.",
             "Wait as many seconds as Retry-After says, then try again.",
         )
     },
     ErrorDoc {
         related: &["rate_limit_exceeded"],
-        ..doc(
-            "too_many_attempts",
-            429,
-            "Too many attempts failed from this address.",
-            "Wait as many seconds as Retry-After says.",
-        )
+        ..doc("too_many_attempts", "Too many attempts failed from this address.", "Wait as many seconds as Retry-After says.")
     },
     doc(
         "storage_full",
-        507,
         "The server's disk is full. Nothing was changed, and reading still works.",
         "Whoever runs the server has to make room. It recovers without a restart.",
     ),
     doc(
         "internal_error",
-        500,
         "Something went wrong on the server's side.",
         "Try again. If it happens twice, send the request_id to whoever runs the server: the log has the details under it.",
     ),
     doc(
         "https_required",
-        403,
         "The request came over plain HTTP, so the key may have been read on its way.",
         "Revoke the key, generate another, and use https:// from now on.",
     ),
     doc(
         "1010",
-        403,
         "The request had no User-Agent header, which this server asks for.",
         "Name your program in the header, for example User-Agent: my-app/1.0.",
     ),
@@ -255,7 +228,6 @@ pub const ERRORS: &[ErrorDoc] = &[
         related: &["validation_error", "unsupported_media_type"],
         ..doc(
             "invalid_json",
-            400,
             "The body is not JSON. The message names the line and the column.",
             "Send the body through a JSON library rather than putting it together by hand.",
         )
@@ -264,15 +236,13 @@ pub const ERRORS: &[ErrorDoc] = &[
         related: &["invalid_json"],
         ..doc(
             "unsupported_media_type",
-            415,
             "The body is of another type than this path reads.",
             "Send the header Content-Type: application/json.",
         )
     },
-    doc("body_too_large", 413, "The body is larger than this path reads.", "Send less at a time. The message names the limit."),
+    doc("body_too_large", "The body is larger than this path reads.", "Send less at a time. The message names the limit."),
     doc(
         "request_timeout",
-        408,
         "The body did not arrive in full within the time for it.",
         "Send the request again, over a better connection or with a smaller body.",
     ),
@@ -280,14 +250,13 @@ pub const ERRORS: &[ErrorDoc] = &[
         related: &["not_found"],
         ..doc(
             "method_not_allowed",
-            405,
             "The path exists, but does not answer this verb.",
             "Use one of the verbs that the header Allow names.",
         )
     },
     ErrorDoc {
         related: &["validation_error"],
-        ..doc("bad_request", 400, "The request cannot be read.", "The message says what to change.")
+        ..doc("bad_request", "The request cannot be read.", "The message says what to change.")
     },
 ];
 
@@ -305,27 +274,47 @@ async fn show(visit: Visit) -> HttpResponse {
         frame: reading(&visit, "API reference"),
         samples: samples::first_request(visit.facts.base_url(), "YOUR_API_KEY"),
         operations: operations.collect(),
-        errors: ERRORS,
+        errors: error_rows(visit.app.dialect()),
     })
 }
 
+/// A row for each code that the dialect tells, with the first error that stands behind it.
+fn error_rows(dialect: DialectName) -> Vec<ErrorRow> {
+    let mut rows: Vec<ErrorRow> = Vec::new();
+    for error in examples::each() {
+        let code = examples::code(dialect, &error);
+        let Some(known) = ERRORS.iter().find(|known| known.code == error.code()) else { continue };
+        if !rows.iter().any(|row| row.code == code) {
+            let (status, _) = examples::answer(dialect, &error, "");
+            rows.push(ErrorRow { code, status, what: known.what });
+        }
+    }
+    rows
+}
+
 async fn show_error(visit: Visit, code: Path<String>) -> Result<HttpResponse, PageError> {
-    let error = ERRORS.iter().find(|known| known.code == *code).ok_or(AppError::NoRoute)?;
-    let body = example(error, visit.facts.base_url());
-    Ok(visit.ok(&ErrorDocPage { frame: reading(&visit, error.code), body, related: error.related, error }))
+    let (dialect, code) = (visit.app.dialect(), code.into_inner());
+    let examples = examples::under(dialect, &code);
+    let first = examples.first().ok_or(AppError::NoRoute)?;
+    let (status, body) = examples::answer(dialect, first, visit.facts.base_url());
+    let mut errors: Vec<&ErrorDoc> = Vec::new();
+    for error in &examples {
+        let known = ERRORS.iter().find(|known| known.code == error.code());
+        errors.extend(known.filter(|known| !errors.iter().any(|there| there.code == known.code)));
+    }
+    // Named as the dialect names them, where those pages are.
+    let told =
+        |native: &'static str| examples::under(dialect, native).first().map_or(native, |error| examples::code(dialect, error));
+    let mut related: Vec<&str> = errors.iter().flat_map(|error| error.related).map(|&native| told(native)).collect();
+    related.retain(|other| *other != code);
+    related.sort_unstable();
+    related.dedup();
+    let frame = reading(&visit, &code);
+    Ok(visit.ok(&ErrorDocPage { frame, errors, code, status, body, related }))
 }
 
 fn reading(visit: &Visit, title: &str) -> Frame {
     Frame { reading: true, ..visit.frame(title, Place::Docs) }
-}
-
-/// The answer that carries the error, as a client gets it.
-fn example(error: &ErrorDoc, base_url: &str) -> String {
-    format!(
-        "{{\n  \"error\": \"{code}\",\n  \"message\": \"…\",\n  \"status\": {status},\n  \"request_id\": \"req_…\",\n  \"doc_url\": \"{base_url}/docs/errors/{code}\"\n}}",
-        code = error.code,
-        status = error.status,
-    )
 }
 
 #[cfg(test)]

@@ -83,6 +83,7 @@ pub enum Place {
     Users,
     Settings,
     OwnKeys,
+    Conventions,
     Docs,
     Elsewhere,
 }
@@ -96,6 +97,7 @@ impl Place {
             Self::Users => "users",
             Self::Settings => "settings",
             Self::OwnKeys => "own-keys",
+            Self::Conventions => "conventions",
             Self::Docs => "docs",
             Self::Elsewhere => "",
         }
@@ -176,6 +178,7 @@ impl Done {
     pub fn banner(&self) -> Option<Banner> {
         match self.done.as_str() {
             "renewed" => Some(Banner::renewed()),
+            "switched" => Some(Banner::ok("Saved", "It holds for every request from now on.")),
             "deleted" => Some(Banner::ok("User deleted", "Their keys and sessions have stopped.")),
             "saved" => Some(Banner::ok("Saved", "")),
             _ => None,

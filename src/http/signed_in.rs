@@ -2,6 +2,7 @@
 //! administrators, and that is decided here alone.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
@@ -33,7 +34,7 @@ pub struct Facts {
     pub https: bool,
     /// A proxy that nobody has said to trust speaks for the client.
     pub is_behind_a_stranger: bool,
-    pub request_id: String,
+    pub request_id: Arc<str>,
     pub user_agent: String,
     base_url: String,
 }

@@ -1,6 +1,7 @@
 //! Who asks, and what they may.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::error::{AppError, Result};
 use super::ids::{AccountId, ApiKeyId, UserId};
@@ -17,7 +18,7 @@ pub struct Caller {
     /// What the credential may do and its owner still may.
     pub scopes: ScopeSet,
     pub ip: Option<IpAddr>,
-    pub request_id: Option<String>,
+    pub request_id: Option<Arc<str>>,
 }
 
 /// By what means the caller acts; what the audit log names.

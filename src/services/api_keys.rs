@@ -77,6 +77,12 @@ pub struct InNeed {
     pub unused: Vec<ApiKey>,
 }
 
+/// How many keys of all accounts were used since then; for administrators.
+pub async fn count_used_since(app: &App, caller: &Caller, since: Timestamp) -> Result<u64> {
+    caller.must_have(Scope::Admin)?;
+    app.store.read(move |conn| store::api_keys::count_used_since(conn, since)).await
+}
+
 /// A new key and its secret, which is told this once.
 pub async fn create(app: &App, caller: &Caller, new: NewApiKey, keep: Keep<ApiKey>) -> Result<(ApiKey, Secret)> {
     let (secret, caller, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());

@@ -36,7 +36,7 @@ pub fn authenticate(app: &App, secret: &str, now: Timestamp) -> Result<Arc<Crede
 }
 
 /// Who calls, by this credential and from this address.
-pub fn caller(credential: &Credential, ip: IpAddr, request_id: String) -> Caller {
+pub fn caller(credential: &Credential, ip: IpAddr, request_id: Arc<str>) -> Caller {
     let user = &credential.user;
     let is_admin = credential.scopes.has(Scope::Admin);
     Caller {

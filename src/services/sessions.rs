@@ -1,6 +1,7 @@
 //! Signing in to the dashboard and out of it; the session behind a cookie.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -121,7 +122,7 @@ pub async fn sign_out(app: &App, token: &str) -> Result<()> {
 }
 
 /// Who calls, by a session.
-pub fn caller(user: &User, ip: IpAddr, request_id: String) -> Caller {
+pub fn caller(user: &User, ip: IpAddr, request_id: Arc<str>) -> Caller {
     let (reach, scopes) = match user.role {
         Role::Admin => (Reach::Everything, ScopeSet::of(&[Scope::Admin])),
         Role::Member => (Reach::User(user.account_id, user.id), ScopeSet::for_members()),

@@ -121,6 +121,13 @@ pub fn count_active_users(conn: &Connection, since: Timestamp) -> Result<u64> {
     Ok(count.max(0) as u64)
 }
 
+/// How many keys were used since then.
+pub fn count_used_since(conn: &Connection, since: Timestamp) -> Result<u64> {
+    let mut one = conn.prepare_cached("SELECT count(*) FROM api_keys WHERE last_used_at >= $1")?;
+    let count: i64 = one.query_row([since], |row| row.get(0))?;
+    Ok(count.max(0).unsigned_abs())
+}
+
 /// A presented secret with all that decides on it, in one look-up.
 #[derive(Debug)]
 pub struct Presented {

@@ -128,6 +128,8 @@ describe("pages", () => {
         ["key-disable", `${all}/disable`],
         ["key-revoke", `${all}/revoke`],
         ["key-end-old", `${rotating.href}/end-old`],
+        ["api-conventions", "/admin/settings/api-conventions"],
+        ["api-conventions-switch", "/admin/settings/api-conventions/resend"],
         ["users", "/admin/users"],
         ["users-none-match", "/admin/users?q=nobody"],
         ["user", user],

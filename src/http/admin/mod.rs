@@ -3,6 +3,7 @@
 mod api_keys;
 mod chart;
 mod confirm;
+mod conventions;
 mod overview;
 mod requests;
 mod settings;
@@ -26,6 +27,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/requests").get(requests::list))
         .service(resource("/admin/requests/live").get(requests::live))
         .service(resource("/admin/requests/{id}").get(requests::show))
+        .service(resource("/admin/settings/api-conventions").get(conventions::show))
+        .service(resource("/admin/settings/api-conventions/{dialect}").get(conventions::ask).post(conventions::switch))
         .service(resource("/admin/users").get(users::list).post(users::create))
         .service(resource("/admin/users/new").get(users::new))
         .service(resource("/admin/users/{id}").get(users::show))

@@ -74,7 +74,7 @@ impl<S: Needs> FromRequest for Allowed<S> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let admitted = req.extensions().get::<Admitted>().cloned();
+        let admitted = req.extensions_mut().remove::<Admitted>();
         ready(allow(admitted).map_err(ApiError))
     }
 }

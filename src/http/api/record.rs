@@ -60,7 +60,7 @@ fn logged(req: &HttpRequest, arrival: &Arrival, ended: &Ended, route: RouteName,
     LoggedRequest {
         seq: 0,
         at: ended.at,
-        request_id: arrival.request_id.clone(),
+        request_id: arrival.request_id.to_string(),
         method: req.method().as_str().chars().take(20).collect(),
         path: without_secrets(path_of(req)),
         route: route.pattern.into(),

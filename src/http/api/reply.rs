@@ -15,7 +15,11 @@ use crate::model::revision::IfMatch;
 const JSON: &str = "application/json";
 
 pub fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
-    HttpResponse::build(status).insert_header((CONTENT_TYPE, JSON)).body(to_json(body))
+    text(status, to_json(body))
+}
+
+fn text(status: StatusCode, json: String) -> HttpResponse {
+    HttpResponse::build(status).insert_header((CONTENT_TYPE, HeaderValue::from_static(JSON))).body(json)
 }
 
 pub fn to_json(body: &impl Serialize) -> String {
@@ -30,11 +34,16 @@ pub fn insert(response: &mut HttpResponse, name: HeaderName, value: &str) {
 
 /// One thing with its ETag; 304 for who has it already (RFC 9110 §13.1.2).
 pub fn tagged(req: &HttpRequest, body: &impl Serialize, etag: &str) -> HttpResponse {
+    tagged_text(req, to_json(body), etag)
+}
+
+/// The same for JSON that is written already.
+pub fn tagged_text(req: &HttpRequest, json: String, etag: &str) -> HttpResponse {
     let known = req.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
     if known.flat_map(|value| value.split(',')).any(|tag| matches_weakly(tag.trim(), etag)) {
         return HttpResponse::NotModified().insert_header((ETAG, etag)).finish();
     }
-    let mut response = json(StatusCode::OK, body);
+    let mut response = text(StatusCode::OK, json);
     insert(&mut response, ETAG, etag);
     response
 }

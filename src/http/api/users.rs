@@ -52,7 +52,8 @@ impl<'a> From<&'a User> for UserBody<'a> {
 
 pub async fn me(who: Allowed<AnyScope>, req: HttpRequest) -> HttpResponse {
     let user = &who.credential.user;
-    reply::tagged(&req, &UserBody::from(user), &etag(user))
+    let body = who.credential.own_user_body.get_or_init(|| reply::to_json(&UserBody::from(user)));
+    reply::tagged_text(&req, body.clone(), &etag(user))
 }
 
 pub async fn list(who: Allowed<UsersRead>, app: Data<App>, req: HttpRequest, mut query: Query) -> Result {

@@ -3,6 +3,7 @@
 
 mod mitwirken;
 mod native;
+mod page;
 mod plain;
 mod resend;
 mod switching;

@@ -51,7 +51,20 @@ impl TestServer {
     }
 
     async fn on(dir: Arc<tempfile::TempDir>, config: Config, clock: Clock) -> Self {
-        let app = Arc::new(App::open(&dir.path().join("data"), config.clone(), clock.clone()).expect("opens"));
+        Self::on_with(dir, config, clock, |_| {}).await
+    }
+
+    /// With settings that stand outside the database, each with its place.
+    pub async fn with_fixed(fixed: &[(&str, &str)]) -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("a directory"));
+        let fixed = fixed.iter().map(|&(name, place)| (name.to_owned(), place.to_owned())).collect();
+        Self::on_with(dir, Config::default(), Clock::real(), |app| app.fixed = fixed).await
+    }
+
+    async fn on_with(dir: Arc<tempfile::TempDir>, config: Config, clock: Clock, change: impl FnOnce(&mut App)) -> Self {
+        let mut app = App::open(&dir.path().join("data"), config.clone(), clock.clone()).expect("opens");
+        change(&mut app);
+        let app = Arc::new(app);
         services::setup::seed(&app).await.expect("seeds");
         services::maintenance::restore_windows(&app).await.expect("restores");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

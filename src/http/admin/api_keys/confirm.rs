@@ -79,7 +79,8 @@ pub async fn revoke(who: SignedIn, realm: Realm, id: Path<String>, form: Posted)
     if form.is_stale {
         return Ok(to(format!("{}/revoke?done=renewed", realm.of(&key))));
     }
-    if was_used_lately(&who, &key) && form.text("confirm").trim() != key.name {
+    // Only where the page asked: a use may have become known since.
+    if form.has("confirm") && form.text("confirm").trim() != key.name {
         let words = format!("Type {} to revoke the key.", key.name);
         return refused(&who, realm, &key, Act::Revoke, AppError::invalid("confirm", "different", words)).await;
     }

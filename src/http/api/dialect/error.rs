@@ -68,6 +68,10 @@ impl Dialect {
         if let AppError::Internal(source) = error {
             tracing::error!(request_id = context.request_id, error = %chain(source.as_ref()), "a request failed");
         }
+        self.tell(error, context)
+    }
+
+    pub(super) fn tell(&self, error: &AppError, context: &Context) -> HttpResponse {
         let status = self.status(error);
         let mut response = HttpResponse::build(status);
         headers(&mut response, status, error);

@@ -4,6 +4,7 @@
 
 pub mod deleting;
 pub mod error;
+pub mod examples;
 pub mod listing;
 mod mitwirken;
 mod native;
