@@ -53,7 +53,7 @@ for (const javaScriptEnabled of [true, false]) {
       await page.getByRole("link", { name: "GET /v1/users/123" }).click();
       await page.getByRole("heading", { level: 1, name: "GET /v1/users/123" }).waitFor();
       await page.getByRole("link", { name: "not_found" }).waitFor();
-      assert.ok(!(await page.content()).includes("hidden=") && !(await page.content()).includes("secret=hidden"));
+      assert.ok(!(await page.content()).includes("secret=hidden"));
       await page.goto("/admin/requests");
       assert.equal(await page.getByRole("row").count(), 3);
       await page.getByRole("link", { name: "Newer" }).click();

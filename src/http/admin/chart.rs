@@ -116,7 +116,7 @@ impl Chart {
                 count: grouped(used.total.of(outcome)),
             }),
             bars: bars.collect(),
-            scale: [grouped(top), if top % 2 == 0 { grouped(top / 2) } else { String::new() }, "0".into()],
+            scale: [grouped(top), if top.is_multiple_of(2) { grouped(top / 2) } else { String::new() }, "0".into()],
             times: [label(used.bars.first()), label(middle), label(used.bars.last())],
             note: match used.range {
                 Range::Month => "Days begin at midnight UTC.",
