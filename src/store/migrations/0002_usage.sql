@@ -44,7 +44,7 @@ CREATE TABLE logged_requests (
 ) STRICT;
 CREATE INDEX logged_requests_id ON logged_requests (request_id, seq);
 CREATE INDEX logged_requests_key ON logged_requests (key_id, seq) WHERE key_id IS NOT NULL;
-CREATE INDEX logged_requests_failures ON logged_requests (outcome, seq) WHERE outcome <> '2xx';
+CREATE INDEX logged_requests_outcome ON logged_requests (outcome, seq);
 
 -- Which keys are in use, and which have not been for long.
 CREATE INDEX api_keys_last_use ON api_keys (last_used_at, user_id) WHERE last_used_at IS NOT NULL;
