@@ -42,11 +42,16 @@ test-browser: ## whole journeys in Chromium, and the accessibility check
 	$(CARGO) build --quiet --locked
 	cd tests/browser && npm test --silent
 
+screenshots: ## the pictures of the README, of a server with the demo's data
+	tests/browser/install.sh
+	$(CARGO) build --quiet --locked
+	node tests/browser/screenshots.mjs
+
 bench: ## what a request costs beside a bare handler, in one run
 	benches/load/run.sh
 
 package: ## the smallest and fastest binary: target/dist/keyrack
 	$(CARGO) build --locked --profile dist
 
-.PHONY: help run demo check fmt lint docs deny test test-rust test-clients test-browser bench package
+.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-clients test-browser bench package
 .DEFAULT_GOAL := help

@@ -27,7 +27,7 @@ use crate::store::migrate::Migrated;
 use crate::store::{ServerLock, Store};
 
 /// How long a stopping server reads from the connections that it has accepted.
-const LAST_READS: Duration = Duration::from_millis(200);
+const LAST_READS: Duration = Duration::from_millis(500);
 
 #[derive(Args, Default)]
 pub struct ServeArgs {

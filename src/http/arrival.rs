@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
-use actix_web::http::header::{HOST, HeaderMap, HeaderName};
+use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::client_addr::{ClientAddr, client_addr};
@@ -64,13 +64,18 @@ impl Arrived for HttpRequest {
 
 /// The address under which this server is reached: as configured, else as the request came in.
 pub fn base_url(req: &HttpRequest, app: &App) -> String {
+    base_url_of(req.headers().get(HOST), req.arrival().client.https, app)
+}
+
+/// The same where the request is gone already.
+pub fn base_url_of(host: Option<&HeaderValue>, https: bool, app: &App) -> String {
     if let Some(url) = app.live.public_url() {
         return url.as_str().to_owned();
     }
-    let host = req.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.and_then(|host| host.to_str().ok());
     // Shown in links: nothing but what a host and a port are written with.
     let plain = |host: &&str| host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
-    let scheme = if req.arrival().client.https { "https" } else { "http" };
+    let scheme = if https { "https" } else { "http" };
     format!("{scheme}://{}", host.filter(plain).unwrap_or("localhost"))
 }
 

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{HOST, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::web::{Data, ServiceConfig, scope, to};
@@ -71,11 +71,11 @@ pub fn server(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
 
 /// Every surface. The routes that programs call most come first: each one before another costs it a comparison.
 pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
-    cfg.app_data(app.clone());
+    cfg.app_data(app);
     api::routes(cfg);
     health::routes(cfg);
     assets::routes(cfg);
-    well_known::routes(cfg, &app);
+    well_known::routes(cfg);
     // Last, since a scope without a prefix answers whatever is left.
     cfg.service(
         scope("")
@@ -93,17 +93,16 @@ pub async fn surround(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let began = Instant::now();
-    let app = req.app_data::<Data<App>>().cloned();
-    let (trusted, dialect) =
-        app.as_ref().map_or_else(Default::default, |app| (&app.config.server.trusted_proxies[..], app.dialect()));
-    let arrival = Arrival::of(&req, trusted, dialect);
+    let app = req.app_data::<Data<App>>().cloned().expect("the app is put into every server");
+    let dialect = app.dialect();
+    let arrival = Arrival::of(&req, &app.config.server.trusted_proxies, dialect);
     let (id, ip) = (arrival.request_id.clone(), arrival.client.ip);
-    if let Some(app) = app.as_ref().filter(|_| arrival.client.ignored_forwarding) {
-        arrival::tell_of_ignored_proxy(app, ip);
+    if arrival.client.ignored_forwarding {
+        arrival::tell_of_ignored_proxy(&app, ip);
     }
     // Taken before the request is passed on: nothing may hold it then.
     let logged = tracing::enabled!(target: "access", tracing::Level::INFO).then(|| (req.method().clone(), req.path().to_owned()));
-    let at_panic = (arrival.clone(), req.path().to_owned());
+    let at_panic = (arrival.clone(), req.path().to_owned(), req.headers().get(HOST).cloned());
     // `resource` would answer HEAD with 405. The encoder knows by itself that it owes no body.
     if req.method() == Method::HEAD {
         req.head_mut().method = Method::GET;
@@ -115,10 +114,10 @@ pub async fn surround(
     let mut answered = match answered {
         Ok(answered) => answered,
         Err(_) => {
-            let (arrival, path) = at_panic;
+            let (arrival, path, host) = at_panic;
             tracing::error!(request_id = %arrival.request_id, %path, "a handler panicked");
             let error = AppError::internal("a handler panicked");
-            Err(InternalError::from_response("", api::fault(&arrival, &error)).into())
+            Err(InternalError::from_response("", api::fault(&app, &arrival, host.as_ref(), &error)).into())
         }
     };
     let (status, headers) = match &mut answered {
@@ -132,7 +131,7 @@ pub async fn surround(
         headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     }
     if let Ok(response) = &mut answered
-        && app.is_some_and(|app| app.draining.load(Ordering::Relaxed))
+        && app.draining.load(Ordering::Relaxed)
     {
         // The client's next request must not come to a connection that is about to close.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);

@@ -23,6 +23,7 @@ pub enum Begin {
 pub struct Replay {
     pub status: u16,
     pub location: Option<String>,
+    pub etag: Option<String>,
     pub body: String,
 }
 
@@ -60,7 +61,7 @@ pub async fn begin(app: &Arc<App>, caller: &Caller, route: &str, key: &str, body
     match app.store.read(move |conn| idempotency_keys::find(conn, &request, now)).await? {
         None => Ok(Begin::New(ticket)),
         Some(answer) if answer.request_hash != request_hash => Err(AppError::IdempotencyKeyReused),
-        Some(Answer { status, location, body, .. }) => Ok(Begin::Replay(Replay { status, location, body })),
+        Some(Answer { status, location, etag, body, .. }) => Ok(Begin::Replay(Replay { status, location, etag, body })),
     }
 }
 
@@ -85,8 +86,8 @@ impl<T> Keep<T> {
 
     pub(super) fn store(self, tx: &Tx, made: &T, now: crate::model::clock::Timestamp) -> Result<()> {
         let Some(Kept { request, request_hash, answer }) = self.0 else { return Ok(()) };
-        let Replay { status, location, body } = answer(made);
-        let answer = Answer { request_hash, status, location, body };
+        let Replay { status, location, etag, body } = answer(made);
+        let answer = Answer { request_hash, status, location, etag, body };
         let fresh = store::idempotency_keys::insert(tx, &request, &answer, now, now.saturating_add(App::IDEMPOTENCY))?;
         // Another process answered it between our look and this transaction.
         if fresh { Ok(()) } else { Err(AppError::RequestInProgress) }

@@ -166,6 +166,9 @@ async fn a_handler_that_panics_answers_500_with_its_request_id() {
     let failed = client.header("X-Request-Id", "find-me").get("/panics").await.expect(500);
     assert_eq!((failed.error().as_str(), &failed.json()["request_id"]), ("internal_error", &serde_json::json!("find-me")));
     assert_eq!(failed.header("x-request-id"), "find-me");
+    assert_eq!(failed.number("x-ratelimit-limit"), 100, "the limits are on every answer");
+    let doc_url = failed.json()["doc_url"].as_str().expect("a link").to_owned();
+    assert!(doc_url.starts_with("http://127.0.0.1:") && doc_url.ends_with("/docs/errors/internal_error"), "{doc_url}");
     assert!(!failed.text.contains("purpose") && !failed.text.contains("kr_secret"), "{}", failed.text);
     for _ in 0..5 {
         client.get("/panics").await.expect(500);

@@ -218,7 +218,8 @@ fn explain() -> String {
 
     let request =
         store::idempotency_keys::Request { owner: "user".into(), route: "POST /v1/users".into(), key: "order-1".into() };
-    let answer = store::idempotency_keys::Answer { request_hash: [0; 32], status: 201, location: None, body: "{}".into() };
+    let answer =
+        store::idempotency_keys::Answer { request_hash: [0; 32], status: 201, location: None, etag: None, body: "{}".into() };
     plan!(plans, idempotency_keys::insert(&tx, &request, &answer, now, later));
     plan!(plans, idempotency_keys::find(&tx, &request, now));
     plan!(plans, idempotency_keys::sweep(&tx, now));

@@ -314,7 +314,7 @@ fn with_secret(status: StatusCode, key: &ApiKey, secret: &Secret, now: Timestamp
 /// The answer that is kept never has the secret: `rotate` replaces one that was lost.
 fn replay(status: StatusCode, location: Option<String>, key: &ApiKey, now: Timestamp) -> Replay {
     let body = reply::to_json(&KeyWithSecret { key: KeyBody::new(key, now), secret: None });
-    Replay { status: status.as_u16(), location, body }
+    Replay { status: status.as_u16(), location, etag: Some(etag(key, now)), body }
 }
 
 fn location(key: &ApiKey) -> String {

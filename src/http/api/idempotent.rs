@@ -1,7 +1,7 @@
 //! The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header) around a handler's effect.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, LOCATION};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, LOCATION};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -58,6 +58,9 @@ fn replayed(replay: Replay) -> HttpResponse {
     response.insert_header((IDEMPOTENT_REPLAYED, "true")).insert_header((CONTENT_TYPE, "application/json"));
     if let Some(location) = replay.location {
         response.insert_header((LOCATION, location));
+    }
+    if let Some(etag) = replay.etag {
+        response.insert_header((ETAG, etag));
     }
     response.body(replay.body)
 }

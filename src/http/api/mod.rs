@@ -20,13 +20,13 @@ pub use users::UserBody;
 use actix_web::dev::ServiceRequest;
 use actix_web::guard::fn_guard;
 use actix_web::http::Uri;
-use actix_web::http::header::ACCEPT;
+use actix_web::http::header::{ACCEPT, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::middleware::from_fn;
 use actix_web::web::{Data, Path, ServiceConfig, delete, get, patch, post, put, resource, scope, to};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route};
 
-use super::arrival::{Arrival, Arrived, base_url};
+use super::arrival::{Arrival, Arrived, base_url, base_url_of};
 use crate::app::App;
 use crate::model::AppError;
 use crate::model::dialect::DialectName;
@@ -144,11 +144,14 @@ pub fn refuse(req: &HttpRequest, app: &App, error: &AppError) -> HttpResponse {
     )
 }
 
-/// The same where there is no request left to look at.
-pub fn fault(arrival: &Arrival, error: &AppError) -> HttpResponse {
-    let context = Context { request_id: &arrival.request_id, base_url: "", problem_json: false };
-    let mut response = Dialect::of(arrival.dialect).refuse(error, &context);
-    if let Ok(id) = actix_web::http::header::HeaderValue::from_str(&arrival.request_id) {
+/// The same for a fault of ours, after which there is no request left to look at.
+pub fn fault(app: &App, arrival: &Arrival, host: Option<&HeaderValue>, error: &AppError) -> HttpResponse {
+    let base_url = base_url_of(host, arrival.client.https, app);
+    let context = Context { request_id: &arrival.request_id, base_url: &base_url, problem_json: false };
+    let dialect = Dialect::of(arrival.dialect);
+    let mut response = dialect.refuse(error, &context);
+    admission::finish(response.headers_mut(), dialect, &admission::peek(app, arrival), app.clock.now());
+    if let Ok(id) = HeaderValue::from_str(&arrival.request_id) {
         response.headers_mut().insert(super::X_REQUEST_ID, id);
     }
     response

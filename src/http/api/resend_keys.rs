@@ -82,6 +82,7 @@ pub async fn create(who: Allowed<FullAccess<KeysWrite>>, app: Data<App>, req: Ht
     let stored = |key: &ApiKey| Replay {
         status: StatusCode::CREATED.as_u16(),
         location: None,
+        etag: None,
         body: reply::to_json(&TokenBody { id: key.id, token: None }),
     };
     let created =

@@ -126,7 +126,7 @@ pub async fn delete(who: Allowed<UsersWrite>, app: Data<App>, req: HttpRequest, 
 }
 
 fn stored(user: &User) -> Replay {
-    Replay { status: 201, location: Some(location(user)), body: reply::to_json(&UserBody::from(user)) }
+    Replay { status: 201, location: Some(location(user)), etag: Some(etag(user)), body: reply::to_json(&UserBody::from(user)) }
 }
 
 fn location(user: &User) -> String {

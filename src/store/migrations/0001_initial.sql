@@ -114,6 +114,7 @@ CREATE TABLE idempotency_keys (
     request_hash BLOB    NOT NULL,
     status       INTEGER NOT NULL,
     location     TEXT,
+    etag         TEXT,
     body         TEXT    NOT NULL,
     expires_at   INTEGER NOT NULL,
     PRIMARY KEY (owner, route, key)
