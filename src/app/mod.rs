@@ -2,6 +2,8 @@
 
 pub mod callers;
 mod live;
+pub mod request_log;
+pub mod usage;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -24,6 +26,8 @@ use crate::store::{self, idempotency_keys};
 use crate::store::{OpenError, Store, Tx};
 use callers::{Callers, Concerns};
 pub use live::Live;
+use request_log::RequestLog;
+use usage::Usage;
 
 pub struct App {
     pub store: Store,
@@ -42,6 +46,9 @@ pub struct App {
     pub guesses: Guesses,
     pub in_flight: InFlight,
     pub callers: Arc<Callers>,
+    /// How many requests there were, until a batch writes it.
+    pub usage: Usage,
+    pub request_log: RequestLog,
     /// The server is stopping: no new work should be sent to it.
     pub draining: AtomicBool,
     /// Requests with an `Idempotency-Key` that are being worked on.
@@ -78,6 +85,8 @@ impl App {
             rates: RateLimits::new(),
             passwords: Passwords::new(std::thread::available_parallelism().map_or(2, usize::from)),
             callers: Arc::default(),
+            usage: Usage::default(),
+            request_log: RequestLog::new(config.log.request_log_sample),
             draining: AtomicBool::new(false),
             in_progress: Mutex::default(),
             fixed: BTreeMap::new(),

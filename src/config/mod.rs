@@ -106,6 +106,8 @@ settings! {
             "auto: for people on a terminal and JSON elsewhere; or pretty, or json.";
         level: LogLevel = LogLevel::Info, read::log_level, None,
             "The least that is logged: error, warn, info, debug or trace.";
+        request_log_sample: f64 = 1.0, read::share, None,
+            "The share of API requests that the dashboard's request log keeps, from 0 to 1. At most 100 a second are kept.";
     }
 }
 

@@ -63,6 +63,16 @@ pub(super) fn number<T: TryFrom<u64>>(given: &Given, min: u64, max: u64) -> Resu
     in_range.and_then(|number| T::try_from(number).ok()).ok_or_else(|| format!("use a whole number from {min} to {max}"))
 }
 
+pub(super) fn share(given: &Given) -> Result<f64, String> {
+    let share = match given {
+        Given::Text(text) => text.trim().parse::<f64>().ok(),
+        Given::Toml(DeValue::Float(number)) => number.as_str().parse().ok(),
+        Given::Toml(DeValue::Integer(number)) => number.as_str().parse().ok(),
+        Given::Toml(_) => None,
+    };
+    share.filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "use a number from 0 to 1, for example 0.25".into())
+}
+
 pub(super) fn span(given: &Given, min_seconds: u64, max_seconds: u64) -> Result<Duration, String> {
     let wrong = || "use a number and unit, for example \"30s\" or \"2m\"".to_owned();
     let span = duration::parse(given.text().ok_or_else(wrong)?).map_err(|_| wrong())?;
@@ -157,6 +167,12 @@ impl Show for usize {
 impl Show for u64 {
     fn show(&self) -> String {
         self.to_string()
+    }
+}
+
+impl Show for f64 {
+    fn show(&self) -> String {
+        format!("{self:?}")
     }
 }
 

@@ -88,6 +88,7 @@ fn a_bad_value_is_quoted_with_what_to_write_instead() {
         ("[api]\nkey_prefix = \"no dash-\"", "a _ at the end"),
         ("[api]\nkey_prefix = \"kro_\"", "not kro_"),
         ("[limits]\nmax_concurrent = 0", "use a whole number from 1"),
+        ("[log]\nrequest_log_sample = 1.5", "use a number from 0 to 1"),
         ("[log]\nlevel = \"loud\"", "\"error\" or \"warn\""),
     ] {
         let told = faults(&file(text));

@@ -78,6 +78,7 @@ impl Frame {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Overview,
+    Requests,
     Keys,
     Users,
     Settings,
@@ -91,6 +92,7 @@ impl Place {
     const fn name(self) -> &'static str {
         match self {
             Self::Overview => "overview",
+            Self::Requests => "requests",
             Self::Keys => "keys",
             Self::Users => "users",
             Self::Settings => "settings",

@@ -41,7 +41,7 @@ pub async fn shell(
     if !arrival.is_private(&app_of(req.request()).config) {
         if !wants_a_page(req.request()) {
             let app = app_of(req.request());
-            let answer = api::no_route(req.request().clone(), app).await;
+            let answer = api::nowhere(req.request().clone(), app).await;
             return Ok(req.into_response(answer).map_into_right_body());
         }
         let page = error_page(req.request(), &AppError::HttpsRequired.into()).await;
@@ -118,7 +118,7 @@ fn add_headers(headers: &mut HeaderMap, https: bool) {
 
 /// Nothing is at this path: a page for a browser, the API's answer for a program.
 pub async fn nothing_here(req: HttpRequest, app: Data<App>) -> Result<HttpResponse, PageError> {
-    if wants_a_page(&req) { Err(AppError::NoRoute.into()) } else { Ok(api::no_route(req, app).await) }
+    if wants_a_page(&req) { Err(AppError::NoRoute.into()) } else { Ok(api::nowhere(req, app).await) }
 }
 
 fn wants_a_page(req: &HttpRequest) -> bool {

@@ -13,10 +13,12 @@ pub mod ids;
 pub mod imported_key;
 pub mod name;
 pub mod page;
+pub mod request;
 pub mod revision;
 pub mod scope;
 pub mod session;
 pub mod tier;
+pub mod usage;
 pub mod user;
 
 pub use error::{AppError, FieldErrors, Result};

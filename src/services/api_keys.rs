@@ -1,5 +1,6 @@
 //! API keys: list, find, create, change, rotate and revoke. Checking a presented secret is in `credentials`.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use serde_json::json;
@@ -42,6 +43,39 @@ pub async fn list(
 pub async fn find(app: &App, caller: &Caller, id: ApiKeyId) -> Result<ApiKey> {
     let found = app.store.read(move |conn| store::api_keys::find(conn, id)).await?;
     seen_key(caller, found)
+}
+
+/// Those of these keys that the caller sees, in one look.
+pub async fn find_all(app: &App, caller: &Caller, ids: HashSet<ApiKeyId>) -> Result<HashMap<ApiKeyId, ApiKey>> {
+    let caller = caller.clone();
+    let find = move |conn: &store::Conn| {
+        let mut found = HashMap::new();
+        for id in ids {
+            found.extend(seen_key(&caller, store::api_keys::find(conn, id)?).ok().map(|key| (id, key)));
+        }
+        Ok(found)
+    };
+    app.store.read(find).await
+}
+
+/// Working keys that end within this time, and working keys that nobody used for as long as that; so many of each.
+pub async fn in_need(app: &App, caller: &Caller, ends_in: Duration, unused_for: Duration, limit: u32) -> Result<InNeed> {
+    caller.must_have(Scope::Admin)?;
+    let now = app.clock.now();
+    app.store
+        .read(move |conn| {
+            Ok(InNeed {
+                expiring: store::api_keys::list_expiring(conn, now, now.saturating_add(ends_in), limit)?,
+                unused: store::api_keys::list_unused(conn, now.saturating_sub(unused_for), now, limit)?,
+            })
+        })
+        .await
+}
+
+/// Keys that somebody should look at.
+pub struct InNeed {
+    pub expiring: Vec<ApiKey>,
+    pub unused: Vec<ApiKey>,
 }
 
 /// How many keys of all accounts were used since then; for administrators.

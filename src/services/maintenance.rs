@@ -60,6 +60,11 @@ pub async fn restore_windows(app: &App) -> Result<()> {
 
 /// Writes what was used since the last time.
 pub async fn flush(app: &App) -> Result<()> {
+    let uses = write_uses(app).await;
+    uses.and(super::usage::flush(app).await)
+}
+
+async fn write_uses(app: &App) -> Result<()> {
     let uses: Vec<Use> = app.callers.take_uses().into_iter().map(|(key_id, secret, last)| Use { key_id, secret, last }).collect();
     let now = app.clock.now();
     let kept = app.rates.snapshot(app.clock.tick());
@@ -85,7 +90,8 @@ pub async fn flush(app: &App) -> Result<()> {
     written.await.inspect_err(|_| app.rates.not_saved(&kept))
 }
 
-async fn sweep(app: &App) -> Result<()> {
+/// Forgets what has ended or is older than it is kept.
+pub async fn sweep(app: &App) -> Result<()> {
     app.rates.sweep(app.clock.tick());
     app.callers.sweep();
     let now = app.clock.now();
@@ -95,6 +101,9 @@ async fn sweep(app: &App) -> Result<()> {
             store::idempotency_keys::sweep(tx, now)?;
             store::setup::sweep(tx, now)?;
             store::rate_windows::sweep(tx, now)?;
+            store::usage::sweep(tx, now)?;
+            let requests = super::requests::KEPT_ROWS;
+            store::logged_requests::sweep(tx, requests, now.saturating_sub(super::requests::kept()))?;
             store::api_keys::sweep(tx, now)
         })
         .await

@@ -112,6 +112,41 @@ pub fn find(conn: &Connection, id: ApiKeyId) -> Result<Option<ApiKey>> {
     Ok(one.query_row([id], from_row).optional()?)
 }
 
+/// Keys that work, and end before `until`; those that end first come first.
+pub fn list_expiring(conn: &Connection, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<ApiKey>> {
+    let mut ending = conn.prepare_cached(&format!(
+        "{SELECT} WHERE k.expires_at > $1 AND k.expires_at <= $2 AND k.revoked_at IS NULL AND k.enabled = 1
+         ORDER BY k.expires_at LIMIT $3"
+    ))?;
+    Ok(ending.query_map(params![now, until, limit], from_row)?.collect::<Result<_, _>>()?)
+}
+
+/// Keys that work, are older than `since`, and were not used after it: first those that were used last the longest
+/// ago, then those that were never used.
+pub fn list_unused(conn: &Connection, since: Timestamp, now: Timestamp, limit: u32) -> Result<Vec<ApiKey>> {
+    const WORKS: &str = "k.revoked_at IS NULL AND k.enabled = 1 AND (k.expires_at IS NULL OR k.expires_at > $2)";
+    let mut used =
+        conn.prepare_cached(&format!("{SELECT} WHERE k.last_used_at < $1 AND {WORKS} ORDER BY k.last_used_at LIMIT $3"))?;
+    let mut never = conn.prepare_cached(&format!(
+        "{SELECT} WHERE k.last_used_at IS NULL AND k.created_at < $1 AND {WORKS} ORDER BY k.created_at LIMIT $3"
+    ))?;
+    let mut rows: Vec<ApiKey> = used.query_map(params![since, now, limit], from_row)?.collect::<Result<_, _>>()?;
+    let left = limit.saturating_sub(rows.len() as u32);
+    if left > 0 {
+        rows.extend(never.query_map(params![since, now, left], from_row)?.collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(rows)
+}
+
+/// How many users had a key in use since then.
+pub fn count_active_users(conn: &Connection, since: Timestamp) -> Result<u64> {
+    // Named, since SQLite would rather walk all keys in the order of their users.
+    let mut one = conn
+        .prepare_cached("SELECT count(DISTINCT user_id) FROM api_keys INDEXED BY api_keys_last_use WHERE last_used_at >= $1")?;
+    let count: i64 = one.query_row([since], |row| row.get(0))?;
+    Ok(count.max(0) as u64)
+}
+
 /// How many keys were used since then.
 pub fn count_used_since(conn: &Connection, since: Timestamp) -> Result<u64> {
     let mut one = conn.prepare_cached("SELECT count(*) FROM api_keys WHERE last_used_at >= $1")?;

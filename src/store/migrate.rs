@@ -3,7 +3,11 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Append only: a step that was released is never changed.
-const STEPS: &[&str] = &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_imported_keys.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_imported_keys.sql"),
+    include_str!("migrations/0003_usage.sql"),
+];
 
 pub const SCHEMA: usize = STEPS.len();
 

@@ -7,12 +7,14 @@ pub mod api_keys;
 pub mod audit_events;
 pub mod idempotency_keys;
 mod lists;
+pub mod logged_requests;
 pub mod migrate;
 pub mod rate_windows;
 pub mod sessions;
 pub mod settings;
 pub mod setup;
 pub mod tiers;
+pub mod usage;
 pub mod users;
 mod writer;
 

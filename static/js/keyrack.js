@@ -186,6 +186,82 @@ async function look(left) {
 }
 if (waiting) look(150);
 
+// The request log as it grows, newest first. Paused, the newest are counted and shown when it goes on.
+const liveButton = one("[data-live]");
+if (liveButton) {
+  const table = one("[data-log]");
+  const rows = one("tbody", table);
+  const sample = one("template[data-row]").content.firstElementChild;
+  const words = one("[data-live-words]");
+  const most = Number(liveButton.dataset.liveRows);
+  let source;
+  let shown = 0;
+  let missed = 0;
+  let waits = [];
+
+  const rowOf = (data) => {
+    const row = sample.cloneNode(true);
+    const at = (name) => one(`[data-at="${name}"]`, row);
+    at("path").textContent = `${data.method} ${data.path}`;
+    at("path").href = data.href;
+    at("status").textContent = data.status;
+    at("status").classList.add(data.tone);
+    at("time").textContent = data.time;
+    at("time").dateTime = data.iso;
+    at("time").title = data.full;
+    at("took").textContent = data.took;
+    at("ip").textContent = data.ip;
+    if (data.key) {
+      at("key").textContent = data.key;
+      at("key").href = data.key_href;
+    } else at("key").replaceWith("None");
+    return row;
+  };
+  // At most once a second: the line is read aloud.
+  let telling = 0;
+  const tell = () => { telling ||= setTimeout(tellNow, 1000); };
+  const tellNow = () => {
+    telling = 0;
+    const parts = [liveButton.textContent === "Pause" ? "Live." : liveButton.textContent === "Go on" ? "Paused." : ""];
+    if (shown) parts.push(`${shown} new since it began.`);
+    if (waits.length) parts.push(`${waits.length} hidden.`);
+    if (missed) parts.push(`${missed} missed: more came than could be shown.`);
+    words.textContent = parts.join(" ");
+  };
+  const show = (list) => {
+    if (!list.length) return;
+    table.hidden = false;
+    one("[data-none]").hidden = true;
+    rows.prepend(...list.map(rowOf).reverse());
+    shown += list.length;
+    while (rows.rows.length > most) rows.lastElementChild.remove();
+  };
+  const begin = () => {
+    source = new EventSource(liveButton.dataset.live);
+    source.addEventListener("message", (event) => {
+      waits.push(JSON.parse(event.data));
+      if (waits.length > most) { waits.shift(); missed += 1; }
+      if (liveButton.textContent === "Pause") { show(waits); waits = []; }
+      tell();
+    });
+    source.addEventListener("missed", (event) => { missed += Number(event.data); tell(); });
+    source.addEventListener("error", () => {
+      if (source.readyState !== EventSource.CLOSED) return;
+      words.textContent = "The live tail ended. Load the page again to see whether you are still signed in.";
+      liveButton.textContent = "Live";
+      source = undefined;
+    });
+  };
+  liveButton.addEventListener("click", () => {
+    const goesOn = liveButton.textContent !== "Pause";
+    if (goesOn && !source) begin();
+    if (goesOn) { show(waits); waits = []; }
+    liveButton.textContent = goesOn ? "Pause" : "Go on";
+    tellNow();
+  });
+  addEventListener("pagehide", () => source?.close());
+}
+
 // The language of the samples is remembered.
 const languages = all(".langs > input");
 try {

@@ -62,8 +62,13 @@ describe("pages", () => {
     await page.goto("/settings/api-keys");
     await look(page, "keys-empty");
     key = await generateKey(page, { name: "billing-worker" });
-    await callApi(server, key.secret);
     await store(page);
+    await page.goto("/admin");
+    await look(page, "overview-waiting");
+    await page.goto("/admin/requests");
+    await look(page, "requests-empty");
+    await callApi(server, key.secret);
+    await callApi(server, key.secret, "/v1/users/123", { headers: { "X-Request-Id": "seen-by-axe" } });
     rotating = await generateKey(page, { name: "staging-ci", preset: "Full" });
     await store(page);
     await page.goto(`${rotating.href}/rotate`);
@@ -105,6 +110,11 @@ describe("pages", () => {
       const all = key.href.replace("/settings/api-keys", "/admin/keys");
       for (const [name, path] of [
         ["overview", "/admin"],
+        ["overview-hour", "/admin?range=1h"],
+        ["overview-month", "/admin?range=30d"],
+        ["requests", "/admin/requests"],
+        ["requests-none-match", "/admin/requests?status=5xx"],
+        ["request", "/admin/requests/seen-by-axe"],
         ["settings", "/settings"],
         ["keys-own", "/settings/api-keys"],
         ["keys", "/admin/keys"],
@@ -187,8 +197,9 @@ test("long names fit at every width", async () => {
   const person = new URL(page.url()).pathname;
   for (const width of [320, 480, 737, 820, 1024]) {
     await page.setViewportSize({ width, height: 800 });
-    for (const path of ["/admin", "/admin/keys", "/admin/users", "/settings/api-keys", long.href, `${long.href}/rotate`, `${long.href}/revoke`, person, `${person}/edit`, `${person}/delete`, "/docs"]) {
+    for (const path of ["/admin", "/admin?range=7d", "/admin/requests", "/admin/keys", "/admin/users", "/settings/api-keys", long.href, `${long.href}/rotate`, `${long.href}/revoke`, person, `${person}/edit`, `${person}/delete`, "/docs"]) {
       await page.goto(path);
+      await page.evaluate(() => { for (const one of document.querySelectorAll("main details")) one.open = true; });
       assert.ok((await sidewaysPixels(page)) <= 0, `${path} scrolls sideways at ${width}`);
     }
   }
@@ -212,7 +223,7 @@ describe("weight", () => {
     const first = await bytesOf(page, () => page.goto("/sign-in"));
     assert.ok(first > 0 && first <= FIRST_VISIT_BYTES, `first visit: ${first} bytes`);
     await signIn(page, admin);
-    for (const path of ["/admin", "/admin/keys", "/admin/users", "/settings/api-keys/new", "/docs"]) {
+    for (const path of ["/admin", "/admin/requests", "/admin/keys", "/admin/users", "/settings/api-keys/new", "/docs"]) {
       const next = await bytesOf(page, () => page.goto(path));
       assert.ok(next <= NEXT_PAGE_BYTES, `${path}: ${next} bytes`);
     }

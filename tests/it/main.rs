@@ -27,5 +27,6 @@ mod stale_forms;
 mod store;
 mod store_plans;
 mod tidy;
+mod usage;
 mod verify;
 mod well_known;

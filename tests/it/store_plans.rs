@@ -16,8 +16,10 @@ use keyrack::model::email::Email;
 use keyrack::model::ids::SessionId;
 use keyrack::model::name::Name;
 use keyrack::model::page::{Limit, Order, Start};
+use keyrack::model::request::{LoggedRequest, RequestFilter};
 use keyrack::model::scope::ScopeSet;
 use keyrack::model::session::Session;
+use keyrack::model::usage::{Outcome, Span, Subject, Tally, UsageRow};
 use keyrack::model::user::{Role, UserStatus};
 use keyrack::store::rate_windows::SavedWindow;
 use keyrack::store::{self, Conn};
@@ -173,6 +175,9 @@ fn explain() -> String {
     let last = LastUse { at: now, ip: None, user_agent: "test".into() };
     plan!(plans, api_keys::note_uses(&tx, &[store::api_keys::Use { key_id: key.id, secret: hash("third"), last }]));
     plan!(plans, api_keys::sweep(&tx, now));
+    plan!(plans, api_keys::list_expiring(&tx, now, later, 5));
+    plan!(plans, api_keys::list_unused(&tx, now, now, 5));
+    plan!(plans, api_keys::count_active_users(&tx, now));
     let all = store::api_keys::Filter::default;
     let mine = || store::api_keys::Filter { account: Some(account.id), ..all() };
     plan!(plans, "of all accounts", api_keys::list(&tx, &all(), (Start::Offset(0), oldest, limit), now));
@@ -227,6 +232,50 @@ fn explain() -> String {
     plan!(plans, rate_windows::save(&tx, &[window]));
     plan!(plans, rate_windows::list(&tx, now));
     plan!(plans, rate_windows::sweep(&tx, now));
+
+    for subject in [Subject::Everyone, Subject::Key(key.id)] {
+        let mut tally = Tally::default();
+        tally.count(Outcome::Success, None);
+        let row = UsageRow { subject, span: Span::Hour, start: now, route: String::new(), tally };
+        plan!(plans, usage::add(&tx, &[row]));
+        plan!(plans, usage::series(&tx, subject, Span::Hour, now));
+        plan!(plans, usage::routes(&tx, subject, Span::Hour, now, 5));
+    }
+    plan!(plans, usage::top_keys(&tx, Span::Hour, now, 5));
+    plan!(plans, usage::requests_of(&tx, &[key.id], Span::Hour, now));
+    plan!(plans, usage::has_any(&tx));
+    plan!(plans, usage::sweep(&tx, now));
+
+    let request = LoggedRequest {
+        seq: 0,
+        at: now,
+        request_id: "req".into(),
+        method: "GET".into(),
+        path: "/v1/key".into(),
+        route: "/v1/key".into(),
+        status: 404,
+        duration_us: 1,
+        error: None,
+        key_id: Some(key.id),
+        account_id: None,
+        ip: [127, 0, 0, 1].into(),
+        user_agent: String::new(),
+        request_bytes: None,
+        response_bytes: None,
+        limit: None,
+    };
+    plan!(plans, logged_requests::insert(&tx, &[request.into()]));
+    let any = RequestFilter::default;
+    plan!(plans, "of all", logged_requests::list(&tx, &any(), Start::After(9), limit));
+    let failed = RequestFilter { outcome: Some(Outcome::ServerError), ..any() };
+    plan!(plans, "by outcome", logged_requests::list(&tx, &failed, Start::Offset(0), limit));
+    let of_key = RequestFilter { key_id: Some(key.id), ..any() };
+    plan!(plans, "by key", logged_requests::list(&tx, &of_key, Start::Before(9), limit));
+    let by_path = RequestFilter { path: Some("/v1".into()), ..any() };
+    plan!(plans, "by path", logged_requests::list(&tx, &by_path, Start::Offset(0), limit));
+    plan!(plans, logged_requests::find(&tx, "req"));
+    plan!(plans, logged_requests::oldest(&tx));
+    plan!(plans, logged_requests::sweep(&tx, 100, now));
 
     plan!(plans, settings::set(&tx, "api.dialect", "native", now));
     plan!(plans, settings::find(&tx, "api.dialect"));

@@ -1,9 +1,11 @@
 //! The pages: sign-in, first set-up, one's own settings, and the dashboard of administrators.
 
 mod api_keys;
+mod chart;
 mod confirm;
 mod conventions;
 mod overview;
+mod requests;
 mod settings;
 mod setup;
 mod sign_in;
@@ -22,6 +24,9 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/settings/look").post(settings::look))
         .service(resource("/settings/time-zone").post(settings::time_zone))
         .service(resource("/admin").get(overview::show))
+        .service(resource("/admin/requests").get(requests::list))
+        .service(resource("/admin/requests/live").get(requests::live))
+        .service(resource("/admin/requests/{id}").get(requests::show))
         .service(resource("/admin/settings/api-conventions").get(conventions::show))
         .service(resource("/admin/settings/api-conventions/{dialect}").get(conventions::ask).post(conventions::switch))
         .service(resource("/admin/users").get(users::list).post(users::create))

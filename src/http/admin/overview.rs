@@ -1,16 +1,27 @@
-//! The first page of an administrator: what is here, and what is left to do.
+//! The first page of an administrator: how the API is used, which keys want looking at, and what is left to set up.
+
+use std::time::Duration;
 
 use actix_web::HttpResponse;
+use actix_web::web::Query;
 use askama::Template;
+use serde::Deserialize;
 
+use super::chart::{Chart, share_words, took_words};
 use super::view::{KeyRow, grouped};
 use crate::http::page::{Banner, Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
+use crate::model::api_key::ApiKey;
 use crate::model::page::{Limit, Order, Start};
+use crate::model::usage::{Outcome, Range};
 use crate::services;
+use crate::services::usage::KeyCounts;
 
-/// The keys that the page shows, newest first.
+/// The keys that each of the page's lists shows.
 const KEYS_SHOWN: u32 = 5;
+const DAY: Duration = Duration::from_secs(86_400);
+const ENDS_SOON: Duration = DAY.saturating_mul(14);
+const UNUSED_FOR: Duration = DAY.saturating_mul(30);
 
 #[derive(Template)]
 #[template(path = "admin/overview.html")]
@@ -23,7 +34,11 @@ pub struct OverviewPage {
     /// No request came with a key yet.
     pub waiting: bool,
     pub base_url: String,
-    pub keys: Vec<KeyRow>,
+    pub chart: Chart,
+    pub most: Vec<KeyUse>,
+    pub most_limited: Vec<KeyUse>,
+    pub expiring: Vec<KeyRow>,
+    pub unused: Vec<KeyRow>,
 }
 
 pub struct Step {
@@ -37,30 +52,84 @@ pub struct Step {
 pub struct Figure {
     pub label: &'static str,
     pub value: String,
-    pub href: &'static str,
 }
 
-pub async fn show(who: SignedIn) -> Result<HttpResponse, PageError> {
-    let newest = |rows| (Order::NewestFirst, Limit::of(rows));
-    let (order, limit) = newest(KEYS_SHOWN);
-    let keys = services::api_keys::list(&who.app, &who.caller, Default::default(), (Start::Offset(0), order, limit)).await?;
-    let (order, limit) = newest(1);
-    let users = services::users::list(&who.app, &who.caller, Default::default(), (Start::Offset(0), order, limit)).await?;
-    let ids = keys.rows.iter().map(|key| key.user_id).collect();
-    let owners = services::users::find_all(&who.app, &who.caller, ids).await?;
+/// A key among those with the most requests.
+pub struct KeyUse {
+    pub id: String,
+    /// Empty: the key is gone.
+    pub name: String,
+    pub requests: String,
+    pub rate_limited: String,
+}
+
+#[derive(Default, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    range: String,
+}
+
+pub async fn show(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, PageError> {
+    let range = Range::parse(&asked.range).unwrap_or_default();
+    let told = services::usage::overview(&who.app, &who.caller, range, KEYS_SHOWN).await?;
+    let in_need = services::api_keys::in_need(&who.app, &who.caller, ENDS_SOON, UNUSED_FOR, KEYS_SHOWN).await?;
+    let newest = (Start::Offset(0), Order::NewestFirst, Limit::of(1));
+    let newest = services::api_keys::list(&who.app, &who.caller, Default::default(), newest).await?.rows.pop();
+    let ids = told.most.iter().chain(&told.most_limited).map(|key| key.key_id).collect();
+    let names = services::api_keys::find_all(&who.app, &who.caller, ids).await?;
+    let owners = in_need.expiring.iter().chain(&in_need.unused).map(|key| key.user_id).collect();
+    let owners = services::users::find_all(&who.app, &who.caller, owners).await?;
     let now = who.now();
-    let was_used = keys.rows.iter().any(|key| key.last_used.is_some()) || keys.has_next;
-    let first_unused = keys.rows.first().map(|key| format!("/admin/keys/{}", key.id));
-    let is_public = who.app.live.public_url().is_some();
-    let steps = vec![
+
+    let key_use = |counts: &KeyCounts| KeyUse {
+        id: counts.key_id.to_string(),
+        name: names.get(&counts.key_id).map(|key| key.name.clone()).unwrap_or_default(),
+        requests: grouped(counts.requests),
+        rate_limited: grouped(counts.rate_limited),
+    };
+    let rows = |keys: &[ApiKey]| {
+        let owner = |key: &ApiKey| owners.get(&key.user_id).map_or("", |owner| owner.email.as_str()).to_owned();
+        keys.iter().map(|key| KeyRow::new(key, &owner(key), &now)).collect::<Vec<_>>()
+    };
+    let has_begun = told.has_begun || newest.as_ref().is_some_and(|key| key.last_used.is_some());
+    let steps = steps(&who, newest.as_ref(), has_begun);
+    let total = &told.used.total;
+    let figures = [
+        ("Requests", grouped(total.total())),
+        ("Success", share_words(total.success())),
+        ("Rate limited", grouped(total.of(Outcome::RateLimited))),
+        ("p95 latency", total.quantile(0.95).map_or_else(|| "–".into(), took_words)),
+        ("Active users", grouped(told.active_users)),
+    ];
+    let chart = Chart::new(&told.used, "/admin", &now);
+    let page = OverviewPage {
+        frame: who.frame("Overview", Place::Overview).with_banner(who.facts.is_behind_a_stranger.then(untrusted_proxy)),
+        summary: format!("Keyrack {} at {}. Times in {}.", env!("CARGO_PKG_VERSION"), who.facts.base_url(), now.zone_name()),
+        done_count: steps.iter().filter(|step| step.done).count(),
+        steps,
+        figures: figures.map(|(label, value)| Figure { label, value }).into(),
+        waiting: !has_begun,
+        base_url: who.facts.base_url().into(),
+        chart,
+        most: told.most.iter().map(key_use).collect(),
+        most_limited: told.most_limited.iter().map(key_use).collect(),
+        expiring: rows(&in_need.expiring),
+        unused: rows(&in_need.unused),
+    };
+    Ok(who.ok(&page))
+}
+
+fn steps(who: &SignedIn, newest: Option<&ApiKey>, has_begun: bool) -> Vec<Step> {
+    let first_unused = newest.map(|key| format!("/admin/keys/{}", key.id)).unwrap_or_default();
+    vec![
         step(true, "Create the first admin", String::new(), String::new()),
         step(
-            !keys.rows.is_empty(),
+            newest.is_some(),
             "Generate the first key",
             "A program shows it to be let in.".into(),
             "/settings/api-keys/new".into(),
         ),
-        step(was_used, "Make the first request", "The line below is all it takes.".into(), first_unused.unwrap_or_default()),
+        step(has_begun, "Make the first request", "The line below is all it takes.".into(), first_unused),
         step(
             who.facts.https,
             "Serve it over HTTPS",
@@ -68,30 +137,12 @@ pub async fn show(who: SignedIn) -> Result<HttpResponse, PageError> {
             String::new(),
         ),
         step(
-            is_public,
+            who.app.live.public_url().is_some(),
             "Say under which address it is reached",
             "Start with --public-url https://keys.example.com, so that samples and links are right.".into(),
             String::new(),
         ),
-    ];
-    let page = OverviewPage {
-        frame: who.frame("Overview", Place::Overview).with_banner(who.facts.is_behind_a_stranger.then(untrusted_proxy)),
-        summary: format!("Keyrack {} at {}", env!("CARGO_PKG_VERSION"), who.facts.base_url()),
-        done_count: steps.iter().filter(|step| step.done).count(),
-        steps,
-        figures: vec![
-            Figure { label: "Users", value: grouped(users.total.unwrap_or_default()), href: "/admin/users" },
-            Figure { label: "API keys", value: grouped(keys.total.unwrap_or_default()), href: "/admin/keys" },
-        ],
-        waiting: !was_used,
-        base_url: who.facts.base_url().into(),
-        keys: keys
-            .rows
-            .iter()
-            .map(|key| KeyRow::new(key, owners.get(&key.user_id).map_or("", |owner| owner.email.as_str()), &now))
-            .collect(),
-    };
-    Ok(who.ok(&page))
+    ]
 }
 
 fn untrusted_proxy() -> Banner {

@@ -56,6 +56,8 @@ pub struct KeyRow {
     pub ip_allow: Vec<String>,
     pub old: Option<OldSecret>,
     pub can_extend: bool,
+    /// In the last 24 hours; only where a list asks for it.
+    pub requests: String,
 }
 
 /// The older of a key's two secrets.
@@ -104,7 +106,12 @@ impl KeyRow {
                 let longest = key.expires_at.map_or(longest, |expiry| expiry.min(longest));
                 rotation.old_expires_at < longest
             }),
+            requests: String::new(),
         }
+    }
+
+    pub fn with_requests(self, requests: u64) -> Self {
+        Self { requests: grouped(requests), ..self }
     }
 
     pub fn is_revoked(&self) -> bool {

@@ -13,13 +13,14 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpMessage};
 
 use super::allowed::Admitted;
+use super::record::{self, Ended};
 use super::{ApiError, forward_auth, refuse};
 use crate::app::App;
 use crate::app::callers::Credential;
 use crate::http::api::dialect::Dialect;
 use crate::http::arrival::{Arrival, Arrived};
 use crate::limits::{BucketKey, Decision, Slot};
-use crate::model::clock::Timestamp;
+use crate::model::clock::{Tick, Timestamp};
 use crate::model::{AppError, Result};
 use crate::services::credentials;
 
@@ -38,6 +39,8 @@ struct Pass {
 struct Refusal {
     error: AppError,
     left: Decision,
+    /// Who was refused, if that is known.
+    credential: Option<Arc<Credential>>,
 }
 
 /// For whoever has a credential.
@@ -47,10 +50,10 @@ pub async fn admit(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let now = app.clock.now();
+    let (now, began) = (app.clock.now(), app.clock.tick());
     let dialect = Dialect::of(arrival.dialect);
     let passed = pass(&app, &req, &arrival, dialect, now).await;
-    answer(app, req, next, passed, (arrival, dialect, now)).await
+    answer(app, req, next, passed, (arrival, dialect, now, began)).await
 }
 
 /// For anyone: counts against the address.
@@ -60,10 +63,10 @@ pub async fn admit_anyone(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let now = app.clock.now();
+    let (now, began) = (app.clock.now(), app.clock.tick());
     let dialect = Dialect::of(arrival.dialect);
     let passed = pass_anyone(&app, &req, &arrival, dialect).await;
-    answer(app, req, next, passed, (arrival, dialect, now)).await
+    answer(app, req, next, passed, (arrival, dialect, now, began)).await
 }
 
 /// For a gateway that asks whether to let its client in: the client's own credential, limits and scopes. It waits for
@@ -74,10 +77,10 @@ pub async fn admit_forwarded(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let now = app.clock.now();
+    let (now, began) = (app.clock.now(), app.clock.tick());
     let dialect = Dialect::of(arrival.dialect);
     let passed = pass_forwarded(&app, &req, &arrival, now);
-    let mut response = answer(app, req, next, passed, (arrival, dialect, now)).await?;
+    let mut response = answer(app, req, next, passed, (arrival, dialect, now, began)).await?;
     if response.status() == StatusCode::TOO_MANY_REQUESTS && forward_auth::is_for_nginx(response.request()) {
         forward_auth::put_for_nginx(response.response_mut().head_mut());
     }
@@ -95,7 +98,7 @@ async fn pass(
     let (credential, left) = count(app, req, arrival, bearer(req.headers()), now)?;
     match app.in_flight.enter().await {
         Ok(slot) => Ok(Pass { credential: Some(credential), left, _slot: Some(slot) }),
-        Err(error) => Err(Box::new(Refusal { error, left })),
+        Err(error) => Err(Box::new(Refusal { error, left, credential: Some(credential) })),
     }
 }
 
@@ -128,14 +131,15 @@ fn count(
         Err(error) => return Err(guessed(app, arrival, error)),
     };
     if !credential.key.ip_allow.allows(arrival.client.ip) {
-        return Err(unlimited(app, arrival, AppError::IpNotAllowed(arrival.client.ip)));
+        let refusal = unlimited(app, arrival, AppError::IpNotAllowed(arrival.client.ip));
+        return Err(Box::new(Refusal { credential: Some(credential), ..*refusal }));
     }
     let left = credential.take(1, app.clock.tick());
     let user_agent = req.headers().get(USER_AGENT).map_or("", |value| value.to_str().unwrap_or(""));
     app.callers.note_use(&credential, now, Some(arrival.client.ip), user_agent);
     match left.check() {
         Ok(()) => Ok((credential, left)),
-        Err(error) => Err(Box::new(Refusal { error, left })),
+        Err(error) => Err(Box::new(Refusal { error, left, credential: Some(credential) })),
     }
 }
 
@@ -143,11 +147,11 @@ async fn pass_anyone(app: &App, req: &ServiceRequest, arrival: &Arrival, dialect
     before_credential(app, req, arrival, dialect)?;
     let left = app.anonymous.take(BucketKey::of_address(arrival.client.ip), app.clock.tick());
     if let Err(error) = left.check() {
-        return Err(Box::new(Refusal { error, left }));
+        return Err(Box::new(Refusal { error, left, credential: None }));
     }
     match app.in_flight.enter().await {
         Ok(slot) => Ok(Pass { credential: None, left, _slot: Some(slot) }),
-        Err(error) => Err(Box::new(Refusal { error, left })),
+        Err(error) => Err(Box::new(Refusal { error, left, credential: None })),
     }
 }
 
@@ -165,12 +169,12 @@ fn before_credential(app: &App, req: &ServiceRequest, arrival: &Arrival, dialect
 fn guessed(app: &App, arrival: &Arrival, error: AppError) -> Box<Refusal> {
     let left = app.anonymous.take(BucketKey::of_address(arrival.client.ip), app.clock.tick());
     let error = left.check().err().unwrap_or(error);
-    Box::new(Refusal { error, left })
+    Box::new(Refusal { error, left, credential: None })
 }
 
 /// Refused without being counted. Tells of the address's bucket: an account's is nobody's business here.
 fn unlimited(app: &App, arrival: &Arrival, error: AppError) -> Box<Refusal> {
-    Box::new(Refusal { error, left: peek(app, arrival) })
+    Box::new(Refusal { error, left: peek(app, arrival), credential: None })
 }
 
 /// What requests without a credential have left from this address.
@@ -183,13 +187,28 @@ async fn answer(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
     passed: Result<Pass, Box<Refusal>>,
-    (arrival, dialect, now): (Arrival, &'static Dialect, Timestamp),
+    (arrival, dialect, now, began): (Arrival, &'static Dialect, Timestamp, Tick),
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let pass = match passed {
         Ok(pass) => pass,
         Err(refusal) => {
-            let Refusal { error, left } = *refusal;
+            let Refusal { error, left, credential } = *refusal;
             let mut response = refuse(req.request(), &app, &error);
+            record::note(
+                &app,
+                req.request(),
+                &arrival,
+                &Ended {
+                    status: response.status(),
+                    error: Some(error.code()),
+                    credential: credential.as_deref(),
+                    left: &left,
+                    began,
+                    was_admitted: false,
+                    at: now,
+                    response_size: response.body().size(),
+                },
+            );
             finish(response.headers_mut(), dialect, &left, now);
             return Ok(req.into_response(response).map_into_right_body());
         }
@@ -201,11 +220,27 @@ async fn answer(
     req.extensions_mut().insert(Admitted { caller, credential: pass.credential.clone(), left: pass.left.clone() });
     let response = next.call(req).await?;
     let refused = response.response().error().and_then(|err| err.as_error::<ApiError>());
+    let code = refused.map(|ApiError(error)| error.code());
     let refused = refused.map(|ApiError(error)| refuse(response.request(), &app, error));
     let mut response = match refused {
         Some(body) => response.into_response(body).map_into_right_body(),
         None => response.map_into_left_body(),
     };
+    record::note(
+        &app,
+        response.request(),
+        &arrival,
+        &Ended {
+            status: response.status(),
+            error: code,
+            credential: pass.credential.as_deref(),
+            left: &pass.left,
+            began,
+            was_admitted: true,
+            at: now,
+            response_size: response.response().body().size(),
+        },
+    );
     finish(response.headers_mut(), dialect, &pass.left, now);
     Ok(response)
     // `pass` ends here, and gives its turn back.

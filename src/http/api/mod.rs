@@ -10,6 +10,7 @@ mod idempotent;
 mod import;
 pub mod operations;
 mod query;
+mod record;
 mod reply;
 mod resend_keys;
 mod users;
@@ -103,7 +104,7 @@ fn is_noun(path: &str) -> bool {
 }
 
 fn at(path: &'static str) -> Resource {
-    resource(path).default_service(to(wrong_method))
+    resource(path).app_data(record::pattern_of(path)).default_service(to(wrong_method))
 }
 
 /// For whoever has a credential.
@@ -164,8 +165,15 @@ pub fn fault(app: &App, arrival: &Arrival, host: Option<&HeaderValue>, error: &A
 }
 
 /// A path that does not exist: answered before any credential, and charged to nobody.
-pub async fn no_route(req: HttpRequest, app: Data<App>) -> HttpResponse {
-    uncounted(&req, &app, refuse(&req, &app, &AppError::NoRoute))
+async fn no_route(req: HttpRequest, app: Data<App>) -> HttpResponse {
+    let response = nowhere(req.clone(), app.clone()).await;
+    note_uncharged(&req, &app, &response, AppError::NoRoute.code());
+    response
+}
+
+/// The same for a path outside the API.
+pub async fn nowhere(req: HttpRequest, app: Data<App>) -> HttpResponse {
+    uncharged(&req, &app, refuse(&req, &app, &AppError::NoRoute))
 }
 
 /// A verb that the path does not answer. OPTIONS needs no key.
@@ -177,14 +185,37 @@ pub async fn wrong_method(req: HttpRequest, app: Data<App>) -> HttpResponse {
     let allowed = verbs.join(", ");
     if req.method() == actix_web::http::Method::OPTIONS {
         let response = HttpResponse::NoContent().insert_header((actix_web::http::header::ALLOW, allowed)).finish();
-        return uncounted(&req, &app, response);
+        return uncharged(&req, &app, response);
     }
     let error = AppError::MethodNotAllowed { method: req.method().to_string(), allowed };
-    uncounted(&req, &app, refuse(&req, &app, &error))
+    let response = uncharged(&req, &app, refuse(&req, &app, &error));
+    note_uncharged(&req, &app, &response, error.code());
+    response
+}
+
+/// Counts a request that no route took.
+fn note_uncharged(req: &HttpRequest, app: &App, response: &HttpResponse, error: &'static str) {
+    use actix_web::body::MessageBody;
+    let arrival = req.arrival();
+    record::note(
+        app,
+        req,
+        &arrival,
+        &record::Ended {
+            status: response.status(),
+            error: Some(error),
+            credential: None,
+            left: &admission::peek(app, &arrival),
+            began: app.clock.tick(),
+            was_admitted: false,
+            at: app.clock.now(),
+            response_size: response.body().size(),
+        },
+    );
 }
 
 /// Tells of the address's bucket, like every answer of the API, and takes nothing from it.
-fn uncounted(req: &HttpRequest, app: &App, mut response: HttpResponse) -> HttpResponse {
+fn uncharged(req: &HttpRequest, app: &App, mut response: HttpResponse) -> HttpResponse {
     let arrival = req.arrival();
     if !arrival.is_private(&app.config) {
         // A key that came along has been read on the way, wherever it was going.

@@ -80,6 +80,13 @@ impl Client {
     }
 
     pub async fn send(&self, method: Method, path: &str, body: Option<String>) -> Reply {
+        let response = self.begin(method, path, body).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Reply { status, headers, text: response.text().await.expect("a body") }
+    }
+
+    /// The answer with its body still to come.
+    pub async fn begin(&self, method: Method, path: &str, body: Option<String>) -> reqwest::Response {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         if let Some(secret) = &self.secret {
             request = request.bearer_auth(secret);
@@ -94,9 +101,7 @@ impl Client {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let response = request.send().await.expect("an answer");
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Reply { status, headers, text: response.text().await.expect("a body") }
+        request.send().await.expect("an answer")
     }
 }
 

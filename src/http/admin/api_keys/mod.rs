@@ -18,6 +18,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 
+use super::chart::Chart;
 use super::view::{KeyRow, Listed, Pages, window_words};
 use crate::http::arrival::path_of;
 use crate::http::page::{Done, Frame, PageError, Place};
@@ -26,6 +27,7 @@ use crate::model::AppError;
 use crate::model::api_key::{ApiKey, KeyStatus};
 use crate::model::ids::{ApiKeyId, UserId};
 use crate::model::page::{Limit, Order, Start};
+use crate::model::usage::Range;
 use crate::model::user::User;
 use crate::services;
 
@@ -125,6 +127,7 @@ pub struct KeyPage {
     /// What a request would meet now.
     pub verdict: String,
     pub base_url: String,
+    pub chart: Chart,
 }
 
 #[derive(Default, Deserialize)]
@@ -158,6 +161,8 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>) -> Resul
     let place = (start, Order::NewestFirst, Limit::of(listed.size()));
     let page = services::api_keys::list(&who.app, &who.caller, filter, place).await?;
     let owners = owners(&who, &page.rows).await?;
+    let requests = services::usage::requests_of_a_day(&who.app, &who.caller, &page.rows).await?;
+    let requests = |key: &ApiKey| requests.get(&key.id).copied().unwrap_or(0);
     let now = who.now();
     let mut words = Vec::new();
     words.extend((!q.is_empty()).then(|| q.to_owned()));
@@ -175,19 +180,34 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>) -> Resul
         realm,
         summary: "Secrets are shown once, when a key is generated.".into(),
         filter: Filter { q: q.into(), statuses: std::iter::once(none).chain(statuses).collect(), words: words.join(", ") },
-        keys: page.rows.iter().map(|key| KeyRow::new(key, owner_of(&owners, key), &now)).collect(),
+        keys: page.rows.iter().map(|key| KeyRow::new(key, owner_of(&owners, key), &now).with_requests(requests(key))).collect(),
         pages: listed.pages(&page, |key| key.id.to_string()),
         base_url: who.facts.base_url().into(),
     };
     Ok(who.ok(&page))
 }
 
-pub async fn show(who: SignedIn, realm: Realm, id: Path<String>, done: Query<Done>) -> Result<HttpResponse, PageError> {
+#[derive(Default, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    range: String,
+}
+
+pub async fn show(
+    who: SignedIn,
+    realm: Realm,
+    id: Path<String>,
+    (done, asked): (Query<Done>, Query<Asked>),
+) -> Result<HttpResponse, PageError> {
     let key = realm.find(&who, &id).await?;
     let owner = services::users::find(&who.app, &who.caller, key.user_id).await?;
-    let row = KeyRow::new(&key, &owner.email, &who.now());
+    let now = who.now();
+    let row = KeyRow::new(&key, &owner.email, &now);
+    let range = Range::parse(&asked.range).unwrap_or_default();
+    let used = services::usage::of_key(&who.app, &who.caller, &key, range).await?;
     let page = KeyPage {
         frame: who.frame(&key.name, realm.place()).with_banner(done.banner()),
+        chart: Chart::new(&used, &realm.of(&key), &now),
         realm,
         summary: format!("API key of {}", owner.email),
         limits: limits(&who, &owner, &key).await?,

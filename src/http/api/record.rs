@@ -1,0 +1,113 @@
+//! What is kept of each request to the API: it is counted, and some go into the request log.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::body::BodySize;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderName, USER_AGENT};
+
+use super::operations::{API_KEYS_PATH, OPERATIONS};
+use crate::app::App;
+use crate::app::callers::Credential;
+use crate::app::usage::RouteName;
+use crate::crypto::secret::has_checksum;
+use crate::http::arrival::{Arrival, path_of};
+use crate::limits::Decision;
+use crate::model::clock::{Tick, Timestamp};
+use crate::model::request::{LimitState, LoggedRequest};
+use crate::model::usage::Outcome;
+
+/// The pattern of a route, where its requests find it without matching the path again.
+pub struct Pattern(&'static str);
+
+/// The whole pattern of a path of the route table.
+pub fn pattern_of(path: &'static str) -> Pattern {
+    let of_v1 = OPERATIONS.iter().map(|operation| (operation.path, "/v1"));
+    let in_short = API_KEYS_PATH.iter().map(|operation| (operation.path, "/api-keys"));
+    let whole = of_v1.chain(in_short).find(|(whole, scope)| whole.strip_prefix(scope) == Some(path));
+    Pattern(whole.map_or(path, |(whole, _)| whole))
+}
+
+/// How a request ended.
+pub struct Ended<'a> {
+    pub status: StatusCode,
+    pub error: Option<&'static str>,
+    pub credential: Option<&'a Credential>,
+    pub left: &'a Decision,
+    pub began: Tick,
+    /// It was worked on, rather than refused before that.
+    pub was_admitted: bool,
+    pub at: Timestamp,
+    pub response_size: BodySize,
+}
+
+pub fn note(app: &App, req: &HttpRequest, arrival: &Arrival, ended: &Ended) {
+    let route =
+        RouteName { method: verb(req.method().as_str()), pattern: req.app_data::<Pattern>().map_or("", |pattern| pattern.0) };
+    let outcome = Outcome::of(ended.status.as_u16());
+    let took = app.clock.tick().since(ended.began);
+    let who = ended.credential.map(|credential| (credential.key.id, credential.user.account_id));
+    app.usage.count(who, route, outcome, ended.was_admitted.then_some(took), ended.at);
+    if app.request_log.wants(outcome, ended.at) {
+        app.request_log.add(logged(req, arrival, ended, route, took));
+    }
+}
+
+fn logged(req: &HttpRequest, arrival: &Arrival, ended: &Ended, route: RouteName, took: Duration) -> LoggedRequest {
+    let header = |name: HeaderName| req.headers().get(name).and_then(|value| value.to_str().ok());
+    let window = ended.left.refused_by().or_else(|| ended.left.longest());
+    LoggedRequest {
+        seq: 0,
+        at: ended.at,
+        request_id: arrival.request_id.to_string(),
+        method: req.method().as_str().chars().take(20).collect(),
+        path: without_secrets(path_of(req)),
+        route: route.pattern.into(),
+        status: ended.status.as_u16(),
+        duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        error: ended.error.map(str::to_owned),
+        key_id: ended.credential.map(|credential| credential.key.id),
+        account_id: ended.credential.map(|credential| credential.user.account_id),
+        ip: arrival.client.ip,
+        user_agent: header(USER_AGENT).unwrap_or_default().chars().take(200).collect(),
+        request_bytes: header(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+        response_bytes: match ended.response_size {
+            BodySize::None => Some(0),
+            BodySize::Sized(bytes) => Some(bytes),
+            BodySize::Stream => None,
+        },
+        limit: window.map(|window| LimitState { limit: window.limit, remaining: window.remaining, seconds: window.seconds }),
+    }
+}
+
+// The verbs that a route answers; what else was sent is another to all counts.
+fn verb(method: &str) -> &'static str {
+    ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().find(|known| *known == method).unwrap_or("OTHER")
+}
+
+/// No part of a path of ours is this long.
+const LONGEST_PART: usize = 40;
+
+/// The path, with what may be a secret that somebody put there by mistake blotted out.
+fn without_secrets(path: &str) -> String {
+    let blotted = path.split('/').map(|part| if part.len() > LONGEST_PART || has_checksum(part) { "[hidden]" } else { part });
+    blotted.collect::<Vec<_>>().join("/").chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_a_path_is_not_kept() {
+        assert_eq!(without_secrets("/v1/users/user_01h455vb4pex5vsknk084sn02q"), "/v1/users/user_01h455vb4pex5vsknk084sn02q");
+        assert_eq!(without_secrets(&format!("/v1/keys/kr_{}", "x".repeat(49))), "/v1/keys/[hidden]");
+    }
+
+    #[test]
+    fn a_route_has_its_whole_pattern() {
+        assert_eq!(pattern_of("/users/{id}").0, "/v1/users/{id}");
+        assert_eq!((pattern_of("").0, pattern_of("/{id}").0), ("/api-keys", "/api-keys/{id}"));
+    }
+}

@@ -1,0 +1,121 @@
+//! What was used: the figures and charts of the dashboard, and the batches in which requests are counted.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::authorize::seen_key;
+use crate::app::App;
+use crate::model::Result;
+use crate::model::api_key::ApiKey;
+use crate::model::caller::Caller;
+use crate::model::clock::Timestamp;
+use crate::model::ids::ApiKeyId;
+use crate::model::scope::Scope;
+use crate::model::usage::{Range, Span, Subject, Tally, UsageRow};
+use crate::store;
+
+pub use crate::store::usage::KeyCounts;
+
+/// Rows of one write: other changes need not wait for a whole batch.
+const ROWS_OF_A_WRITE: usize = 1_000;
+
+/// The requests of one subject over a range.
+#[derive(Clone, Debug)]
+pub struct Used {
+    pub range: Range,
+    /// One for each bar of a chart, oldest first.
+    pub bars: Vec<(Timestamp, Tally)>,
+    pub total: Tally,
+    /// The routes that were called most. Those of a whole day where the range is an hour.
+    pub routes: Vec<(String, Tally)>,
+}
+
+/// What the overview tells of everyone.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    pub used: Used,
+    pub active_users: u64,
+    pub most: Vec<KeyCounts>,
+    pub most_limited: Vec<KeyCounts>,
+    /// A request with a valid key has come.
+    pub has_begun: bool,
+}
+
+pub async fn overview(app: &App, caller: &Caller, range: Range, keys: u32) -> Result<Overview> {
+    caller.must_have(Scope::Admin)?;
+    let now = app.clock.now();
+    app.store
+        .read(move |conn| {
+            let (span, ..) = range.bars();
+            let since = range.start(now);
+            let (most, most_limited) = store::usage::top_keys(conn, span, since, keys)?;
+            Ok(Overview {
+                used: used(conn, Subject::Everyone, range, now)?,
+                active_users: store::api_keys::count_active_users(conn, since)?,
+                most,
+                most_limited,
+                has_begun: store::usage::has_any(conn)?,
+            })
+        })
+        .await
+}
+
+/// What one key used, for whoever sees the key.
+pub async fn of_key(app: &App, caller: &Caller, key: &ApiKey, range: Range) -> Result<Used> {
+    let id = seen_key(caller, Some(key.clone()))?.id;
+    let now = app.clock.now();
+    app.store.read(move |conn| used(conn, Subject::Key(id), range, now)).await
+}
+
+/// How many requests each of these keys made in the last 24 hours; those without any are left out.
+pub async fn requests_of_a_day(app: &App, caller: &Caller, keys: &[ApiKey]) -> Result<HashMap<ApiKeyId, u64>> {
+    let seen = keys.iter().filter_map(|key| seen_key(caller, Some(key.clone())).ok());
+    let ids: Vec<ApiKeyId> = seen.map(|key| key.id).collect();
+    let since = Range::Day.start(app.clock.now());
+    app.store.read(move |conn| store::usage::requests_of(conn, &ids, Span::Hour, since)).await
+}
+
+fn used(conn: &store::Conn, subject: Subject, range: Range, now: Timestamp) -> Result<Used> {
+    let (span, each, count) = range.bars();
+    let (since, step) = (range.start(now), span.millis() * each);
+    let start_of = |bar: usize| Timestamp::from_millis(since.millis() + step * bar as i64);
+    let mut bars: Vec<(Timestamp, Tally)> = (0..count).map(|bar| (start_of(bar), Tally::default())).collect();
+    let mut total = Tally::default();
+    for (start, tally) in store::usage::series(conn, subject, span, since)? {
+        // A clock that was set back may have left counts of the future.
+        let bar = usize::try_from((start.millis() - since.millis()) / step).unwrap_or(0);
+        if let Some((_, bar)) = bars.get_mut(bar) {
+            bar.add(&tally);
+            total.add(&tally);
+        }
+    }
+    let (span, since) = if span == Span::Minute { (Span::Hour, Range::Day.start(now)) } else { (span, since) };
+    Ok(Used { range, bars, total, routes: store::usage::routes(conn, subject, span, since, 8)? })
+}
+
+/// Writes what was counted, and the request log, since the last time.
+pub async fn flush(app: &App) -> Result<()> {
+    let counted = write_counts(app).await;
+    counted.and(write_log(app).await)
+}
+
+async fn write_counts(app: &App) -> Result<()> {
+    let rows: Arc<[UsageRow]> = app.usage.take().into();
+    for from in (0..rows.len()).step_by(ROWS_OF_A_WRITE) {
+        let some = rows.clone();
+        let upto = (from + ROWS_OF_A_WRITE).min(rows.len());
+        let written = app.store.write(move |tx| store::usage::add(tx, &some[from..upto])).await;
+        written.inspect_err(|_| app.usage.not_written(&rows[from..]))?;
+    }
+    Ok(())
+}
+
+async fn write_log(app: &App) -> Result<()> {
+    let requests = app.request_log.take();
+    if requests.is_empty() {
+        return Ok(());
+    }
+    let some = requests.clone();
+    let write = app.store.write(move |tx| store::logged_requests::insert(tx, &some));
+    write.await.inspect_err(|_| app.request_log.not_written(requests))
+}
