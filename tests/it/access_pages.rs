@@ -236,6 +236,18 @@ async fn every_page_is_sent_with_what_keeps_a_browser_safe() {
 }
 
 #[actix_web::test]
+async fn a_list_takes_any_number_for_the_first_row_of_its_page() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let browser = server.browser(admin.user()).await;
+    for path in ["/admin/users", "/admin/keys"] {
+        for from in ["0", "18446744073709551615"] {
+            browser.get(&format!("{path}?from={from}")).await.expect(200);
+        }
+    }
+}
+
+#[actix_web::test]
 async fn every_error_code_has_its_page() {
     let server = TestServer::start().await;
     let source = include_str!("../../src/model/error.rs");
