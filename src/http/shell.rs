@@ -87,12 +87,13 @@ async fn page_of_refusal<B>(response: &ServiceResponse<B>) -> Option<HttpRespons
     if response.status() != StatusCode::METHOD_NOT_ALLOWED {
         return None;
     }
-    let allow = response.headers().get(ALLOW).cloned();
-    let allowed = allow.as_ref().and_then(|allow| allow.to_str().ok()).unwrap_or_default().to_owned();
-    let err = AppError::MethodNotAllowed { method: req.method().to_string(), allowed };
-    let mut page = error_page(req, &err.into()).await;
-    if let Some(allow) = allow {
-        page.headers_mut().insert(ALLOW, allow);
+    let allow = response.headers().get(ALLOW).and_then(|allow| allow.to_str().ok()).unwrap_or_default();
+    // Whoever may GET may ask with HEAD: the router sees no difference.
+    let allowed = allow.replace("GET", "GET, HEAD");
+    let value = HeaderValue::from_str(&allowed);
+    let mut page = error_page(req, &AppError::MethodNotAllowed { method: req.method().to_string(), allowed }.into()).await;
+    if let Ok(value) = value {
+        page.headers_mut().insert(ALLOW, value);
     }
     Some(page)
 }
@@ -116,7 +117,6 @@ async fn error_page(req: &HttpRequest, err: &PageError) -> HttpResponse {
     page
 }
 
-fn add_headers(headers: &mut HeaderMap, https: bool) {
 /// A fault of ours after which there is no request left to look at: the page is a stranger's.
 fn fault_page(arrival: &Arrival) -> HttpResponse {
     let err = AppError::internal("a page panicked").into();
@@ -128,6 +128,7 @@ fn fault_page(arrival: &Arrival) -> HttpResponse {
     page
 }
 
+fn add_headers(headers: &mut HeaderMap, https: bool) {
     if https {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
     }

@@ -236,6 +236,21 @@ async fn every_page_is_sent_with_what_keeps_a_browser_safe() {
 }
 
 #[actix_web::test]
+async fn a_verb_that_a_page_lacks_is_405_with_those_it_has_and_words() {
+    let server = TestServer::start().await;
+    let pages = pages(&server).await;
+    for (_, path) in pages.iter().filter(|(verb, _)| verb == "GET") {
+        let url = named(&server, path).await;
+        let refused = server.anonymous().send(Method::DELETE, &url, None).await;
+        let posts = pages.contains(&("POST".to_owned(), path.clone()));
+        let expected = if posts { "GET, HEAD, POST" } else { "GET, HEAD" };
+        assert_eq!((refused.status, refused.header("allow")), (405, expected), "{path}");
+        assert!(!refused.text.is_empty(), "{path}");
+    }
+    assert_eq!(server.anonymous().get("/sign-out").await.expect(405).header("allow"), "POST");
+}
+
+#[actix_web::test]
 async fn a_list_takes_any_number_for_the_first_row_of_its_page() {
     let server = TestServer::start().await;
     let admin = server.admin().await;
