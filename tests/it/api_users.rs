@@ -251,7 +251,9 @@ async fn a_list_is_narrowed_by_time_of_creation() {
         key.get("/v1/users?created_after=2026-11-22T09:00:00Z&created_before=2027-01-01T00:00:00Z").await.ids(),
         [own, later]
     );
-    for time in ["yesterday", "2026-11-22", "1700000000", "2026-13-01T00:00:00Z"] {
+    assert!(key.get("/v1/users?created_after=9999-12-31T23:59:59Z").await.expect(200).ids().is_empty());
+    assert_eq!(key.get("/v1/users?created_before=9999-12-31T23:59:59Z").await.expect(200).ids().len(), 2);
+    for time in ["yesterday", "9999-12-31", "9999-12-31T24:00:00Z", "2026-11-22", "1700000000", "2026-13-01T00:00:00Z"] {
         let refused = key.get(&format!("/v1/users?created_after={time}")).await.expect(400);
         assert_eq!(refused.problems(), [("created_after".into(), "invalid_time".into())], "{time}");
     }
