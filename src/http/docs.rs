@@ -120,10 +120,6 @@ pub const ERRORS: &[ErrorDoc] = &[
     },
     ErrorDoc {
         related: &["insufficient_scope"],
-        ..doc("restricted_api_key", "The key was made for sending alone, and may not manage keys.", "Use a key with full access.")
-    },
-    ErrorDoc {
-        related: &["insufficient_scope"],
         ..doc("admin_required", "Only an administrator may do this.", "Ask an administrator, or use a key with the scope admin.")
     },
     ErrorDoc {
@@ -320,6 +316,13 @@ fn reading(visit: &Visit, title: &str) -> Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_explained_once() {
+        for (n, error) in ERRORS.iter().enumerate() {
+            assert!(ERRORS[..n].iter().all(|other| other.code != error.code), "{}", error.code);
+        }
+    }
 
     #[test]
     fn related_codes_have_pages_too() {
