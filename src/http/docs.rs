@@ -88,7 +88,7 @@ pub const ERRORS: &[ErrorDoc] = &[
         ..doc(
             "invalid_api_key",
             "The key is unknown, revoked or disabled, or its owner may no longer use the API.",
-            "Look the key up under Settings > API Keys by its last four characters. If it is not there, or revoked, generate a new one.",
+            "Look the key up under Settings > API Keys, which shows the last four characters of each. If it is not there, or revoked, generate a new one.",
         )
     },
     ErrorDoc {
