@@ -1,8 +1,8 @@
 //! The files of `static/`, inside the program. Their names carry a hash of their content, so a browser keeps them for good.
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use actix_web::middleware::Compress;
-use actix_web::web::{Path, ServiceConfig, resource};
+use actix_web::web::{Path, ServiceConfig, resource, to};
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -38,7 +38,16 @@ fn hash(file: &EmbeddedFile) -> String {
 }
 
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(resource("/static/{path:.*}").wrap(Compress::default()).get(serve));
+    cfg.service(resource("/static/{path:.*}").wrap(Compress::default()).get(serve).default_service(to(wrong_method)));
+}
+
+/// A file can be read, and nothing else.
+pub async fn wrong_method() -> HttpResponse {
+    let words = (CONTENT_TYPE, "text/plain; charset=utf-8");
+    HttpResponse::MethodNotAllowed()
+        .insert_header((ALLOW, "GET, HEAD"))
+        .insert_header(words)
+        .body("A file answers GET and HEAD.\n")
 }
 
 async fn serve(req: HttpRequest, path: Path<String>) -> HttpResponse {

@@ -88,7 +88,7 @@ pub const ERRORS: &[ErrorDoc] = &[
         ..doc(
             "invalid_api_key",
             "The key is unknown, revoked or disabled, or its owner may no longer use the API.",
-            "Look the key up under Settings > API Keys by its last four characters. If it is not there, or revoked, generate a new one.",
+            "Look the key up under Settings > API Keys, which shows the last four characters of each. If it is not there, or revoked, generate a new one.",
         )
     },
     ErrorDoc {
@@ -117,10 +117,6 @@ pub const ERRORS: &[ErrorDoc] = &[
             "The key is valid, but may not do this. The field required_scope names what is missing.",
             "Use a key that has the scope, or ask an administrator to give it to this one.",
         )
-    },
-    ErrorDoc {
-        related: &["insufficient_scope"],
-        ..doc("restricted_api_key", "The key was made for sending alone, and may not manage keys.", "Use a key with full access.")
     },
     ErrorDoc {
         related: &["insufficient_scope"],
@@ -320,6 +316,13 @@ fn reading(visit: &Visit, title: &str) -> Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_explained_once() {
+        for (n, error) in ERRORS.iter().enumerate() {
+            assert!(ERRORS[..n].iter().all(|other| other.code != error.code), "{}", error.code);
+        }
+    }
 
     #[test]
     fn related_codes_have_pages_too() {

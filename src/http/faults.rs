@@ -1,5 +1,7 @@
 //! What every surface says of an error alike: its status, and in the log its causes.
 
+use std::any::Any;
+
 use actix_web::http::StatusCode;
 
 use crate::model::AppError;
@@ -43,4 +45,10 @@ pub fn chain(mut error: &dyn std::error::Error) -> String {
         text += &format!(": {error}");
     }
     text
+}
+
+/// The words of a panic, for the log.
+pub fn words_of(panic: &(dyn Any + Send)) -> &str {
+    let formatted = panic.downcast_ref::<String>().map(String::as_str);
+    formatted.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words")
 }

@@ -36,7 +36,7 @@ use futures_util::FutureExt;
 use crate::app::App;
 use crate::model::AppError;
 use arrival::Arrival;
-use shell::shell;
+pub use shell::shell;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -113,9 +113,9 @@ pub async fn surround(
     let answered = AssertUnwindSafe(next.call(req)).catch_unwind().await;
     let mut answered = match answered {
         Ok(answered) => answered,
-        Err(_) => {
+        Err(panic) => {
             let (arrival, path, host) = at_panic;
-            tracing::error!(request_id = %arrival.request_id, %path, "a handler panicked");
+            tracing::error!(request_id = %arrival.request_id, %path, error = faults::words_of(&*panic), "a handler panicked");
             let error = AppError::internal("a handler panicked");
             Err(InternalError::from_response("", api::fault(&app, &arrival, host.as_ref(), &error)).into())
         }

@@ -1,7 +1,10 @@
 //! What every page passes on its way out: the headers that keep a browser safe, and an error made into a page.
 
+use std::panic::AssertUnwindSafe;
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
@@ -9,10 +12,12 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
+use futures_util::FutureExt;
 
+use super::X_REQUEST_ID;
 use super::api;
-use super::arrival::Arrived;
-use super::faults::chain;
+use super::arrival::{Arrival, Arrived, path_of};
+use super::faults::{chain, words_of};
 use super::page::{ErrorPage, Frame, PageError, Place, render};
 use super::signed_in::{Visit, app_of};
 use crate::app::App;
@@ -49,7 +54,14 @@ pub async fn shell(
         add_headers(response.headers_mut(), https);
         return Ok(response);
     }
-    let response = next.call(req).await?;
+    let path = path_of(req.request()).to_owned();
+    let response = match AssertUnwindSafe(next.call(req)).catch_unwind().await {
+        Ok(answered) => answered?,
+        Err(panic) => {
+            tracing::error!(request_id = %arrival.request_id, ?path, error = words_of(&*panic), "a page panicked");
+            return Err(InternalError::from_response("a page panicked", fault_page(&arrival)).into());
+        }
+    };
     let mut response = match page_of_refusal(&response).await {
         Some(page) => response.into_response(page).map_into_right_body(),
         None => response.map_into_left_body(),
@@ -75,12 +87,13 @@ async fn page_of_refusal<B>(response: &ServiceResponse<B>) -> Option<HttpRespons
     if response.status() != StatusCode::METHOD_NOT_ALLOWED {
         return None;
     }
-    let allow = response.headers().get(ALLOW).cloned();
-    let allowed = allow.as_ref().and_then(|allow| allow.to_str().ok()).unwrap_or_default().to_owned();
-    let err = AppError::MethodNotAllowed { method: req.method().to_string(), allowed };
-    let mut page = error_page(req, &err.into()).await;
-    if let Some(allow) = allow {
-        page.headers_mut().insert(ALLOW, allow);
+    let allow = response.headers().get(ALLOW).and_then(|allow| allow.to_str().ok()).unwrap_or_default();
+    // Whoever may GET may ask with HEAD: the router sees no difference.
+    let allowed = allow.replace("GET", "GET, HEAD");
+    let value = HeaderValue::from_str(&allowed);
+    let mut page = error_page(req, &AppError::MethodNotAllowed { method: req.method().to_string(), allowed }.into()).await;
+    if let Ok(value) = value {
+        page.headers_mut().insert(ALLOW, value);
     }
     Some(page)
 }
@@ -100,6 +113,17 @@ async fn error_page(req: &HttpRequest, err: &PageError) -> HttpResponse {
         && let Some(wait) = err.retry_after()
     {
         page.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    page
+}
+
+/// A fault of ours after which there is no request left to look at: the page is a stranger's.
+fn fault_page(arrival: &Arrival) -> HttpResponse {
+    let err = AppError::internal("a page panicked").into();
+    let mut page = render(StatusCode::INTERNAL_SERVER_ERROR, &ErrorPage::new(Frame::of_a_stranger(), &err, &arrival.request_id));
+    add_headers(page.headers_mut(), arrival.client.https);
+    if let Ok(id) = HeaderValue::from_str(&arrival.request_id) {
+        page.headers_mut().insert(X_REQUEST_ID, id);
     }
     page
 }

@@ -3,18 +3,18 @@
 
 use actix_files::{NamedFile, PathBufWrap};
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
-use actix_web::web::{Data, Path, ServiceConfig, resource};
+use actix_web::web::{Data, Path, ServiceConfig, resource, to};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::page::PageError;
-use super::shell;
+use super::{assets, shell};
 use crate::app::App;
 
 /// Whatever lies there, a browser runs none of it in our name.
 const NOTHING_RUNS: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox");
 
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(resource("/.well-known/{path:.*}").get(show));
+    cfg.service(resource("/.well-known/{path:.*}").get(show).default_service(to(assets::wrong_method)));
 }
 
 async fn show(path: Path<String>, req: HttpRequest, app: Data<App>) -> Result<HttpResponse, PageError> {

@@ -109,10 +109,6 @@ impl Buckets {
         }
     }
 
-    pub fn window(&self) -> Window {
-        self.window
-    }
-
     /// Counts one attempt, unless the bucket is full.
     pub fn take(&self, key: BucketKey, now: Tick) -> Decision {
         self.decide(key, 1, now, true)

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde_json::{Map, Value};
 
 use super::clock::Timestamp;
@@ -128,7 +128,7 @@ impl IpAllow {
                     ),
                 )
             })?;
-            nets.push(net.trunc());
+            nets.push(canonical(net.trunc()));
         }
         if nets.len() > Self::MAX {
             return Err(Problem::new("too_many", format!("An allow-list has at most {} entries.", Self::MAX)));
@@ -152,6 +152,13 @@ impl IpAllow {
     pub fn entries(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|net| if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() })
     }
+}
+
+/// `::ffff:10.0.0.0/104` is `10.0.0.0/8`: a client's address comes as the latter, however it was written.
+fn canonical(net: IpNet) -> IpNet {
+    let IpNet::V6(v6) = net else { return net };
+    let mapped = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    mapped.and_then(|(addr, len)| Ipv4Net::new(addr, len).ok()).map_or(net, IpNet::V4)
 }
 
 impl serde::Serialize for IpAllow {

@@ -61,10 +61,6 @@ impl Caller {
         if self.scopes.allows(scope) { Ok(()) } else { Err(AppError::MissingScope(scope)) }
     }
 
-    pub fn is_admin(&self) -> bool {
-        self.scopes.has(Scope::Admin)
-    }
-
     /// The account that a list is narrowed to; none: all of them.
     pub fn account(&self) -> Option<AccountId> {
         match self.reach {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant, SystemTime};
 
+use jiff::fmt::temporal::Pieces;
+
 /// A moment of the wall clock: milliseconds since 1970 in UTC. Shown as RFC 3339 with seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -21,9 +23,10 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// An RFC 3339 time with an offset, as clients send it.
+    /// An RFC 3339 time with an offset, as clients send it. Beyond the last moment that can be shown, which is one of
+    /// the year 9999, it is that moment.
     pub fn parse(text: &str) -> Option<Self> {
-        let at: jiff::Timestamp = text.parse().ok()?;
+        let at: jiff::Timestamp = text.parse().or_else(|err| nearest(text).ok_or(err)).ok()?;
         Some(Self(at.as_millisecond()))
     }
 
@@ -44,6 +47,14 @@ impl Timestamp {
     pub fn to_jiff(self) -> jiff::Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or_default()
     }
+}
+
+/// For a time that is well formed but out of range.
+fn nearest(text: &str) -> Option<jiff::Timestamp> {
+    let pieces = Pieces::parse(text).ok()?;
+    let at = pieces.date().to_datetime(pieces.time()?);
+    let in_range = pieces.to_numeric_offset()?.to_timestamp(at);
+    Some(in_range.unwrap_or(if at.year() > 0 { jiff::Timestamp::MAX } else { jiff::Timestamp::MIN }))
 }
 
 impl fmt::Display for Timestamp {

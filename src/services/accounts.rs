@@ -51,7 +51,7 @@ pub async fn limits(app: &App, caller: &Caller, id: AccountId) -> Result<(Accoun
     let tier = account.tier.clone().filter(|_| account.windows.is_none());
     let of_tier = app.store.read(move |conn| tier.map_or(Ok(None), |tier| store::tiers::find(conn, &tier))).await?;
     let windows = account.windows.clone().or(of_tier.map(|tier| tier.windows));
-    Ok((account, windows.unwrap_or_else(|| app.config.api.dialect.default_windows())))
+    Ok((account, windows.unwrap_or_else(|| app.dialect().default_windows())))
 }
 
 /// By id, or by name.

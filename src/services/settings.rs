@@ -20,12 +20,6 @@ pub fn stored(store: &Store) -> Result<Vec<(String, String)>> {
     store.look_up(store::settings::list)
 }
 
-pub async fn set(app: &App, caller: &Caller, name: &str, value: &str) -> Result<()> {
-    caller.must_have(Scope::Admin)?;
-    let (caller, now, name, value) = (caller.clone(), app.clock.now(), name.to_owned(), value.to_owned());
-    app.store.write(move |tx| store_and_tell(tx, &caller, (&name, &value), json!({ "to": value }), now)).await
-}
-
 /// Switches the API to another dialect, for the requests that arrive from here on. Where the dialect is given by a
 /// flag, the environment or the file, that wins and nothing is changed.
 pub async fn set_dialect(app: &App, caller: &Caller, to: DialectName) -> Result<()> {

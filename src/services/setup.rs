@@ -51,6 +51,13 @@ pub struct FirstAdmin {
     pub public_url: Option<PublicUrl>,
 }
 
+/// What became of the form.
+pub enum Finished {
+    SignedIn(sessions::SignedIn),
+    /// The link does nothing any more.
+    Gone(CodeState),
+}
+
 pub async fn is_done(app: &App) -> Result<bool> {
     Ok(app.store.read(store::users::first_admin).await?.is_some())
 }
@@ -91,10 +98,10 @@ pub async fn look_at(app: &App, typed: &str, from: IpAddr) -> Result<CodeState> 
 }
 
 /// Uses the link up: makes the first admin in the account `Default` and signs them in.
-pub async fn finish(app: &App, typed: &str, first: FirstAdmin, device: NewSession) -> Result<(User, sessions::SignedIn)> {
+pub async fn finish(app: &App, typed: &str, first: FirstAdmin, device: NewSession) -> Result<Finished> {
     match look_at(app, typed, device.ip).await? {
         CodeState::Good => {}
-        _ => return Err(AppError::NotFound("setup link")),
+        state => return Ok(Finished::Gone(state)),
     }
     let password_hash = app.passwords.hash(first.password).await?;
     let code = SecretHash::of(&normalize_code(typed).unwrap_or_default());
@@ -106,8 +113,11 @@ pub async fn finish(app: &App, typed: &str, first: FirstAdmin, device: NewSessio
     let stored_url = public_url.clone();
     let make = move |tx: &Tx| {
         // Of two that come together, the one that uses the link is the admin.
-        if !store::setup::use_link(tx, code, now)? || store::users::first_admin(tx)?.is_some() {
-            return Err(AppError::NotFound("setup link"));
+        if store::users::first_admin(tx)?.is_some() {
+            return Ok(Err(CodeState::Done));
+        }
+        if !store::setup::use_link(tx, code, now)? {
+            return Ok(Err(CodeState::Unknown));
         }
         let given = first.name.map_or_else(|| Name::parse(first.email.local_part()), Ok);
         let name = given.map_err(|problem| problem.of("name"))?;
@@ -117,12 +127,16 @@ pub async fn finish(app: &App, typed: &str, first: FirstAdmin, device: NewSessio
         }
         let session = session.of(user.id);
         store::sessions::insert(tx, token_hash, &session)?;
-        Ok((user, session))
+        Ok(Ok(session))
     };
     let live = app.live.clone();
-    let made = app.store.write_then(make, move |_| public_url.into_iter().for_each(|url| live.set_public_url(url)));
-    let (user, session) = made.await?;
-    Ok((user, sessions::SignedIn { session, token }))
+    let publish = move |made: &std::result::Result<_, CodeState>| {
+        public_url.filter(|_| made.is_ok()).into_iter().for_each(|url| live.set_public_url(url));
+    };
+    Ok(match app.store.write_then(make, publish).await? {
+        Ok(session) => Finished::SignedIn(sessions::SignedIn { session, token }),
+        Err(state) => Finished::Gone(state),
+    })
 }
 
 /// Makes an admin without a link: for whoever has a shell on this machine.

@@ -57,7 +57,7 @@ pub struct Filter {
     pub status: Option<KeyStatus>,
     /// Those that are not revoked.
     pub without_revoked: bool,
-    /// The beginning of a name or of its owner's email, a whole id, or the last four characters of a secret.
+    /// The beginning of a name or of its owner's email, or a whole id.
     pub q: Option<String>,
 }
 

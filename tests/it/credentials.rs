@@ -197,6 +197,19 @@ async fn an_address_off_the_allow_list_is_refused_and_uses_no_quota() {
 }
 
 #[tokio::test]
+async fn an_ipv4_address_written_as_ipv6_allows_the_same_clients() {
+    let server = TestServer::start().await;
+    for (entry, shown) in [("::ffff:127.0.0.1", "127.0.0.1"), ("::ffff:127.1.2.3/104", "127.0.0.0/8")] {
+        let list = IpAllow::parse([entry]).expect("an entry");
+        assert_eq!(list.entries().collect::<Vec<_>>(), [shown]);
+        let key = server.key_with(&[UsersRead], |new| new.ip_allow = list).await;
+        key.get("/v1/users").await.expect(200);
+    }
+    let all_of_ipv6 = IpAllow::parse(["::/0"]).expect("an entry");
+    server.key_with(&[UsersRead], |new| new.ip_allow = all_of_ipv6).await.get("/v1/users").await.expect(403);
+}
+
+#[tokio::test]
 async fn all_refusals_of_a_bad_credential_look_the_same() {
     let server = TestServer::start().await;
     let key = server.key(&[UsersRead]).await;

@@ -65,6 +65,24 @@ async fn who_asks_for_problem_json_gets_the_same_facts_by_rfc_9457() {
 }
 
 #[tokio::test]
+async fn problem_json_is_asked_for_in_any_case_and_refused_with_a_weight_of_nothing() {
+    let server = TestServer::start().await;
+    let key = editor(&server).await;
+    for (accept, kind) in [
+        ("Application/Problem+JSON", "application/problem+json"),
+        ("application/json, application/problem+json;q=0.5", "application/problem+json"),
+        ("application/problem+json ; Q=1", "application/problem+json"),
+        ("application/problem+json;q=0", "application/json"),
+        ("application/problem+json; charset=utf-8; q=0.000, */*", "application/json"),
+        ("application/problem+jsonx", "application/json"),
+        ("*/*", "application/json"),
+    ] {
+        let refused = key.header("Accept", accept).get("/v1/users/123").await.expect(404);
+        assert_eq!(refused.header("content-type"), kind, "{accept}");
+    }
+}
+
+#[tokio::test]
 async fn unknown_fields_are_refused_by_name_with_a_suggestion() {
     let server = TestServer::start().await;
     let key = editor(&server).await;

@@ -1,10 +1,11 @@
 //! HTTP as it should not be: what is malformed, too large or meant for another reader, and a handler that panics.
 
+use std::io::Write;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use actix_web::middleware::from_fn;
-use actix_web::web::{Data, get};
+use actix_web::web::{Data, get, scope};
 use actix_web::{App as Actix, HttpResponse, HttpServer};
 use keyrack::app::App;
 use keyrack::config::Config;
@@ -152,6 +153,7 @@ async fn with_a_panicking_route() -> (Client, actix_web::dev::ServerHandle, temp
         Actix::new()
             .wrap(from_fn(keyrack::http::surround))
             .route("/panics", get().to(panics))
+            .service(scope("/a-page").wrap(from_fn(keyrack::http::shell)).route("/panics", get().to(panics)))
             .configure(|cfg| keyrack::http::routes(cfg, data))
     });
     let server = server.workers(1).disable_signals().listen(listener).expect("listens").run();
@@ -175,6 +177,66 @@ async fn a_handler_that_panics_answers_500_with_its_request_id() {
     }
     client.get("/healthz").await.expect(200);
     handle.stop(false).await;
+}
+
+#[tokio::test]
+async fn a_page_that_panics_answers_with_a_page_and_what_keeps_a_browser_safe() {
+    let (client, handle, _dir) = with_a_panicking_route().await;
+    let failed = client.header("X-Request-Id", "find-me").get("/a-page/panics").await.expect(500);
+    assert_eq!(failed.header("content-type"), "text/html; charset=utf-8");
+    assert!(failed.text.contains("Something went wrong") && failed.text.contains("find-me"), "{}", failed.text);
+    assert!(!failed.text.contains("purpose") && !failed.text.contains("kr_secret"), "{}", failed.text);
+    assert!(failed.header("content-security-policy").starts_with("default-src 'none'; script-src 'self'"));
+    for (name, value) in [
+        ("x-frame-options", "DENY"),
+        ("x-content-type-options", "nosniff"),
+        ("cache-control", "no-store"),
+        ("x-request-id", "find-me"),
+    ] {
+        assert_eq!(failed.header(name), value, "{name}");
+    }
+    client.get("/a-page/panics").await.expect(500);
+    client.get("/healthz").await.expect(200);
+    handle.stop(false).await;
+}
+
+/// What was logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic while writing").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[actix_web::test]
+async fn the_log_has_the_text_of_a_panic_under_its_request_id() {
+    let log = Log::default();
+    let writer = log.clone();
+    let _logging = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(move || writer.clone()).finish());
+    let dir = tempfile::tempdir().expect("a directory");
+    let app = Data::new(App::open(dir.path(), Config::default(), Clock::real()).expect("opens"));
+    let of_a_program = async || -> HttpResponse { panic!("on purpose: a program's") };
+    let of_a_page = async || -> HttpResponse { panic!("on purpose: {}", "a page's") };
+    let router = Actix::new()
+        .wrap(from_fn(keyrack::http::surround))
+        .route("/panics", get().to(of_a_program))
+        .service(scope("/a-page").wrap(from_fn(keyrack::http::shell)).route("/panics", get().to(of_a_page)))
+        .configure(|cfg| keyrack::http::routes(cfg, app));
+    let router = actix_web::test::init_service(router).await;
+    for (path, text) in [("/panics", "on purpose: a program's"), ("/a-page/panics", "on purpose: a page's")] {
+        let peer = "127.0.0.1:4000".parse().expect("an address");
+        let request = actix_web::test::TestRequest::get().uri(path).peer_addr(peer).insert_header(("X-Request-Id", "find-me"));
+        let failed = actix_web::test::try_call_service(&router, request.to_request()).await.err().expect("a fault");
+        assert_eq!(failed.error_response().status(), 500, "{path}");
+        let logged = String::from_utf8(std::mem::take(&mut *log.0.lock().expect("no panic while writing"))).expect("text");
+        assert!(logged.contains(text) && logged.contains("find-me"), "{path}: {logged}");
+    }
 }
 
 #[tokio::test]

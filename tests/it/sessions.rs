@@ -13,13 +13,13 @@ use crate::support::{Client, DAY, HOUR, MINUTE, Reply, SECOND, TestServer};
 const PASSWORD: &str = "securepassword123";
 
 /// A browser that keeps its cookies and sends the forms that it was shown.
-struct Browser {
+pub struct Browser {
     client: Client,
     cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
-    fn new(server: &TestServer) -> Self {
+    pub fn new(server: &TestServer) -> Self {
         let client = server.anonymous().header("Accept", "text/html").header("Sec-Fetch-Site", "same-origin");
         Self { client, cookies: BTreeMap::new() }
     }
@@ -39,12 +39,12 @@ impl Browser {
         reply
     }
 
-    async fn get(&mut self, path: &str) -> Reply {
+    pub async fn get(&mut self, path: &str) -> Reply {
         self.send(Method::GET, path, None).await
     }
 
     /// Fills in the form of a page and sends it to the page's own address.
-    async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+    pub async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
         let page = self.get(path).await;
         let token = page.text.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
         let mut form = url::form_urlencoded::Serializer::new(String::new());

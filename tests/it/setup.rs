@@ -3,11 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use keyrack::config::PublicUrl;
+use keyrack::model::caller::Caller;
 use keyrack::model::email::Email;
 use keyrack::model::user::{Password, Role};
+use keyrack::services;
 use keyrack::services::sessions::NewSession;
-use keyrack::services::setup::{self, CodeState, FirstAdmin};
+use keyrack::services::setup::{self, CodeState, Finished, FirstAdmin};
 
+use crate::sessions::Browser;
 use crate::support::TestServer;
 
 fn browser() -> NewSession {
@@ -28,10 +31,11 @@ fn first(public_url: Option<&str>) -> FirstAdmin {
 async fn the_public_url_of_the_form_holds_at_once_and_after_a_restart() {
     let server = TestServer::start().await;
     let link = setup::new_link(&server.app).await.expect("works").expect("a link");
-    setup::finish(&server.app, &link.code, first(Some("https://keys.example.com")), browser()).await.expect("an admin");
+    let finished = setup::finish(&server.app, &link.code, first(Some("https://keys.example.com")), browser()).await;
+    assert!(matches!(finished, Ok(Finished::SignedIn(..))));
     let error = server.anonymous().get("/v1/users").await.expect(401).json();
     assert_eq!(error["doc_url"], "https://keys.example.com/docs/errors/missing_api_key");
-    let stored = keyrack::services::settings::stored(&server.app.store).expect("settings");
+    let stored = services::settings::stored(&server.app.store).expect("settings");
     assert!(stored.contains(&("server.public_url".into(), "https://keys.example.com".into())), "{stored:?}");
 }
 
@@ -39,7 +43,9 @@ async fn the_public_url_of_the_form_holds_at_once_and_after_a_restart() {
 async fn the_first_admin_is_named_after_the_address_and_lives_in_the_default_account() {
     let server = TestServer::start().await;
     let link = setup::new_link(&server.app).await.expect("works").expect("a link");
-    let (user, _) = setup::finish(&server.app, &link.code, first(None), browser()).await.expect("an admin");
+    let finished = setup::finish(&server.app, &link.code, first(None), browser()).await.expect("works");
+    let Finished::SignedIn(signed_in) = finished else { panic!("the link was good") };
+    let user = services::users::find(&server.app, &Caller::command_line(), signed_in.session.user_id).await.expect("a user");
     assert_eq!((user.name.as_str(), user.role, user.time_zone.as_str()), ("ada", Role::Admin, "Europe/Berlin"));
 }
 
@@ -51,9 +57,29 @@ async fn a_link_works_once_and_of_two_at_the_same_time_one_wins() {
         setup::finish(&server.app, &link.code, first(None), browser()),
         setup::finish(&server.app, &link.code, first(None), browser()),
     );
-    assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|won| **won).count(), 1);
+    let (one, two) = (one.expect("works"), two.expect("works"));
+    assert!(matches!(
+        (one, two),
+        (Finished::SignedIn(..), Finished::Gone(CodeState::Done)) | (Finished::Gone(CodeState::Done), Finished::SignedIn(..))
+    ));
     assert_eq!(setup::look_at(&server.app, &link.code, browser().ip).await.expect("a state"), CodeState::Done);
     assert!(setup::new_link(&server.app).await.expect("works").is_none(), "there is an admin");
+}
+
+#[tokio::test]
+async fn an_address_that_a_user_has_already_brings_the_form_back() {
+    let server = TestServer::start().await;
+    let link = setup::new_link(&server.app).await.expect("works").expect("a link");
+    let user = server.member().await;
+    let form = |email| {
+        [("email", email), ("password", "a well kept cabinet of keys"), ("time_zone", "Europe/Berlin"), ("public_url", "")]
+    };
+    let (mut browser, path) = (Browser::new(&server), format!("/setup/{}", link.code));
+    let refused = browser.submit(&path, &form(&user.email)).await.expect(400).text;
+    assert!(refused.contains("Email address is already in use."), "{refused}");
+    assert!(refused.contains(&user.email) && refused.contains("Europe/Berlin"), "what was typed is still there: {refused}");
+    assert_eq!(browser.submit(&path, &form("ada@example.com")).await.expect(303).header("location"), "/settings/api-keys/new");
+    assert!(browser.get(&path).await.expect(404).text.contains("already set up"));
 }
 
 #[tokio::test]

@@ -8,13 +8,14 @@ use askama::Template;
 use crate::config::PublicUrl;
 use crate::crypto::common::is_common;
 use crate::http::csrf::Posted;
+use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{Visit, to, with_session};
 use crate::model::email::Email;
 use crate::model::error::{FieldErrors, Problem};
 use crate::model::user::{Password, parse_time_zone};
 use crate::services;
-use crate::services::setup::{CodeState, FirstAdmin};
+use crate::services::setup::{CodeState, Finished, FirstAdmin};
 
 #[derive(Template)]
 #[template(path = "setup/form.html")]
@@ -97,12 +98,16 @@ pub async fn finish(visit: Visit, code: Path<String>, form: Posted) -> Result<Ht
         Ok(first) => first,
         Err(errors) => return Ok(visit.page(StatusCode::BAD_REQUEST, &form_page(&visit, typed, errors.into()))),
     };
-    match services::setup::look_at(&visit.app, &code, visit.facts.ip).await? {
-        CodeState::Good => {}
-        state => return Ok(gone(&visit, state)),
+    match services::setup::finish(&visit.app, &code, first, visit.facts.device()).await {
+        Ok(Finished::SignedIn(signed_in)) => {
+            Ok(with_session(to("/settings/api-keys/new"), &visit.facts, signed_in.token.expose()))
+        }
+        Ok(Finished::Gone(state)) => Ok(gone(&visit, state)),
+        Err(err) => {
+            let code = status(&err);
+            Ok(visit.page(code, &form_page(&visit, typed, FormErrors::of_refusal(err)?)))
+        }
     }
-    let (_, signed_in) = services::setup::finish(&visit.app, &code, first, visit.facts.device()).await?;
-    Ok(with_session(to("/settings/api-keys/new"), &visit.facts, signed_in.token.expose()))
 }
 
 fn parse(typed: &TypedSetup, password: &str) -> Result<FirstAdmin, FieldErrors> {

@@ -254,10 +254,10 @@ impl Listed {
         };
         let is_whole = !page.has_prev && !page.has_next;
         let total = page.total.map(|total| format!(" of {}", grouped(total))).unwrap_or_default();
-        let last = self.from + count.saturating_sub(1);
+        let last = self.from.saturating_add(count.saturating_sub(1));
         Pages {
             previous: neighbour(page.has_prev, page.rows.first(), "before", self.from.saturating_sub(self.size.into()).max(1)),
-            next: neighbour(page.has_next, page.rows.last(), "after", self.from + count),
+            next: neighbour(page.has_next, page.rows.last(), "after", self.from.saturating_add(count)),
             words: if count == 0 { String::new() } else { format!("{}–{}{total}", grouped(self.from), grouped(last)) },
             size: self.size,
             sizes: if is_whole && count <= Self::SIZES[0].into() {

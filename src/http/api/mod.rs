@@ -140,15 +140,21 @@ type Result<T = HttpResponse> = std::result::Result<T, ApiError>;
 /// The answer that tells of an error, in the dialect that is on.
 pub fn refuse(req: &HttpRequest, app: &App, error: &AppError) -> HttpResponse {
     let arrival = req.arrival();
-    let accept = req.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
     Dialect::of(arrival.dialect).refuse(
         error,
-        &Context {
-            request_id: &arrival.request_id,
-            base_url: &base_url(req, app),
-            problem_json: accept.is_some_and(|types| types.contains("application/problem+json")),
-        },
+        &Context { request_id: &arrival.request_id, base_url: &base_url(req, app), problem_json: wants_problem_json(req) },
     )
+}
+
+/// Whether `Accept` names the type, and not with a weight of nothing (RFC 9110 §12.5.1).
+fn wants_problem_json(req: &HttpRequest) -> bool {
+    let accept = req.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
+    accept.flat_map(|types| types.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_named = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/problem+json"));
+        let mut weights = parts.filter_map(|part| part.split_once('=')).filter(|(name, _)| name.eq_ignore_ascii_case("q"));
+        is_named && !weights.any(|(_, weight)| weight.parse() == Ok(0.0))
+    })
 }
 
 /// The same for a fault of ours, after which there is no request left to look at.

@@ -54,11 +54,12 @@ fn matches_weakly(tag: &str, etag: &str) -> bool {
 
 /// The revisions that `If-Match` names. A tag that is not ours names none, so that nothing matches it.
 pub fn if_match(req: &HttpRequest) -> IfMatch {
-    let mut values = req.headers().get_all(IF_MATCH).filter_map(|value| value.to_str().ok()).peekable();
-    if values.peek().is_none() {
+    // A tag may have bytes that are no text; what cannot be read is no tag of ours.
+    let sent: Vec<_> = req.headers().get_all(IF_MATCH).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    if sent.is_empty() {
         return IfMatch::ANY;
     }
-    let tags: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let tags: Vec<&str> = sent.iter().flat_map(|value| value.split(',')).map(str::trim).collect();
     if tags.contains(&"*") {
         return IfMatch::ANY;
     }

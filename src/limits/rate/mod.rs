@@ -263,11 +263,6 @@ impl RateLimits {
         }
         dropped
     }
-
-    /// How many subjects are counted, about.
-    pub fn subjects(&self) -> u64 {
-        self.counters.entry_count()
-    }
 }
 
 fn is_kept(state: &WindowState) -> bool {

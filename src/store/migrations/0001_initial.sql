@@ -108,7 +108,7 @@ CREATE TABLE setup_links (
 
 -- The answer that a request with an Idempotency-Key got, stored in the transaction of its effect.
 CREATE TABLE idempotency_keys (
-    owner        TEXT    NOT NULL, -- the user or account behind the credential
+    owner        TEXT    NOT NULL, -- the user behind the credential, else the key
     route        TEXT    NOT NULL,
     key          TEXT    NOT NULL,
     request_hash BLOB    NOT NULL,

@@ -68,6 +68,16 @@ async fn accounts_without_a_tier_take_the_new_windows_at_once_and_equal_ones_kee
 }
 
 #[tokio::test]
+async fn the_page_of_a_key_tells_the_windows_of_the_new_dialect() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let browser = server.browser(admin.user()).await;
+    switch(&server, Plain).await;
+    let page = browser.get(&format!("/admin/keys/{}", admin.key_id())).await.expect(200).text;
+    assert!(page.contains("5,000 requests an hour, 100 a minute, counted over all keys"), "{page}");
+}
+
+#[tokio::test]
 async fn the_tiers_of_a_dialect_come_with_it_and_one_deleted_stays_deleted() {
     let server = TestServer::start().await;
     let operator = Caller::command_line();
