@@ -215,8 +215,9 @@ async fn every_page_is_sent_with_what_keeps_a_browser_safe() {
     let server = TestServer::start().await;
     let admin = server.admin().await;
     let browser = server.browser(admin.user()).await;
-    // Files of the operator have headers of their own, and where there is none a program gets the API's answer.
-    let is_no_page = |path: &str| path.starts_with("/static") || path.starts_with("/.well-known");
+    // Files of the operator have headers of their own, and where there is none a program gets the API's answer. The live
+    // tail is no page either, and never ends.
+    let is_no_page = |path: &str| ["/static", "/.well-known", "/admin/requests/live"].iter().any(|no| path.starts_with(no));
     for (_, path) in pages(&server).await.iter().filter(|(verb, path)| verb == "GET" && !is_no_page(path)) {
         let url = named(&server, path).await;
         let (without, page) = (server.anonymous().header("Accept", "text/html").get(&url).await, browser.get(&url).await);
