@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Path, ServiceConfig, resource};
 use askama::Template;
 
-use super::api::dialect::examples;
+use super::api::dialect::{examples, preview};
 use super::api::operations::{Access, OPERATIONS};
 use super::page::{Frame, PageError, Place};
 use super::samples::{self, Sample};
@@ -22,6 +22,10 @@ pub struct DocsPage {
     pub frame: Frame,
     pub samples: Vec<Sample>,
     pub operations: Vec<OperationRow>,
+    /// The limits on a first answer, as the dialect that is on tells them.
+    pub limits: Vec<(String, String)>,
+    /// The dialect has its paths at the root, too.
+    pub at_root: bool,
     pub errors: Vec<ErrorRow>,
 }
 
@@ -270,6 +274,8 @@ async fn show(visit: Visit) -> HttpResponse {
         frame: reading(&visit, "API reference"),
         samples: samples::first_request(visit.facts.base_url(), "YOUR_API_KEY"),
         operations: operations.collect(),
+        limits: preview::limit_headers(visit.app.dialect(), &visit.app.clock),
+        at_root: preview::is_at_root(visit.app.dialect()),
         errors: error_rows(visit.app.dialect()),
     })
 }

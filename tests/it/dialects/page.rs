@@ -83,6 +83,15 @@ async fn every_code_that_a_dialect_tells_has_its_page_in_that_dialect() {
             assert!(page.contains("<h2 id=\"what\">") && page.contains(code), "{code}");
             assert!(docs.contains(&format!("href=\"/docs/errors/{code}\"")), "{code} is not in the list");
         }
+        // The limits as this dialect tells them: by the names that a real answer has.
+        let key = server.key(&[]).await;
+        let answer = key.get("/v1/users/me").await.expect(200);
+        for name in ["x-ratelimit-limit", "ratelimit-limit", "ratelimit-policy", "ratelimit-remaining"] {
+            let told =
+                docs.lines().any(|line| line.rsplit('>').next().is_some_and(|line| line.starts_with(&format!("{name}: "))));
+            assert_eq!(told, !answer.header(name).is_empty(), "{dialect:?}: {name}");
+        }
+        assert_eq!(docs.contains("without <code>/v1</code>"), key.get("/users/me").await.status == 200, "{dialect:?}");
         // A code of another dialect still leads to its page: a link in an old log is no dead end.
         stranger.get("/docs/errors/invalid_api_key").await.expect(200);
         stranger.get("/docs/errors/nonsense").await.expect(404);

@@ -75,6 +75,20 @@ pub fn samples(name: DialectName, base_url: &str, anonymous: Window, clock: &Clo
     samples
 }
 
+/// The headers that tell of the limits on the first answer to an account without a tier.
+pub fn limit_headers(name: DialectName, clock: &Clock) -> Vec<(String, String)> {
+    let (dialect, windows) = (Dialect::of(name), name.default_windows());
+    let counters = RateLimits::new().counters_of_account(AccountId::new());
+    let left = rate::take(&counters, windows.as_slice(), None, 1, clock.tick());
+    let mut response = HttpResponse::Ok().finish();
+    dialect.rate_headers.write(response.headers_mut(), &left, clock.now());
+    Sample::of("", "", response).headers
+}
+
+pub fn is_at_root(name: DialectName) -> bool {
+    Dialect::of(name).at_root
+}
+
 impl Sample {
     fn of(title: &'static str, request: &'static str, response: HttpResponse) -> Self {
         let status = response.status();
