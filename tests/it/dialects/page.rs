@@ -84,7 +84,7 @@ async fn every_code_that_a_dialect_tells_has_its_page_in_that_dialect() {
             assert!(docs.contains(&format!("href=\"/docs/errors/{code}\"")), "{code} is not in the list");
         }
         // The limits as this dialect tells them: by the names that a real answer has.
-        let key = server.key(&[]).await;
+        let key = server.key(&[]).await.header("User-Agent", "test");
         let answer = key.get("/v1/users/me").await.expect(200);
         for name in ["x-ratelimit-limit", "ratelimit-limit", "ratelimit-policy", "ratelimit-remaining"] {
             let told =
