@@ -1,6 +1,5 @@
 //! The listener, what surrounds every request, and the surfaces mounted under it.
 
-mod admin;
 pub mod api;
 pub mod arrival;
 mod assets;
@@ -12,6 +11,7 @@ mod faults;
 mod health;
 mod moment;
 mod page;
+mod pages;
 mod samples;
 mod shell;
 mod signed_in;
@@ -81,7 +81,7 @@ pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
         scope("")
             .wrap(from_fn(shell))
             .wrap(Compress::default())
-            .configure(admin::routes)
+            .configure(pages::routes)
             .configure(docs::routes)
             .default_service(to(shell::nothing_here)),
     );

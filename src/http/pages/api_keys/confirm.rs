@@ -4,11 +4,11 @@ use actix_web::HttpResponse;
 use actix_web::web::{Path, Query};
 
 use super::Realm;
-use crate::http::admin::confirm::ConfirmPage;
-use crate::http::admin::view::KeyRow;
 use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Done, FormErrors, Link, PageError};
+use crate::http::pages::confirm::ConfirmPage;
+use crate::http::pages::view::KeyRow;
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, ApiKeyChanges};
