@@ -1,6 +1,8 @@
 //! Whether a form was sent by a page of ours: what the browser says of its origin, and a token that only our page knows.
 //! Reads the form, too, since the token is in it.
 
+use std::future::{Ready, ready};
+
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
 use actix_web::{FromRequest, HttpRequest};
@@ -49,24 +51,46 @@ fn is_same_origin(headers: &HeaderMap, own_origin: &str) -> bool {
 
 /// A form that a page of ours sent.
 pub struct Posted {
-    fields: Vec<(String, String)>,
+    fields: Fields,
     /// The page is from before the session was renewed: what it asks for is not done, but shown again.
     pub is_stale: bool,
 }
 
-impl Posted {
+impl std::ops::Deref for Posted {
+    type Target = Fields;
+
+    fn deref(&self) -> &Fields {
+        &self.fields
+    }
+}
+
+/// Names and texts, some of them several times: what a form sends, in its body or in the address.
+#[derive(Clone, Default)]
+pub struct Fields(Vec<(String, String)>);
+
+impl Fields {
     /// The text of a field; empty when it was not sent.
     pub fn text(&self, name: &str) -> &str {
-        self.fields.iter().find(|field| field.0 == name).map_or("", |field| field.1.as_str())
+        self.0.iter().find(|field| field.0 == name).map_or("", |field| field.1.as_str())
     }
 
     /// Whether the page had such a field.
     pub fn has(&self, name: &str) -> bool {
-        self.fields.iter().any(|field| field.0 == name)
+        self.0.iter().any(|field| field.0 == name)
     }
 
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.fields.iter().filter(move |field| field.0 == name).map(|field| field.1.as_str())
+        self.0.iter().filter(move |field| field.0 == name).map(|field| field.1.as_str())
+    }
+}
+
+/// Those in the address.
+impl FromRequest for Fields {
+    type Error = PageError;
+    type Future = Ready<Result<Self, PageError>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(url::form_urlencoded::parse(req.query_string().as_bytes()).into_owned().collect())))
     }
 }
 
@@ -89,14 +113,13 @@ impl FromRequest for Posted {
             }
             let server = &app.config.server;
             let body = body::read(&mut payload, server.max_body_bytes, server.body_timeout).await?;
-            let fields = url::form_urlencoded::parse(&body).into_owned().collect();
-            let posted = Self { fields, is_stale: false };
-            let token = posted.text("csrf");
+            let fields = Fields(url::form_urlencoded::parse(&body).into_owned().collect());
+            let token = fields.text("csrf");
             if token.is_empty() {
                 return Err(PageError::Forged);
             }
             let is_fresh = cookies.values().any(|cookie| belongs(token, cookie));
-            Ok(Self { is_stale: !is_fresh, ..posted })
+            Ok(Self { is_stale: !is_fresh, fields })
         })
     }
 }

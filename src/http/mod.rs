@@ -101,8 +101,9 @@ pub async fn surround(
         arrival::tell_of_ignored_proxy(&app, ip);
     }
     // Taken before the request is passed on: nothing may hold it then.
-    let logged = tracing::enabled!(target: "access", tracing::Level::INFO).then(|| (req.method().clone(), req.path().to_owned()));
-    let at_panic = (arrival.clone(), req.path().to_owned(), req.headers().get(HOST).cloned());
+    let logged =
+        tracing::enabled!(target: "access", tracing::Level::INFO).then(|| (req.method().clone(), shown_path(req.path())));
+    let at_panic = (arrival.clone(), shown_path(req.path()), req.headers().get(HOST).cloned());
     // `resource` would answer HEAD with 405. The encoder knows by itself that it owes no body.
     if req.method() == Method::HEAD {
         req.head_mut().method = Method::GET;
@@ -141,4 +142,10 @@ pub async fn surround(
         tracing::info!(target: "access", %method, %path, status = status.as_u16(), ms = %format_args!("{ms:.1}"), %ip, request_id = %id);
     }
     answered
+}
+
+/// A path as the log shows it: without the code of a link, which opens what it leads to.
+fn shown_path(path: &str) -> String {
+    let secret = ["/invite/", "/setup/"].into_iter().find(|link| path.starts_with(link));
+    secret.map_or_else(|| path.to_owned(), |link| format!("{link}…"))
 }

@@ -81,6 +81,7 @@ pub enum Place {
     Requests,
     Keys,
     Users,
+    Accounts,
     Settings,
     OwnKeys,
     Conventions,
@@ -95,6 +96,7 @@ impl Place {
             Self::Requests => "requests",
             Self::Keys => "keys",
             Self::Users => "users",
+            Self::Accounts => "accounts",
             Self::Settings => "settings",
             Self::OwnKeys => "own-keys",
             Self::Conventions => "conventions",
@@ -180,6 +182,7 @@ impl Done {
             "renewed" => Some(Banner::renewed()),
             "switched" => Some(Banner::ok("Saved", "It holds for every request from now on.")),
             "deleted" => Some(Banner::ok("User deleted", "Their keys and sessions have stopped.")),
+            "password-set" => Some(Banner::ok("Password set", "Sign in with it.")),
             "saved" => Some(Banner::ok("Saved", "")),
             _ => None,
         }

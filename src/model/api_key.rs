@@ -168,7 +168,7 @@ impl serde::Serialize for IpAllow {
 }
 
 /// What a team notes on its key: a JSON object of at most 4 KB.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata(Map<String, Value>);
 
 impl Metadata {
@@ -180,6 +180,22 @@ impl Metadata {
             return Err(Problem::new("too_long", format!("Metadata has at most {} bytes of JSON.", Self::MAX_BYTES)));
         }
         Ok(metadata)
+    }
+
+    /// As somebody typed it; nothing at all is an empty object.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        match serde_json::from_str(text) {
+            Ok(Value::Object(map)) => Self::new(map),
+            Ok(_) => Err(Problem::new("wrong_type", "Metadata is a JSON object, for example {\"plan\": \"gold\"}.")),
+            Err(err) => Err(Problem::new("invalid_json", format!("This is not JSON: {err}."))),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub fn to_json(&self) -> String {

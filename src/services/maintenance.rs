@@ -100,6 +100,7 @@ pub async fn sweep(app: &App) -> Result<()> {
             store::sessions::sweep(tx, now, super::sessions::idle_since(now))?;
             store::idempotency_keys::sweep(tx, now)?;
             store::setup::sweep(tx, now)?;
+            store::password_links::sweep(tx, now)?;
             store::rate_windows::sweep(tx, now)?;
             store::usage::sweep(tx, now)?;
             let requests = super::requests::KEPT_ROWS;

@@ -3,11 +3,15 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod audit;
 mod authorize;
+pub mod bulk;
 pub mod credentials;
+pub mod export;
 pub mod idempotency;
 pub mod import;
 pub mod maintenance;
+pub mod password_links;
 pub mod requests;
 pub mod sessions;
 pub mod settings;

@@ -8,6 +8,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::app::callers::Concerns;
 use crate::crypto::SecretHash;
 use crate::crypto::password::Verdict;
 use crate::crypto::secret::random_token;
@@ -110,10 +111,58 @@ pub async fn resolve(app: &App, token: &str) -> Result<Option<(User, Session)>> 
 }
 
 /// An administrator of a suspended account can still sign in: somebody must be able to resume it.
-fn may_be_signed_in(conn: &store::Conn, user: &User) -> Result<bool> {
+pub(super) fn may_be_signed_in(conn: &store::Conn, user: &User) -> Result<bool> {
     let is_running = |account: Account| account.status == AccountStatus::Active;
     let account_runs = || Ok::<_, AppError>(store::accounts::find(conn, user.account_id)?.is_some_and(is_running));
     Ok(user.status == UserStatus::Active && (user.role == Role::Admin || account_runs()?))
+}
+
+/// Where a user is signed in now, the latest first; for administrators, and for whoever it is.
+pub async fn list(app: &App, caller: &Caller, id: UserId) -> Result<Vec<Session>> {
+    let (caller, now) = (caller.clone(), app.clock.now());
+    app.store
+        .read(move |conn| {
+            must_be_own(&caller, id)?;
+            let mut sessions = store::sessions::list_of(conn, id)?;
+            sessions.retain(|session| !session.is_over(now));
+            Ok(sessions)
+        })
+        .await
+}
+
+/// Ends one session of a user, or all of them but the one that is kept.
+pub async fn end(app: &App, caller: &Caller, id: UserId, which: Which) -> Result<()> {
+    let (by, now) = (caller.clone(), app.clock.now());
+    let ended = move |tx: &store::Tx| {
+        must_be_own(&by, id)?;
+        let user = store::users::find(tx, id)?.ok_or(AppError::NotFound("user"))?;
+        let (action, diff) = match which {
+            Which::One(session) => {
+                if !store::sessions::delete_one(tx, id, session)? {
+                    return Ok(());
+                }
+                ("session.ended", json!({ "session": session }))
+            }
+            Which::AllBut(kept) => {
+                store::sessions::delete_others(tx, id, kept)?;
+                ("session.all_ended", json!({}))
+            }
+        };
+        let happening = Happening::new(action, "user", id, &user.name).with(diff);
+        store::audit_events::append(tx, &by, now, Some(user.account_id), &happening)
+    };
+    app.change(caller, ended, |()| Concerns::Nobody).await
+}
+
+/// Which of a user's sessions.
+#[derive(Clone, Copy, Debug)]
+pub enum Which {
+    One(SessionId),
+    AllBut(Option<SessionId>),
+}
+
+fn must_be_own(caller: &Caller, id: UserId) -> Result<()> {
+    if caller.user_id == Some(id) { Ok(()) } else { caller.must_have(Scope::Admin) }
 }
 
 pub async fn sign_out(app: &App, token: &str) -> Result<()> {

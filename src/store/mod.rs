@@ -9,6 +9,7 @@ pub mod idempotency_keys;
 mod lists;
 pub mod logged_requests;
 pub mod migrate;
+pub mod password_links;
 pub mod rate_windows;
 pub mod sessions;
 pub mod settings;

@@ -6,7 +6,7 @@ use super::{at, damaged};
 use crate::crypto::SecretHash;
 use crate::model::Result;
 use crate::model::clock::Timestamp;
-use crate::model::ids::UserId;
+use crate::model::ids::{SessionId, UserId};
 use crate::model::session::Session;
 
 const COLUMNS: &str = "id, user_id, created_at, last_seen_at, expires_at, ip, user_agent";
@@ -32,6 +32,26 @@ pub fn insert(tx: &Transaction, token: SecretHash, session: &Session) -> Result<
 pub fn find(conn: &Connection, token: SecretHash) -> Result<Option<Session>> {
     let mut one = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE token_hash = $1"))?;
     Ok(one.query_row([token], from_row).optional()?)
+}
+
+/// The latest used first. Some may be over.
+pub fn list_of(conn: &Connection, user: UserId) -> Result<Vec<Session>> {
+    const MOST: u32 = 200;
+    let mut all = conn
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE user_id = $1 ORDER BY last_seen_at DESC LIMIT {MOST}"))?;
+    Ok(all.query_map([user], from_row)?.collect::<Result<_, _>>()?)
+}
+
+/// Whether there was one.
+pub fn delete_one(tx: &Transaction, user: UserId, id: SessionId) -> Result<bool> {
+    Ok(tx.prepare_cached("DELETE FROM sessions WHERE id = $1 AND user_id = $2")?.execute(params![id, user])? > 0)
+}
+
+/// All sessions of the user but the one that is kept, if one is.
+pub fn delete_others(tx: &Transaction, user: UserId, kept: Option<SessionId>) -> Result<()> {
+    let kept = kept.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
+    tx.prepare_cached("DELETE FROM sessions WHERE user_id = $1 AND id <> $2")?.execute(params![user, kept])?;
+    Ok(())
 }
 
 pub fn touch(tx: &Transaction, token: SecretHash, now: Timestamp) -> Result<()> {

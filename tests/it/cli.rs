@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PASSWORD: &str = "securepassword123";
 
@@ -261,7 +261,12 @@ fn accounts_and_tiers_are_managed_from_the_shell() {
 
     let acme = keyrack.json(&["account", "add", "Acme", "--tier", "Gold"]);
     assert_eq!(keyrack.json(&["account", "show", "acme"]), acme);
-    assert_eq!(keyrack.json(&["account", "set", "Acme", "--no-tier", "--window", "7/1m"])["windows"][0]["limit"], 7);
+    keyrack.run(&["account", "set", "Acme", "--window", "7/1m"]).fails(2, "--reason");
+    let own =
+        ["account", "set", "Acme", "--no-tier", "--window", "7/1m", "--reason", "trusted sender", "--metadata", r#"{"a":1}"#];
+    let own = keyrack.json(&own);
+    assert_eq!((&own["windows"][0]["limit"], &own["windows_reason"]), (&json!(7), &json!("trusted sender")));
+    assert_eq!((&own["windows_by"], &own["metadata"]), (&json!("command line"), &json!({ "a": 1 })));
     assert_eq!(keyrack.json(&["account", "set", "Acme", "--no-windows", "--name", "Acme Ltd"])["windows"], Value::Null);
     keyrack.run(&["account", "suspend", "Acme Ltd"]).fails(4, "--yes");
     assert_eq!(keyrack.json(&["account", "suspend", "Acme Ltd", "--yes"])["status"], "suspended");

@@ -4,6 +4,7 @@ mod support;
 
 mod access;
 mod access_pages;
+mod accounts;
 mod admission;
 mod api_key_rotation;
 mod api_keys;

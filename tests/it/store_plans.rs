@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use keyrack::crypto::SecretHash;
-use keyrack::model::account::NewAccount;
+use keyrack::model::account::{AccountStatus, NewAccount, Source};
 use keyrack::model::api_key::{KeyStatus, LastUse};
 use keyrack::model::audit_event::Happening;
 use keyrack::model::caller::Caller;
@@ -20,7 +20,7 @@ use keyrack::model::request::{LoggedRequest, RequestFilter};
 use keyrack::model::scope::ScopeSet;
 use keyrack::model::session::Session;
 use keyrack::model::usage::{Outcome, Span, Subject, Tally, UsageRow};
-use keyrack::model::user::{Role, UserStatus};
+use keyrack::model::user::{Role, UserStatus, UserText};
 use keyrack::store::rate_windows::SavedWindow;
 use keyrack::store::{self, Conn};
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
@@ -109,7 +109,19 @@ fn explain() -> String {
     let account = plan!(plans, accounts::insert(&tx, &NewAccount { name: name("Team"), tier: Some("Free".into()) }, now));
     plan!(plans, accounts::find(&tx, account.id));
     plan!(plans, accounts::find_by_name(&tx, "Team"));
-    plan!(plans, accounts::list(&tx, Some(account.id), 20));
+    plan!(plans, accounts::counts(&tx, account.id));
+    let all = store::accounts::Filter::default;
+    plan!(plans, "of all", accounts::list(&tx, &all(), (Start::After(account.id), newest, limit)));
+    for limits in [Source::Tier("Free".into()), Source::Default, Source::Own] {
+        let filter = store::accounts::Filter { limits: Some(limits), ..all() };
+        plan!(plans, "by limits", accounts::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+    }
+    let filter = store::accounts::Filter { status: Some(AccountStatus::Suspended), ..all() };
+    plan!(plans, "suspended", accounts::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+    let place = || Start::After(("team".to_owned(), account.id));
+    plan!(plans, "of all", accounts::list_by_name(&tx, &all(), (place(), false, limit)));
+    let filter = store::accounts::Filter { q: Some("te".into()), ..all() };
+    plan!(plans, "by q", accounts::list_by_name(&tx, &filter, (place(), false, limit)));
     plan!(plans, accounts::update(&tx, &account, now));
 
     let insert = store::users::Insert {
@@ -146,6 +158,20 @@ fn explain() -> String {
     plan!(plans, "by time", users::list(&tx, &filter, (Start::Offset(0), oldest, limit)));
     let filter = store::users::Filter { status: Some(UserStatus::Active), role: Some(Role::Member), ..all() };
     plan!(plans, "by status and role", users::list(&tx, &filter, (Start::Offset(0), oldest, limit)));
+
+    for text in [UserText::Name, UserText::Email] {
+        let place = || Start::After(("ada".to_owned(), user.id));
+        plan!(plans, "of all accounts", users::list_by(&tx, &all(), text, (place(), false, limit)));
+        plan!(plans, "of one account", users::list_by(&tx, &mine(), text, (place(), true, limit)));
+        let filter = store::users::Filter { q: q(), status: Some(UserStatus::Disabled), ..all() };
+        plan!(plans, "by q and status", users::list_by(&tx, &filter, text, (place(), false, limit)));
+    }
+    let filter = store::users::Filter { status: Some(UserStatus::Disabled), ..all() };
+    plan!(plans, "disabled", users::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+    let filter = store::users::Filter { role: Some(Role::Admin), ..all() };
+    plan!(plans, "admins", users::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+    let filter = store::users::Filter { invited: true, ..all() };
+    plan!(plans, "invited", users::list(&tx, &filter, (Start::Offset(0), newest, limit)));
 
     let insert = store::api_keys::Insert {
         user_id: user.id,
