@@ -19,6 +19,7 @@ mod gateways;
 mod idempotency;
 mod import;
 mod limits;
+mod master_key;
 mod notices;
 mod protocol;
 mod restart;
