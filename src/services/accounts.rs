@@ -168,14 +168,6 @@ pub async fn update(app: &App, caller: &Caller, id: AccountId, changes: AccountC
     .await
 }
 
-/// An account named in a request, by id or name; one's own where nothing is named.
-pub(super) fn named(tx: &Conn, id_or_name: &str) -> Result<Option<Account>> {
-    match AccountId::parse(id_or_name) {
-        Some(id) => store::accounts::find(tx, id),
-        None => store::accounts::find_by_name(tx, id_or_name),
-    }
-}
-
 fn why() -> AppError {
     AppError::invalid("reason", "required", "Say why this account has limits of its own.")
 }

@@ -11,6 +11,7 @@ pub mod export;
 pub mod idempotency;
 pub mod import;
 pub mod maintenance;
+pub mod notices;
 pub mod password_links;
 pub mod requests;
 pub mod sessions;

@@ -15,9 +15,13 @@ use keyrack::model::dialect::default_tiers;
 use keyrack::model::email::Email;
 use keyrack::model::ids::SessionId;
 use keyrack::model::name::Name;
+use keyrack::model::network::Network;
+use keyrack::model::notice::NoticeKind;
 use keyrack::model::page::{Limit, Order, Start};
+use keyrack::model::password_link::{LinkKind, Pending};
 use keyrack::model::request::{LoggedRequest, RequestFilter};
 use keyrack::model::scope::ScopeSet;
+use keyrack::model::service::{Checks, ServiceName, ServiceRow};
 use keyrack::model::session::Session;
 use keyrack::model::usage::{Outcome, Span, Subject, Tally, UsageRow};
 use keyrack::model::user::{Role, UserStatus, UserText};
@@ -139,6 +143,7 @@ fn explain() -> String {
     plan!(plans, users::first_admin(&tx));
     plan!(plans, users::has_other_admin(&tx, user.id));
     plan!(plans, users::update(&tx, user.id, &store::users::Update::default(), now));
+    plan!(plans, users::has_password(&tx, user.id));
     plan!(plans, users::rehash(&tx, user.id, "old", "new"));
     let all = store::users::Filter::default;
     let mine = || store::users::Filter { account: Some(account.id), ..all() };
@@ -234,10 +239,21 @@ fn explain() -> String {
     };
     plan!(plans, sessions::insert(&tx, hash("cookie"), &session));
     plan!(plans, sessions::find(&tx, hash("cookie")));
+    plan!(plans, sessions::list_of(&tx, user.id));
+    plan!(plans, sessions::delete_one(&tx, user.id, session.id));
+    plan!(plans, sessions::delete_others(&tx, user.id, Some(session.id)));
     plan!(plans, sessions::touch(&tx, hash("cookie"), now));
     plan!(plans, sessions::delete(&tx, hash("cookie")));
     plan!(plans, sessions::delete_all_of(&tx, user.id));
     plan!(plans, sessions::sweep(&tx, now, now));
+
+    let pending = Pending { kind: LinkKind::Invitation, created_at: now, expires_at: later };
+    plan!(plans, password_links::set(&tx, user.id, hash("code"), &pending));
+    plan!(plans, password_links::find(&tx, hash("code")));
+    plan!(plans, password_links::find_of(&tx, user.id));
+    plan!(plans, password_links::take(&tx, hash("code"), now));
+    plan!(plans, password_links::delete_of(&tx, user.id));
+    plan!(plans, password_links::sweep(&tx, now));
 
     plan!(plans, setup::insert_link(&tx, hash("code"), now, later));
     plan!(plans, setup::link_ends_at(&tx, hash("code")));
@@ -271,6 +287,25 @@ fn explain() -> String {
     plan!(plans, usage::requests_of(&tx, &[key.id], Span::Hour, now));
     plan!(plans, usage::has_any(&tx));
     plan!(plans, usage::sweep(&tx, now));
+
+    let service = ServiceName::parse("billing").expect("a label");
+    let row = ServiceRow { subject: Subject::Key(key.id), span: Span::Hour, start: now, service, checks: Checks::default() };
+    plan!(plans, service_counts::add(&tx, &[row]));
+    plan!(plans, service_counts::most(&tx, Subject::Key(key.id), Span::Hour, now, 5));
+    plan!(plans, service_counts::sweep(&tx, now));
+
+    plan!(plans, key_networks::insert(&tx, key.id, Network::of([203, 0, 113, 7].into()), now));
+    plan!(plans, key_networks::list(&tx, key.id));
+
+    for key_id in [Some(key.id), None] {
+        let event = store::notices::Event { kind: NoticeKind::Woke, key_id, detail: String::new(), count: 1 };
+        plan!(plans, notices::note(&tx, &event, now));
+    }
+    plan!(plans, notices::last_of_all(&tx, NoticeKind::Woke));
+    plan!(plans, notices::list_standing(&tx, 20));
+    let [notice, ..] = &plan!(plans, notices::list_of_key(&tx, key.id, 5))[..] else { panic!("no notice") };
+    plan!(plans, notices::dismiss(&tx, notice.id, now));
+    plan!(plans, notices::sweep(&tx, now));
 
     let request = LoggedRequest {
         seq: 0,
@@ -310,6 +345,7 @@ fn explain() -> String {
     let happening = Happening::new("user.created", "user", user.id, "Ada");
     plan!(plans, audit_events::append(&tx, &Caller::system(), now, Some(account.id), &happening));
     plan!(plans, audit_events::is_empty(&tx));
+    plan!(plans, audit_events::list_concerning(&tx, &user.id.to_string(), None, 50));
 
     plan!(plans, users::delete(&tx, user.id));
     plan!(plans, "when no account has it", tiers::delete(&tx, "Nobody's"));
