@@ -6,6 +6,7 @@ pub mod actors;
 pub mod api_keys;
 pub mod audit_events;
 pub mod idempotency_keys;
+pub mod key_views;
 mod lists;
 pub mod logged_requests;
 pub mod migrate;
