@@ -2,7 +2,9 @@
 
 pub mod callers;
 mod live;
+pub mod master_key;
 pub mod request_log;
+pub mod spikes;
 pub mod usage;
 
 use std::collections::{BTreeMap, HashSet};
@@ -26,7 +28,9 @@ use crate::store::{self, idempotency_keys};
 use crate::store::{OpenError, Store, Tx};
 use callers::{Callers, Concerns};
 pub use live::Live;
+use master_key::MasterKeyFile;
 use request_log::RequestLog;
+use spikes::Spikes;
 use usage::Usage;
 
 pub struct App {
@@ -37,6 +41,7 @@ pub struct App {
     pub fixed: BTreeMap<String, String>,
     pub live: Arc<Live>,
     pub passwords: Passwords,
+    pub master_key: MasterKeyFile,
     /// What valid credentials have used of their windows.
     pub rates: RateLimits,
     /// What requests without a valid credential have used, by address.
@@ -49,6 +54,8 @@ pub struct App {
     /// How many requests there were, until a batch writes it.
     pub usage: Usage,
     pub request_log: RequestLog,
+    /// Refusals of the last hour: without a valid credential, and for a limit.
+    pub spikes: Mutex<(Spikes, Spikes)>,
     /// The server is stopping: no new work should be sent to it.
     pub draining: AtomicBool,
     /// Requests with an `Idempotency-Key` that are being worked on.
@@ -87,10 +94,12 @@ impl App {
             callers: Arc::default(),
             usage: Usage::default(),
             request_log: RequestLog::new(config.log.request_log_sample),
+            spikes: Mutex::default(),
             draining: AtomicBool::new(false),
             in_progress: Mutex::default(),
             fixed: BTreeMap::new(),
             live: Arc::new(Live::new(&config)),
+            master_key: MasterKeyFile::beside(store.path()),
             store,
             clock,
             config,

@@ -8,6 +8,7 @@ pub mod credentials;
 pub mod idempotency;
 pub mod import;
 pub mod maintenance;
+pub mod notices;
 pub mod requests;
 pub mod sessions;
 pub mod settings;

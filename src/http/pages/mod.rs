@@ -4,6 +4,7 @@ mod api_keys;
 mod chart;
 mod confirm;
 mod conventions;
+mod notices;
 mod overview;
 mod requests;
 mod settings;
@@ -24,6 +25,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/settings/look").post(settings::look))
         .service(resource("/settings/time-zone").post(settings::time_zone))
         .service(resource("/admin").get(overview::show))
+        .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
         .service(resource("/admin/requests").get(requests::list))
         .service(resource("/admin/requests/live").get(requests::live))
         .service(resource("/admin/requests/{id}").get(requests::show))

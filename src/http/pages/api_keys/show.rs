@@ -6,12 +6,14 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::Realm;
-use crate::http::moment::Now;
+use crate::http::moment::{Moment, Now};
 use crate::http::page::{Banner, Done, Frame, PageError};
 use crate::http::pages::chart::Chart;
+use crate::http::pages::notices::NoticeRow;
 use crate::http::pages::view::{KeyRow, window_words};
 use crate::http::signed_in::SignedIn;
 use crate::model::api_key::ApiKey;
+use crate::model::notice::{Notice, NoticeKind};
 use crate::model::usage::Range;
 use crate::model::user::User;
 use crate::services;
@@ -30,8 +32,27 @@ pub struct KeyPage {
     pub metadata: String,
     /// What a request would meet now.
     pub verdict: String,
+    pub report: Option<Report>,
+    /// What else was noticed of it.
+    pub notices: Vec<NoticeRow>,
     pub base_url: String,
     pub chart: Chart,
+}
+
+/// The key was reported as leaked.
+pub struct Report {
+    pub at: Moment,
+    pub from: String,
+    pub next: &'static str,
+}
+
+impl Report {
+    fn of(notices: &[Notice], now: &Now) -> Option<Self> {
+        let report = notices.iter().find(|notice| notice.kind == NoticeKind::Reported)?;
+        let from = if report.detail.is_empty() { String::new() } else { format!(" from {}", report.detail) };
+        let next = "Generate a new one for them, and find out where this one stood.";
+        Some(Self { at: now.moment(report.first_at), from, next })
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -56,7 +77,11 @@ pub async fn show(
     let used = services::usage::of_key(&who.app, &who.caller, &key, range).await?;
     let banner = if asked.done == "revoked" { revoked(&key, &now) } else { done.banner() };
     let metadata = key.metadata.as_map();
+    let noticed = services::notices::of_key(&who.app, &who.caller, &key).await?;
+    let others = noticed.iter().filter(|notice| notice.kind != NoticeKind::Reported);
     let page = KeyPage {
+        report: Report::of(&noticed, &now),
+        notices: others.map(|notice| NoticeRow::new(notice, Some(&key.name), &now)).collect(),
         frame: who.frame(&key.name, realm.place()).with_banner(banner),
         chart: Chart::new(&used, &realm.of(&key), &now),
         realm,
