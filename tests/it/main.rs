@@ -21,6 +21,7 @@ mod import;
 mod limits;
 mod protocol;
 mod restart;
+mod security;
 mod sessions;
 mod setup;
 mod stale_forms;
