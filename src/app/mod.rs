@@ -2,6 +2,7 @@
 
 pub mod callers;
 mod live;
+pub mod master_key;
 pub mod request_log;
 pub mod usage;
 
@@ -26,6 +27,7 @@ use crate::store::{self, idempotency_keys};
 use crate::store::{OpenError, Store, Tx};
 use callers::{Callers, Concerns};
 pub use live::Live;
+use master_key::MasterKeyFile;
 use request_log::RequestLog;
 use usage::Usage;
 
@@ -37,6 +39,7 @@ pub struct App {
     pub fixed: BTreeMap<String, String>,
     pub live: Arc<Live>,
     pub passwords: Passwords,
+    pub master_key: MasterKeyFile,
     /// What valid credentials have used of their windows.
     pub rates: RateLimits,
     /// What requests without a valid credential have used, by address.
@@ -91,6 +94,7 @@ impl App {
             in_progress: Mutex::default(),
             fixed: BTreeMap::new(),
             live: Arc::new(Live::new(&config)),
+            master_key: MasterKeyFile::beside(store.path()),
             store,
             clock,
             config,

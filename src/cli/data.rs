@@ -14,6 +14,7 @@ use super::Common;
 use super::failure::Failure;
 use super::output::Output;
 use crate::app::App;
+use crate::app::master_key::MasterKeyFile;
 use crate::config::{self, ConfigFile, Flag, Inputs, Loaded};
 use crate::model::clock::Clock;
 use crate::services;
@@ -62,6 +63,14 @@ impl Place<'_> {
         Ok(store)
     }
 
+    /// Where the master key is: handed over by systemd, else in the data directory.
+    pub fn master_key(&self, store: &Store) -> MasterKeyFile {
+        // systemd.exec(5): LoadCredential=keyrack-master-key:/path/of/the/file
+        let handed_over = self.environment.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY");
+        let given = handed_over.map(|(_, dir)| Path::new(dir).join("keyrack-master-key")).filter(|path| path.exists());
+        given.map_or_else(|| MasterKeyFile::beside(store.path()), MasterKeyFile::given)
+    }
+
     /// What the dashboard stored, by name.
     pub fn stored(store: &Store) -> Result<BTreeMap<String, String>> {
         Ok(services::settings::stored(store)?.into_iter().collect())
@@ -74,7 +83,7 @@ impl Place<'_> {
         let store = self.open_store(out)?;
         let loaded = self.settings(Vec::new(), Self::stored(&store)?)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let app = App::new(store, loaded.config, Clock::real());
+        let app = App { master_key: self.master_key(&store), ..App::new(store.clone(), loaded.config, Clock::real()) };
         runtime.block_on(services::setup::seed(&app))?;
         Ok(Opened { app, runtime })
     }

@@ -92,10 +92,12 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
     let migrated = store.migrated.clone();
     let loaded = place.settings(args.flags(), Place::stored(&store)?)?;
     let fixed = loaded.fixed();
-    let app = Arc::new(App { fixed, ..App::new(store, loaded.config, clock) });
+    let master_key = place.master_key(&store);
+    let app = Arc::new(App { fixed, master_key, ..App::new(store, loaded.config, clock) });
 
     let system = actix_web::rt::System::new();
     system.block_on(async {
+        app.load_master_key().await.map_err(|err| Failure::failed(err.to_string()))?;
         setup::seed(&app).await?;
         maintenance::restore_windows(&app).await?;
         let link = setup::new_link(&app).await?;

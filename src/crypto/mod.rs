@@ -2,6 +2,7 @@
 
 pub mod common;
 pub mod password;
+pub mod seal;
 pub mod secret;
 
 pub use password::Passwords;

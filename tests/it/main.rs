@@ -19,6 +19,7 @@ mod gateways;
 mod idempotency;
 mod import;
 mod limits;
+mod master_key;
 mod protocol;
 mod restart;
 mod security;

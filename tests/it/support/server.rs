@@ -89,6 +89,14 @@ impl TestServer {
         self.start_again().await
     }
 
+    /// The same with something changed that is no setting.
+    pub async fn restart_changed(self, change: impl FnOnce(&mut App)) -> Self {
+        self.handle.stop(true).await;
+        let (dir, config, clock) = (self.dir.clone(), self.config.clone(), self.clock.clone());
+        drop(self);
+        Self::on_with(dir, config, clock, change).await
+    }
+
     /// Stops as a loss of power does, with nothing written on the way out, and starts again on the same data.
     pub async fn crash(self) -> Self {
         self.handle.stop(false).await;
