@@ -9,6 +9,7 @@ mod guess;
 pub mod idempotency;
 pub mod import;
 pub mod maintenance;
+pub mod notices;
 pub mod passwords;
 pub mod requests;
 pub mod sessions;

@@ -15,9 +15,12 @@ use keyrack::model::dialect::default_tiers;
 use keyrack::model::email::Email;
 use keyrack::model::ids::SessionId;
 use keyrack::model::name::Name;
+use keyrack::model::network::Network;
+use keyrack::model::notice::NoticeKind;
 use keyrack::model::page::{Limit, Order, Start};
 use keyrack::model::request::{LoggedRequest, RequestFilter};
 use keyrack::model::scope::ScopeSet;
+use keyrack::model::service::{Checks, ServiceName, ServiceRow};
 use keyrack::model::session::Session;
 use keyrack::model::usage::{Outcome, Span, Subject, Tally, UsageRow};
 use keyrack::model::user::{Role, UserStatus};
@@ -253,6 +256,25 @@ fn explain() -> String {
     plan!(plans, usage::requests_of(&tx, &[key.id], Span::Hour, now));
     plan!(plans, usage::has_any(&tx));
     plan!(plans, usage::sweep(&tx, now));
+
+    let service = ServiceName::parse("billing").expect("a label");
+    let row = ServiceRow { subject: Subject::Key(key.id), span: Span::Hour, start: now, service, checks: Checks::default() };
+    plan!(plans, service_counts::add(&tx, &[row]));
+    plan!(plans, service_counts::most(&tx, Subject::Key(key.id), Span::Hour, now, 5));
+    plan!(plans, service_counts::sweep(&tx, now));
+
+    plan!(plans, key_networks::insert(&tx, key.id, Network::of([203, 0, 113, 7].into()), now));
+    plan!(plans, key_networks::list(&tx, key.id));
+
+    for key_id in [Some(key.id), None] {
+        let event = store::notices::Event { kind: NoticeKind::Woke, key_id, detail: String::new(), count: 1 };
+        plan!(plans, notices::note(&tx, &event, now));
+    }
+    plan!(plans, notices::last_of_all(&tx, NoticeKind::Woke));
+    plan!(plans, notices::list_standing(&tx, 20));
+    let [notice, ..] = &plan!(plans, notices::list_of_key(&tx, key.id, 5))[..] else { panic!("no notice") };
+    plan!(plans, notices::dismiss(&tx, notice.id, now));
+    plan!(plans, notices::sweep(&tx, now));
 
     let request = LoggedRequest {
         seq: 0,

@@ -4,6 +4,7 @@ mod api_keys;
 mod chart;
 mod confirm;
 mod conventions;
+mod notices;
 mod overview;
 mod requests;
 mod security;
@@ -29,6 +30,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/settings/security/sessions/end-others").post(security::end_other_sessions))
         .service(resource("/settings/security/sessions/{id}/end").post(security::end_session))
         .service(resource("/admin").get(overview::show))
+        .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
         .service(resource("/admin/requests").get(requests::list))
         .service(resource("/admin/requests/live").get(requests::live))
         .service(resource("/admin/requests/{id}").get(requests::show))
