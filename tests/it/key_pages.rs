@@ -277,6 +277,23 @@ async fn whoever_saves_second_is_told_what_the_first_one_changed() {
 }
 
 #[actix_web::test]
+async fn raising_what_a_key_may_do_asks_who_one_is_and_lowering_does_not() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let browser = server.browser(admin.user()).await;
+    let user = server.key(&[UsersRead, UsersWrite]).await;
+    let path = format!("/admin/keys/{}/edit", user.key_id());
+    server.advance(20 * MINUTE);
+    let lower = form_of(&browser, &path, &[("scope", "users:read")]).await;
+    save(&browser, &path, &lower).await.expect(303);
+    let raise = form_of(&browser, &path, &[("scope", "users:write")]).await;
+    let asked = save(&browser, &path, &raise).await.expect(200);
+    assert!(asked.text.contains("Confirm that it is you"), "{}", asked.text);
+    let key = admin.get(&format!("/v1/keys/{}", user.key_id())).await.expect(200).json();
+    assert_eq!(key["scopes"], json!(["users:read"]));
+}
+
+#[actix_web::test]
 async fn nobody_gives_a_key_more_than_they_have() {
     let server = TestServer::start().await;
     let user = server.member().await;

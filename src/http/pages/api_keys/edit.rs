@@ -64,6 +64,9 @@ pub async fn update(who: SignedIn, realm: Realm, id: Path<String>, form: Posted)
         let page = form_page(&who, realm, &key, typed, errors.into()).since(&form);
         return Ok(who.page(StatusCode::BAD_REQUEST, &page));
     };
+    if !key.scopes.lacks(given.scopes.within(who.caller.scopes)).is_empty() {
+        who.must_be_elevated(&form).await?;
+    }
     let revision = form.text("revision").parse().unwrap_or(0);
     match services::api_keys::update(&who.app, &who.caller, key.id, changes(&key, given), IfMatch::one_of(vec![revision])).await {
         Ok(_) => Ok(to(realm.of(&key))),

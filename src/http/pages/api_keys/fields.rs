@@ -114,6 +114,10 @@ impl TypedKey {
         Some(Given { name: name?, scopes: scopes?, expiry: expiry?, ip_allow: ip_allow?, windows: windows?, metadata: metadata? })
     }
 
+    pub fn is_for_everything(&self) -> bool {
+        self.preset == "custom" && self.scopes.has(Scope::Admin)
+    }
+
     fn asked(&self) -> Result<ScopesAsked, Problem> {
         match self.preset.as_str() {
             "custom" if self.scopes.is_empty() => Err(Problem::new("required", "Choose at least one scope.")),

@@ -97,6 +97,9 @@ pub async fn create(who: SignedIn, realm: Realm, form: Posted) -> Result<HttpRes
         page.frame.banner = Some(Banner::renewed());
         return Ok(who.ok(&page));
     }
+    if typed.is_for_everything() {
+        who.must_be_elevated(&form).await?;
+    }
     let made = match parse(&who, realm, &typed).await {
         Ok(new) => services::api_keys::create_by_form(&who.app, &who.caller, new, &nonce).await,
         Err(err) => Err(err),
