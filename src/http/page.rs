@@ -7,9 +7,11 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::assets::AssetUrls;
+use super::elevation::Kept;
 use super::faults::status;
 use crate::model::AppError;
 use crate::model::error::{FieldError, FieldErrors};
+use crate::model::look::Look;
 
 /// What the shell of a page shows around it.
 #[derive(Clone)]
@@ -83,6 +85,7 @@ pub enum Place {
     Users,
     Accounts,
     Settings,
+    Security,
     OwnKeys,
     Conventions,
     Docs,
@@ -98,6 +101,7 @@ impl Place {
             Self::Users => "users",
             Self::Accounts => "accounts",
             Self::Settings => "settings",
+            Self::Security => "security",
             Self::OwnKeys => "own-keys",
             Self::Conventions => "conventions",
             Self::Docs => "docs",
@@ -112,38 +116,8 @@ pub struct Who {
     pub name: String,
     pub email: String,
     pub is_admin: bool,
-}
-
-/// How a reader wants the pages to be, from a cookie that the settings write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
-    pub theme: &'static str,
-    pub shortcuts: bool,
-}
-
-impl Default for Look {
-    fn default() -> Self {
-        Self { theme: "system", shortcuts: true }
-    }
-}
-
-impl Look {
-    pub const COOKIE: &str = "look";
-    pub const THEMES: [(&str, &str); 3] = [("system", "As the system"), ("light", "Light"), ("dark", "Dark")];
-
-    pub fn new(theme: &str, shortcuts: bool) -> Self {
-        let theme = Self::THEMES.iter().find(|known| known.0 == theme).map_or("system", |known| known.0);
-        Self { theme, shortcuts }
-    }
-
-    pub fn parse(cookie: &str) -> Self {
-        let (theme, keys) = cookie.split_once('.').unwrap_or((cookie, "keys"));
-        Self::new(theme, keys != "nokeys")
-    }
-
-    pub fn to_cookie(&self) -> String {
-        format!("{}.{}", self.theme, if self.shortcuts { "keys" } else { "nokeys" })
-    }
+    /// Until when they are not asked again who they are, as a time of the day.
+    pub elevated_until: Option<String>,
 }
 
 /// One thing to know, at the top of the page until the next one.
@@ -183,6 +157,8 @@ impl Done {
             "switched" => Some(Banner::ok("Saved", "It holds for every request from now on.")),
             "deleted" => Some(Banner::ok("User deleted", "Their keys and sessions have stopped.")),
             "password-set" => Some(Banner::ok("Password set", "Sign in with it.")),
+            "password" => Some(Banner::ok("Password changed", "Everywhere else you are signed out.")),
+            "signed-out" => Some(Banner::ok("Signed out", "Whoever uses that device has to sign in again.")),
             "saved" => Some(Banner::ok("Saved", "")),
             _ => None,
         }
@@ -267,6 +243,9 @@ pub enum PageError {
     /// Nobody is signed in.
     #[error("Sign in first.")]
     SignIn { next: String },
+    /// Somebody is, and has to prove it again before this.
+    #[error("Confirm that it is you.")]
+    Elevation(Box<Kept>),
 }
 
 impl ResponseError for PageError {
@@ -275,6 +254,7 @@ impl ResponseError for PageError {
             Self::App(err) => status(err),
             Self::Forged => StatusCode::FORBIDDEN,
             Self::SignIn { .. } => StatusCode::SEE_OTHER,
+            Self::Elevation(kept) => kept.status,
         }
     }
 

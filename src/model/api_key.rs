@@ -182,15 +182,18 @@ impl Metadata {
         Ok(metadata)
     }
 
-    /// As somebody typed it; nothing at all is an empty object.
+    /// As people write it into a form; nothing is an empty object.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
+        let wrong = |why: String| {
+            Problem::new("invalid_json", format!("Write a JSON object, for example {{\"team\": \"billing\"}}.{why}"))
+        };
         match serde_json::from_str(text) {
             Ok(Value::Object(map)) => Self::new(map),
-            Ok(_) => Err(Problem::new("wrong_type", "Metadata is a JSON object, for example {\"plan\": \"gold\"}.")),
-            Err(err) => Err(Problem::new("invalid_json", format!("This is not JSON: {err}."))),
+            Ok(_) => Err(wrong(String::new())),
+            Err(err) => Err(wrong(format!(" This stops being JSON at line {}, column {}.", err.line(), err.column()))),
         }
     }
 

@@ -33,7 +33,7 @@ pub async fn list_by_name(
     app: &App,
     caller: &Caller,
     filter: Filter,
-    place: (Start<(String, AccountId)>, bool, Limit),
+    place: (Start<AccountId>, Order, Limit),
 ) -> Result<Page<Account>> {
     caller.must_have(Scope::Admin)?;
     app.store.read(move |conn| store::accounts::list_by_name(conn, &filter, place)).await
@@ -61,6 +61,19 @@ pub async fn names(app: &App, caller: &Caller, ids: HashSet<AccountId>) -> Resul
             names.extend(store::accounts::find(conn, id)?.map(|account| (id, account.name)));
         }
         Ok(names)
+    };
+    app.store.read(find).await
+}
+
+/// These accounts, in one look; one's own alone, unless one sees all.
+pub async fn find_all(app: &App, caller: &Caller, ids: HashSet<AccountId>) -> Result<HashMap<AccountId, Account>> {
+    let own = caller.account();
+    let find = move |conn: &Conn| {
+        let mut found = HashMap::new();
+        for id in ids.into_iter().filter(|&id| own.is_none_or(|own| own == id)) {
+            found.extend(store::accounts::find(conn, id)?.map(|account| (id, account)));
+        }
+        Ok(found)
     };
     app.store.read(find).await
 }

@@ -109,6 +109,7 @@ pub async fn sweep(app: &App) -> Result<()> {
             store::idempotency_keys::sweep(tx, now)?;
             store::setup::sweep(tx, now)?;
             store::password_links::sweep(tx, now)?;
+            store::user_imports::sweep(tx, now)?;
             store::rate_windows::sweep(tx, now)?;
             store::usage::sweep(tx, now)?;
             store::service_counts::sweep(tx, now)?;
@@ -117,5 +118,7 @@ pub async fn sweep(app: &App) -> Result<()> {
             store::logged_requests::sweep(tx, requests, now.saturating_sub(super::requests::kept()))?;
             store::api_keys::sweep(tx, now)
         })
-        .await
+        .await?;
+    while app.store.write(move |tx| store::api_keys::mark_ended(tx, now)).await? {}
+    Ok(())
 }

@@ -18,6 +18,7 @@ use crate::model::clock::Timestamp;
 use crate::model::email::Email;
 use crate::model::error::FieldErrors;
 use crate::model::ids::{AccountId, UserId};
+use crate::model::look::Look;
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::revision::IfMatch;
 use crate::model::scope::Scope;
@@ -42,7 +43,7 @@ pub async fn list_by(
     caller: &Caller,
     filter: Filter,
     text: UserText,
-    place: (Start<(String, UserId)>, bool, Limit),
+    place: (Start<UserId>, Order, Limit),
 ) -> Result<Page<User>> {
     caller.must_have(Scope::Admin)?;
     app.store.read(move |conn| store::users::list_by(conn, &filter, text, place)).await
@@ -145,7 +146,7 @@ fn account_for(tx: &store::Tx, caller: &Caller, named: Option<AccountId>, now: T
     }
 }
 
-fn insert(
+pub(super) fn insert(
     tx: &store::Tx,
     caller: &Caller,
     new: &NewUser,
@@ -230,7 +231,7 @@ pub(super) fn change(
     }
     let after = store::users::update(tx, before.id, &update, now)?;
     if password_hash.is_some() || disabled || before.role != after.role {
-        store::sessions::delete_all_of(tx, before.id)?;
+        super::sessions::end_all(tx, before.id, None)?;
     }
     if password_hash.is_some() {
         // A link that was given before the password was set would set another.
@@ -240,6 +241,11 @@ pub(super) fn change(
         Happening::new("user.updated", "user", before.id, &after.name).with(diff(&before, &after, password_hash.is_some()));
     store::audit_events::append(tx, caller, now, Some(after.account_id), &happening)?;
     Ok(after)
+}
+
+/// How one wants the pages to be.
+pub async fn set_look(app: &App, caller: &Caller, id: UserId, look: Look) -> Result<()> {
+    app.change(caller, move |tx| store::users::set_look(tx, id, &look), |()| Concerns::Nobody).await
 }
 
 /// Deletes the user with keys and sessions, which stop at once.

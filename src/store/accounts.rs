@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::lists::{self, Conditions};
+use super::lists::{self, By, Conditions};
 use super::tiers::{to_json, windows_from_json};
 use super::{at, at_opt, damaged, violated_unique};
 use crate::model::account::{Account, AccountStatus, Given, NewAccount, Reason, Source};
@@ -61,13 +61,10 @@ pub fn list(conn: &Connection, filter: &Filter, place: (Start<AccountId>, Order,
 }
 
 /// By name.
-pub fn list_by_name(
-    conn: &Connection,
-    filter: &Filter,
-    place: (Start<(String, AccountId)>, bool, Limit),
-) -> Result<Page<Account>> {
+pub fn list_by_name(conn: &Connection, filter: &Filter, place: (Start<AccountId>, Order, Limit)) -> Result<Page<Account>> {
+    const BY_NAME: By = By { value: "name_folded", of_row: "SELECT name_folded FROM accounts WHERE id = {}", id: "id" };
     let select = format!("SELECT {COLUMNS} FROM accounts");
-    let page = lists::page_by(conn, &select, ("name_folded", "id"), filter.conditions(), place, from_row)?;
+    let page = lists::page_by(conn, &select, BY_NAME, filter.conditions(), place, from_row)?;
     counted(conn, filter, page)
 }
 

@@ -1,7 +1,5 @@
 //! Filtered pages, put together from fixed fragments; what a client sent is only ever a bound value.
 
-use std::ops::Range;
-
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
 
 use crate::model::Result;
@@ -10,16 +8,14 @@ use crate::model::page::{Limit, Order, Page, Start};
 /// A set of this many rows is gone through and sorted; a larger one is met often enough on the way through the list.
 const FEW: i64 = 2_000;
 
-/// What a page is cut from: conditions that all must hold. Values are bound in the order of the conditions.
+/// What a page is cut from: conditions that all must hold.
 #[derive(Default)]
-pub struct Conditions {
-    all: Vec<Condition>,
-    values: Vec<Box<dyn ToSql>>,
-}
+pub struct Conditions(Vec<Condition>);
 
+/// A fragment, and the values of its places.
 struct Condition {
     sql: String,
-    values: Range<usize>,
+    values: Vec<(&'static str, Box<dyn ToSql>)>,
     /// The table of which an index answers it, where its rows may be few.
     table: Option<&'static str>,
 }
@@ -27,70 +23,98 @@ struct Condition {
 impl Conditions {
     /// Adds a condition, with `{}` where its value goes.
     pub fn add(&mut self, fragment: &'static str, value: impl ToSql + 'static) {
-        self.bind(None, fragment, value);
+        self.0.push(Condition { sql: fragment.into(), values: vec![("{}", Box::new(value))], table: None });
+    }
+
+    /// Adds a condition without a value.
+    pub fn fixed(&mut self, fragment: &'static str) {
+        self.0.push(Condition { sql: fragment.into(), values: Vec::new(), table: None });
     }
 
     /// Adds a condition on the beginning of a folded text.
     pub fn begins(&mut self, fragment: &'static str, start: &str) {
-        self.bind_start(None, fragment, start);
+        self.0.push(Condition { sql: fragment.into(), values: between(start), table: None });
     }
 
     /// Adds a condition that an index of `table` answers. Where few rows meet it, the page is cut from those; else from
     /// the list in its order, without that index, since sorting many rows takes longer than meeting some of them.
     pub fn among(&mut self, table: &'static str, fragment: &'static str, value: impl ToSql + 'static) {
-        self.bind(Some(table), fragment, value);
+        self.0.push(Condition { sql: fragment.into(), values: vec![("{}", Box::new(value))], table: Some(table) });
     }
 
     /// The same for a condition without a value.
     pub fn among_those(&mut self, table: &'static str, fragment: &'static str) {
-        let end = self.values.len();
-        self.all.push(Condition { sql: fragment.into(), values: end..end, table: Some(table) });
+        self.0.push(Condition { sql: fragment.into(), values: Vec::new(), table: Some(table) });
     }
 
     /// The same for the beginning of a folded text.
     pub fn among_beginning(&mut self, table: &'static str, fragment: &'static str, start: &str) {
-        self.bind_start(Some(table), fragment, start);
+        self.0.push(Condition { sql: fragment.into(), values: between(start), table: Some(table) });
     }
 
-    fn bind(&mut self, table: Option<&'static str>, fragment: &str, value: impl ToSql + 'static) {
-        self.values.push(Box::new(value));
-        let n = self.values.len();
-        self.all.push(Condition { sql: fragment.replace("{}", &format!("${n}")), values: n - 1..n, table });
-    }
-
-    fn bind_start(&mut self, table: Option<&'static str>, fragment: &str, start: &str) {
-        let (low, high) = (self.values.len() + 1, self.values.len() + 2);
-        self.values.push(Box::new(start.to_owned()));
-        // No text that begins so sorts after this one.
-        self.values.push(Box::new(format!("{start}\u{10ffff}")));
-        let sql = fragment.replace("{low}", &format!("${low}")).replace("{high}", &format!("${high}"));
-        self.all.push(Condition { sql, values: low - 1..high, table });
-    }
-
-    /// The conditions as they are asked: the one with the fewest rows, where those are few, is looked through first.
-    fn chosen(&self, conn: &Connection, id: &str) -> Result<Vec<String>> {
+    /// Turns the conditions that an index answers into plain ones. The one with the fewest rows, where those are few, is
+    /// looked through first.
+    fn choose(&mut self, conn: &Connection, id: &str) -> Result<()> {
         let mut fewest = None;
-        for (n, condition) in self.all.iter().enumerate() {
+        for (n, condition) in self.0.iter().enumerate() {
             let Some(table) = condition.table else { continue };
-            let count = self.count(conn, table, condition)?;
+            let count = condition.count(conn, table)?;
             if count <= FEW && fewest.is_none_or(|(_, least)| count < least) {
                 fewest = Some((n, count));
             }
         }
-        let asked = self.all.iter().enumerate().map(|(n, Condition { sql, table, .. })| match (table, fewest) {
-            (None, _) => sql.clone(),
-            (Some(table), Some((first, _))) if first == n => format!("{id} IN (SELECT id FROM {table} WHERE {sql})"),
-            // No index answers the truth of a condition.
-            (Some(_), _) => format!("({sql}) IS TRUE"),
-        });
-        Ok(asked.collect())
+        for (n, Condition { sql, table, .. }) in self.0.iter_mut().enumerate() {
+            let Some(table) = table.take() else { continue };
+            *sql = match fewest {
+                Some((first, _)) if first == n => format!("{id} IN (SELECT id FROM {table} WHERE {sql})"),
+                // No index answers the truth of a condition.
+                _ => format!("({sql}) IS TRUE"),
+            };
+        }
+        Ok(())
     }
 
-    /// How many rows meet a condition, up to one more than a few.
-    fn count(&self, conn: &Connection, table: &str, Condition { sql, values, .. }: &Condition) -> Result<i64> {
-        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {sql} LIMIT {})", FEW + 1);
-        Ok(conn.prepare_cached(&sql)?.query_row(params_from_iter(&self.values[values.clone()]), |row| row.get(0))?)
+    /// The `WHERE`, and its values in the order of their numbers.
+    fn into_sql(self) -> (String, Vec<Box<dyn ToSql>>) {
+        let mut all = Vec::new();
+        let mut parts = Vec::new();
+        for Condition { mut sql, values, .. } in self.0 {
+            for (place, value) in values {
+                all.push(value);
+                sql = sql.replace(place, &format!("${}", all.len()));
+            }
+            parts.push(sql);
+        }
+        let filter = if parts.is_empty() { String::new() } else { format!("WHERE {}", parts.join(" AND ")) };
+        (filter, all)
     }
+}
+
+impl Condition {
+    /// How many rows meet it, up to one more than a few.
+    fn count(&self, conn: &Connection, table: &str) -> Result<i64> {
+        let filter = (self.values.iter().enumerate())
+            .fold(self.sql.clone(), |sql, (n, (place, _))| sql.replace(place, &format!("${}", n + 1)));
+        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {filter} LIMIT {})", FEW + 1);
+        let values = params_from_iter(self.values.iter().map(|(_, value)| value));
+        Ok(conn.prepare_cached(&sql)?.query_row(values, |row| row.get(0))?)
+    }
+}
+
+/// The bounds of the texts that begin like this.
+fn between(start: &str) -> Vec<(&'static str, Box<dyn ToSql>)> {
+    // No text that begins so sorts after this one.
+    let high = format!("{start}\u{10ffff}");
+    vec![("{low}", Box::new(start.to_owned())), ("{high}", Box::new(high))]
+}
+
+/// What a list is ordered by: a value, then the id; or by the id alone, where the value is empty.
+#[derive(Clone, Copy)]
+pub struct By {
+    pub value: &'static str,
+    /// The value of the row with the id `{}`.
+    pub of_row: &'static str,
+    pub id: &'static str,
 }
 
 /// One page of the rows that meet the conditions, ordered by id, which is by time of creation.
@@ -99,65 +123,53 @@ pub fn page<T, Id: ToSql + 'static>(
     select: &str,
     id: &'static str,
     conditions: Conditions,
-    (start, order, limit): (Start<Id>, Order, Limit),
+    place: (Start<Id>, Order, Limit),
     from_row: impl Fn(&Row) -> rusqlite::Result<T>,
 ) -> Result<Page<T>> {
-    let start = start.map(|id| vec![Box::new(id) as Box<dyn ToSql>]);
-    cut(conn, select, &[id], conditions, (start, order == Order::NewestFirst, limit), from_row)
+    page_by(conn, select, By { value: "", of_row: "", id }, conditions, place, from_row)
 }
 
-/// The same, ordered by a text, and by id where two are the same. A place in the list is the text and the id of a row.
+/// The same in another order. A cursor is the id of a row, whose place is where its value puts it now.
 pub fn page_by<T, Id: ToSql + 'static>(
     conn: &Connection,
     select: &str,
-    (text, id): (&'static str, &'static str),
-    conditions: Conditions,
-    (start, descending, limit): (Start<(String, Id)>, bool, Limit),
-    from_row: impl Fn(&Row) -> rusqlite::Result<T>,
-) -> Result<Page<T>> {
-    let start = start.map(|(text, id)| vec![Box::new(text) as Box<dyn ToSql>, Box::new(id)]);
-    cut(conn, select, &[text, id], conditions, (start, descending, limit), from_row)
-}
-
-fn cut<T>(
-    conn: &Connection,
-    select: &str,
-    keys: &[&str],
+    by: By,
     mut conditions: Conditions,
-    (start, list_descends, limit): (Start<Vec<Box<dyn ToSql>>>, bool, Limit),
+    (start, order, limit): (Start<Id>, Order, Limit),
     from_row: impl Fn(&Row) -> rusqlite::Result<T>,
 ) -> Result<Page<T>> {
-    let mut asked = conditions.chosen(conn, keys.last().copied().unwrap_or("id"))?;
+    let By { value, of_row, id } = by;
+    conditions.choose(conn, id)?;
+    let newest_first = order == Order::NewestFirst;
     // `before` is read backwards from its row, then turned round.
     let backwards = matches!(start, Start::Before(_));
-    let descending = list_descends != backwards;
+    let descending = newest_first != backwards;
     let mut skip = 0;
     let mut has_cursor = false;
     match start {
         Start::Offset(offset) => skip = offset,
         Start::After(row) | Start::Before(row) => {
             has_cursor = true;
-            let first = conditions.values.len() + 1;
-            let places: Vec<String> = (first..first + row.len()).map(|n| format!("${n}")).collect();
-            conditions.values.extend(row);
             let sign = if descending { '<' } else { '>' };
-            asked.push(match keys {
-                [key] => format!("{key} {sign} {}", places[0]),
-                keys => format!("({}) {sign} ({})", keys.join(", "), places.join(", ")),
-            });
+            let sql = match value {
+                "" => format!("{id} {sign} {{}}"),
+                // The first of the two lets the index begin there, whatever other bounds follow.
+                _ => format!("{value} {sign}= ({of_row}) AND ({value}, {id}) {sign} (({of_row}), {{}})"),
+            };
+            conditions.0.insert(0, Condition { sql, values: vec![("{}", Box::new(row))], table: None });
         }
     }
-    let filter = if asked.is_empty() { String::new() } else { format!("WHERE {}", asked.join(" AND ")) };
+    let (filter, mut values) = conditions.into_sql();
     let direction = if descending { "DESC" } else { "ASC" };
-    let order: Vec<String> = keys.iter().map(|key| format!("{key} {direction}")).collect();
     // One row more than asked for tells whether there is a next page.
-    let (limit, n) = (limit.get() as usize, conditions.values.len());
-    let sql = format!("{select} {filter} ORDER BY {} LIMIT ${} OFFSET ${}", order.join(", "), n + 1, n + 2);
-    conditions.values.push(Box::new(limit as i64 + 1));
-    conditions.values.push(Box::new(i64::try_from(skip).unwrap_or(i64::MAX)));
+    let (limit, n) = (limit.get() as usize, values.len());
+    let first = if value.is_empty() { String::new() } else { format!("{value} {direction}, ") };
+    let sql = format!("{select} {filter} ORDER BY {first}{id} {direction} LIMIT ${} OFFSET ${}", n + 1, n + 2);
+    values.push(Box::new(limit as i64 + 1));
+    values.push(Box::new(i64::try_from(skip).unwrap_or(i64::MAX)));
 
     let mut statement = conn.prepare_cached(&sql)?;
-    let rows = statement.query_map(params_from_iter(conditions.values.iter()), from_row)?;
+    let rows = statement.query_map(params_from_iter(values.iter()), from_row)?;
     let mut rows: Vec<T> = rows.collect::<Result<_, _>>()?;
     let more = rows.len() > limit;
     rows.truncate(limit);

@@ -8,7 +8,10 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_imported_keys.sql"),
     include_str!("migrations/0003_usage.sql"),
     include_str!("migrations/0004_services_and_notices.sql"),
-    include_str!("migrations/0005_people.sql"),
+    include_str!("migrations/0005_sessions.sql"),
+    include_str!("migrations/0006_key_lists.sql"),
+    include_str!("migrations/0007_people.sql"),
+    include_str!("migrations/0008_user_imports.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();

@@ -171,6 +171,28 @@ for (const javaScriptEnabled of [true, false]) {
       watch.check();
     });
 
+    test("a file is looked at, its columns are chosen, and it is imported without its mistakes", async () => {
+      await page.goto("/admin/users");
+      await page.getByRole("link", { name: "Import" }).click();
+      const buffer = Buffer.from("Login;Person;Team\nmary@example.com;Mary Jackson;Langley\nno-address;X;\ndorothy@example.com;Dorothy Vaughan;Computers\n");
+      await page.getByLabel("File", { exact: true }).setInputFiles({ name: "people.csv", mimeType: "text/csv", buffer });
+      await page.getByRole("button", { name: "Show what would come of it" }).click();
+      await page.getByText("No column is the email address").first().waitFor();
+      await page.getByLabel("Login").selectOption("Email");
+      await page.getByLabel("Person").selectOption("Name");
+      await page.getByRole("button", { name: "Show again" }).click();
+      await page.getByText("There is no account Computers.").first().waitFor();
+      await page.getByLabel("Make accounts that are named and missing").check();
+      await page.getByRole("button", { name: "Show again" }).click();
+      const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download rejected rows" }).click()]);
+      assert.match(await readFile(await file.path(), "utf8"), /^line,problem,Login,Person,Team\n3,.*,no-address,X,\n$/);
+      await page.getByRole("button", { name: "Import 2 users" }).click();
+      await page.getByText("2 users imported").waitFor();
+      await page.goto("/admin/users?account=Computers");
+      assert.deepEqual(await page.locator("tbody th").allTextContents(), ["Dorothy Vaughan"]);
+      watch.check();
+    });
+
     test("a user is changed", async () => {
       await page.goto("/admin/users?q=grace");
       await page.getByRole("link", { name: grace.name }).click();

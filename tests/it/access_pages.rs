@@ -176,6 +176,8 @@ async fn a_form_with_the_token_of_another_session_does_nothing() {
 async fn a_member_sees_and_sends_nothing_of_the_administrators() {
     let server = TestServer::start().await;
     let (admin, member) = (server.admin().await, server.member().await);
+    // There are more pages than a tier's hour has requests.
+    server.set_windows(&admin, &[(1_000_000, 3_600)]).await;
     let own = server.browser(&member).await;
     let page = own.get("/settings/api-keys/new").await.expect(200).text;
     let token = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token").to_owned();

@@ -92,21 +92,20 @@ async fn a_list_by_name_goes_on_where_its_page_ended_forwards_and_backwards() {
     for name in ["Delta", "alpha", "Charlie", "bravo"] {
         server.account(name).await;
     }
-    let page = async |start, descending| {
-        let place = (start, descending, Limit::of(2));
+    let page = async |start, order| {
+        let place = (start, order, Limit::of(2));
         accounts::list_by_name(&server.app, &operator(), Filter::default(), place).await.expect("a page")
     };
     let names = |page: &keyrack::model::page::Page<keyrack::model::account::Account>| {
         page.rows.iter().map(|account| account.name.split(' ').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
     };
-    let place = |account: &keyrack::model::account::Account| (account.name.to_lowercase(), account.id);
-    let first = page(Start::Offset(0), false).await;
+    let first = page(Start::Offset(0), Order::OldestFirst).await;
     assert_eq!(names(&first), ["alpha", "bravo"]);
-    let second = page(Start::After(place(&first.rows[1])), false).await;
+    let second = page(Start::After(first.rows[1].id), Order::OldestFirst).await;
     assert_eq!((names(&second), second.has_next), (vec!["Charlie".to_owned(), "Delta".to_owned()], false));
-    let back = page(Start::Before(place(&second.rows[0])), false).await;
+    let back = page(Start::Before(second.rows[0].id), Order::OldestFirst).await;
     assert_eq!(names(&back), names(&first));
-    assert_eq!(names(&page(Start::Offset(0), true).await), ["Delta", "Charlie"]);
+    assert_eq!(names(&page(Start::Offset(0), Order::NewestFirst).await), ["Delta", "Charlie"]);
 }
 
 #[actix_web::test]

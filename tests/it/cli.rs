@@ -711,3 +711,23 @@ fn a_stop_lets_what_is_under_way_finish() {
     assert_eq!(server.stopped(), 0);
     assert_eq!(keyrack.json(&["user", "list"]).as_array().map(Vec::len), Some(CLIENTS + 1));
 }
+
+#[test]
+fn users_are_imported_from_a_file_and_exported_to_one() {
+    let keyrack = Keyrack::new();
+    let file = keyrack.root.path().join("people.csv");
+    std::fs::write(&file, "email,name\nada@example.com,Ada\nnobody,X\n").expect("writes");
+    let path = file.to_str().expect("a path");
+    let held_back = keyrack.run(&["user", "import", path]);
+    held_back.fails(1, "people.csv:3: Enter an email address");
+    assert_eq!(keyrack.json(&["user", "list"]), json!([]));
+    assert_eq!(keyrack.json(&["user", "import", path, "--leave-out", "--dry-run"])["created"], 1);
+    assert_eq!(keyrack.json(&["user", "list"]), json!([]));
+    assert_eq!(keyrack.json(&["user", "import", path, "--leave-out"])["created"], 1);
+    let exported = keyrack.json(&["user", "export"]);
+    assert_eq!((&exported[0]["email"], &exported[0]["account"]), (&json!("ada@example.com"), &json!("Default")));
+    let copy = keyrack.root.path().join("copy.csv");
+    keyrack.run(&["user", "export", "--output", copy.to_str().expect("a path")]).ok();
+    let copy = std::fs::read_to_string(copy).expect("the copy");
+    assert!(copy.starts_with("id,name,email,") && copy.contains(",Ada,ada@example.com,member,active,"), "{copy}");
+}

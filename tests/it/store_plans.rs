@@ -14,6 +14,7 @@ use keyrack::model::clock::Timestamp;
 use keyrack::model::dialect::default_tiers;
 use keyrack::model::email::Email;
 use keyrack::model::ids::SessionId;
+use keyrack::model::key_view::{KeySort, KeySought, KeyView};
 use keyrack::model::name::Name;
 use keyrack::model::network::Network;
 use keyrack::model::notice::NoticeKind;
@@ -122,10 +123,9 @@ fn explain() -> String {
     }
     let filter = store::accounts::Filter { status: Some(AccountStatus::Suspended), ..all() };
     plan!(plans, "suspended", accounts::list(&tx, &filter, (Start::Offset(0), newest, limit)));
-    let place = || Start::After(("team".to_owned(), account.id));
-    plan!(plans, "of all", accounts::list_by_name(&tx, &all(), (place(), false, limit)));
+    plan!(plans, "of all", accounts::list_by_name(&tx, &all(), (Start::After(account.id), oldest, limit)));
     let filter = store::accounts::Filter { q: Some("te".into()), ..all() };
-    plan!(plans, "by q", accounts::list_by_name(&tx, &filter, (place(), false, limit)));
+    plan!(plans, "by q", accounts::list_by_name(&tx, &filter, (Start::Before(account.id), oldest, limit)));
     plan!(plans, accounts::update(&tx, &account, now));
 
     let insert = store::users::Insert {
@@ -144,6 +144,8 @@ fn explain() -> String {
     plan!(plans, users::has_other_admin(&tx, user.id));
     plan!(plans, users::update(&tx, user.id, &store::users::Update::default(), now));
     plan!(plans, users::has_password(&tx, user.id));
+    plan!(plans, users::password_hash(&tx, user.id));
+    plan!(plans, users::set_look(&tx, user.id, &Default::default()));
     plan!(plans, users::rehash(&tx, user.id, "old", "new"));
     let all = store::users::Filter::default;
     let mine = || store::users::Filter { account: Some(account.id), ..all() };
@@ -165,11 +167,10 @@ fn explain() -> String {
     plan!(plans, "by status and role", users::list(&tx, &filter, (Start::Offset(0), oldest, limit)));
 
     for text in [UserText::Name, UserText::Email] {
-        let place = || Start::After(("ada".to_owned(), user.id));
-        plan!(plans, "of all accounts", users::list_by(&tx, &all(), text, (place(), false, limit)));
-        plan!(plans, "of one account", users::list_by(&tx, &mine(), text, (place(), true, limit)));
+        plan!(plans, "of all accounts", users::list_by(&tx, &all(), text, (Start::After(user.id), oldest, limit)));
+        plan!(plans, "of one account", users::list_by(&tx, &mine(), text, (Start::After(user.id), newest, limit)));
         let filter = store::users::Filter { q: q(), status: Some(UserStatus::Disabled), ..all() };
-        plan!(plans, "by q and status", users::list_by(&tx, &filter, text, (place(), false, limit)));
+        plan!(plans, "by q and status", users::list_by(&tx, &filter, text, (Start::Before(user.id), oldest, limit)));
     }
     let filter = store::users::Filter { status: Some(UserStatus::Disabled), ..all() };
     plan!(plans, "disabled", users::list(&tx, &filter, (Start::Offset(0), newest, limit)));
@@ -227,6 +228,17 @@ fn explain() -> String {
         let filter = store::api_keys::Filter { status: Some(status), ..mine() };
         plan!(plans, "by status", api_keys::list(&tx, &filter, (Start::Offset(0), oldest, limit), now));
     }
+    plan!(plans, api_keys::mark_ended(&tx, now));
+    let page = (Start::After(key.id), limit);
+    for &view in KeyView::ALL {
+        plan!(plans, "of everyone", key_views::list(&tx, None, (view, KeySort::Newest), page, now));
+    }
+    plan!(plans, "by name", key_views::list(&tx, None, (KeyView::All, KeySort::Name), page, now));
+    plan!(plans, "by name, from the end", key_views::list(&tx, None, (KeyView::All, KeySort::NameBackwards), page, now));
+    plan!(plans, "of one user", key_views::list(&tx, Some(user.id), (KeyView::Unused, KeySort::Newest), page, now));
+    for sought in ["key_01h455vb4pex5vsknk084sn02q", "kr_…abcd", "ada@", "ci"] {
+        plan!(plans, "sought", key_views::search(&tx, None, &KeySought::parse(sought), page));
+    }
 
     let session = Session {
         id: SessionId::new(),
@@ -234,17 +246,20 @@ fn explain() -> String {
         created_at: now,
         last_seen_at: now,
         expires_at: later,
+        elevated_until: later,
         ip: None,
         user_agent: "test".into(),
     };
     plan!(plans, sessions::insert(&tx, hash("cookie"), &session));
     plan!(plans, sessions::find(&tx, hash("cookie")));
-    plan!(plans, sessions::list_of(&tx, user.id));
-    plan!(plans, sessions::delete_one(&tx, user.id, session.id));
-    plan!(plans, sessions::delete_others(&tx, user.id, Some(session.id)));
+    plan!(plans, sessions::list_of(&tx, user.id, now, now));
+    plan!(plans, sessions::elevate(&tx, hash("cookie"), later));
+    plan!(plans, sessions::renew(&tx, hash("cookie"), hash("another")));
     plan!(plans, sessions::touch(&tx, hash("cookie"), now));
     plan!(plans, sessions::delete(&tx, hash("cookie")));
-    plan!(plans, sessions::delete_all_of(&tx, user.id));
+    plan!(plans, sessions::delete_of(&tx, user.id, session.id));
+    plan!(plans, "but one", sessions::delete_all_of(&tx, user.id, Some(hash("another"))));
+    plan!(plans, "each", sessions::delete_all_of(&tx, user.id, None));
     plan!(plans, sessions::sweep(&tx, now, now));
 
     let pending = Pending { kind: LinkKind::Invitation, created_at: now, expires_at: later };
@@ -254,6 +269,11 @@ fn explain() -> String {
     plan!(plans, password_links::take(&tx, hash("code"), now));
     plan!(plans, password_links::delete_of(&tx, user.id));
     plan!(plans, password_links::sweep(&tx, now));
+
+    plan!(plans, user_imports::insert(&tx, "code", "email", later));
+    plan!(plans, user_imports::find(&tx, "code", now));
+    plan!(plans, user_imports::take(&tx, "code", now));
+    plan!(plans, user_imports::sweep(&tx, now));
 
     plan!(plans, setup::insert_link(&tx, hash("code"), now, later));
     plan!(plans, setup::link_ends_at(&tx, hash("code")));

@@ -19,8 +19,8 @@ use crate::model::account::{Account, AccountChanges, AccountStatus, NewAccount, 
 use crate::model::api_key::Metadata;
 use crate::model::error::{FieldErrors, Problem};
 use crate::model::ids::AccountId;
-use crate::model::name::{Name, fold};
-use crate::model::page::{Limit, Order, Start};
+use crate::model::name::Name;
+use crate::model::page::{Limit, Start};
 use crate::model::tier::{Window, Windows};
 use crate::model::usage::Range;
 use crate::services;
@@ -155,13 +155,11 @@ pub async fn list(who: SignedIn, query: Query<ListQuery>) -> Result<HttpResponse
     let filter = services::accounts::Filter { q: (!q.is_empty()).then(|| q.to_owned()), limits: source.clone(), status };
     let limit = Limit::of(listed.size());
     let (after, before) = (query.after.as_deref(), query.before.as_deref());
-    let page = if sorted.by == "name" {
-        let start = sorted.start(after, before, AccountId::parse);
-        services::accounts::list_by_name(&who.app, &who.caller, filter, (start, sorted.descending, limit)).await?
-    } else {
-        let start = Start::parse(None, after, before, AccountId::parse, &mut FieldErrors::default());
-        let order = if sorted.descending { Order::NewestFirst } else { Order::OldestFirst };
-        services::accounts::list(&who.app, &who.caller, filter, (start, order, limit)).await?
+    let start = Start::parse(None, after, before, AccountId::parse, &mut FieldErrors::default());
+    let place = (start, sorted.order(), limit);
+    let page = match sorted.by {
+        "name" => services::accounts::list_by_name(&who.app, &who.caller, filter, place).await?,
+        _ => services::accounts::list(&who.app, &who.caller, filter, place).await?,
     };
     let ids = page.rows.iter().map(|account| account.id).collect();
     let counts = services::accounts::counts(&who.app, &who.caller, ids).await?;
@@ -186,7 +184,7 @@ pub async fn list(who: SignedIn, query: Query<ListQuery>) -> Result<HttpResponse
         is_filtered: !q.is_empty() || source.is_some() || status.is_some(),
         columns,
         accounts: rows.collect(),
-        pages: listed.pages(&page, |account| sorted.cursor(account.id, || fold(&account.name))),
+        pages: listed.pages(&page, |account| account.id.to_string()),
     };
     Ok(who.ok(&page))
 }

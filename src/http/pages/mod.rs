@@ -9,6 +9,7 @@ mod invitation;
 mod notices;
 mod overview;
 mod requests;
+mod security;
 mod settings;
 mod setup;
 mod sign_in;
@@ -27,6 +28,10 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/settings").get(settings::show))
         .service(resource("/settings/look").post(settings::look))
         .service(resource("/settings/time-zone").post(settings::time_zone))
+        .service(resource("/settings/security").get(security::show))
+        .service(resource("/settings/security/password").post(security::change_password))
+        .service(resource("/settings/security/sessions/end-others").post(security::end_other_sessions))
+        .service(resource("/settings/security/sessions/{id}/end").post(security::end_session))
         .service(resource("/admin").get(overview::show))
         .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
         .service(resource("/admin/requests").get(requests::list))
@@ -38,6 +43,9 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/users/new").get(users::new))
         .service(resource("/admin/users/bulk").get(users::ask_for_many).post(users::act_on_many))
         .service(resource("/admin/users/export").get(users::export))
+        .service(resource("/admin/users/import").get(users::import_form).post(users::import_upload))
+        .service(resource("/admin/users/import/{code}").get(users::import_preview).post(users::import))
+        .service(resource("/admin/users/import/{code}/rejected").get(users::import_rejected))
         .service(resource("/admin/users/{id}").get(users::show))
         .service(resource("/admin/users/{id}/keys").get(users::keys))
         .service(resource("/admin/users/{id}/sessions").get(users::sessions))
@@ -64,6 +72,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
             .service(at("/env").post(api_keys::download))
             .service(at("/test").post(api_keys::test))
             .service(at("/{id}").get(api_keys::show))
+            .service(at("/{id}/edit").get(api_keys::edit).post(api_keys::update))
             .service(at("/{id}/rotate").get(api_keys::show_rotate).post(api_keys::rotate))
             .service(at("/{id}/end-old").get(api_keys::show_end_old).post(api_keys::end_old))
             .service(at("/{id}/extend").post(api_keys::extend))

@@ -89,6 +89,9 @@ pub async fn delete(who: SignedIn, id: Path<String>, form: Posted) -> Result<Htt
         let different = Problem::new("different", format!("Type {} to delete the user.", user.email)).of("confirm");
         return refused(&who, &user, Act::Delete, typed.into(), different).await;
     }
+    if user.status == UserStatus::Disabled {
+        who.must_be_elevated(&form).await?;
+    }
     match services::users::delete_disabled(&who.app, &who.caller, user.id).await {
         Ok(_) => Ok(to(format!("{BASE}?done=deleted"))),
         Err(err) => refused(&who, &user, Act::Delete, typed.into(), err).await,
@@ -121,7 +124,7 @@ async fn page(who: &SignedIn, user: &User, act: Act, typed: String, errors: Form
     };
     let action = if must_disable { Act::Disable } else { act };
     let is_final = act == Act::Delete && !must_disable;
-    let sessions = services::sessions::list(&who.app, &who.caller, user.id).await?.len();
+    let sessions = services::sessions::list(&who.app, user.id).await?.len();
     Ok(ConfirmPage {
         frame: who.frame(format!("{title} {}", user.name), Place::Users).faulty(&errors),
         errors,

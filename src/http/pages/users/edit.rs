@@ -14,7 +14,7 @@ use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
 use crate::model::account::NewAccount;
 use crate::model::email::Email;
-use crate::model::error::FieldErrors;
+use crate::model::error::{FieldErrors, Problem};
 use crate::model::name::Name;
 use crate::model::revision::IfMatch;
 use crate::model::user::{NewUser, Password, Role, User, UserChanges};
@@ -59,7 +59,10 @@ pub async fn create(who: SignedIn, form: Posted) -> Result<HttpResponse, PageErr
     if form.is_stale {
         return stale(&who, None, typed).await;
     }
-    let added = match typed.to_addition(&who, form.text("password")).await {
+    if typed.role == Role::Admin.name() {
+        who.must_be_elevated(&form).await?;
+    }
+    let added = match typed.to_addition(&who, &form).await {
         Ok(addition) => services::users::add(&who.app, &who.caller, addition).await,
         Err(err) => Err(err),
     };
@@ -84,7 +87,10 @@ pub async fn update(who: SignedIn, id: Path<String>, form: Posted) -> Result<Htt
     if form.is_stale {
         return stale(&who, Some(&user), typed).await;
     }
-    let saved = match typed.to_changes(form.text("password")) {
+    if typed.role != user.role.name() {
+        who.must_be_elevated(&form).await?;
+    }
+    let saved = match typed.to_changes(&form) {
         Ok(changes) => services::users::update(&who.app, &who.caller, user.id, changes, IfMatch::ANY).await,
         Err(err) => Err(err),
     };
@@ -119,14 +125,14 @@ impl TypedUser {
         }
     }
 
-    async fn to_addition(&self, who: &SignedIn, password: &str) -> Result<Addition, AppError> {
+    async fn to_addition(&self, who: &SignedIn, form: &Posted) -> Result<Addition, AppError> {
         let mut errors = FieldErrors::default();
         let name = errors.note("name", Name::parse(&self.name));
         let email = errors.note("email", Email::parse(&self.email));
         let role = errors.note("role", Role::parse(&self.role));
         let password = match self.invited {
             true => None,
-            false => errors.note("password", Password::parse(password, is_common)),
+            false => errors.note("password", password_of(form)),
         };
         let (mut account_id, mut new_account) = (None, None);
         if self.account_is_new {
@@ -151,19 +157,28 @@ impl TypedUser {
         }
     }
 
-    fn to_changes(&self, password: &str) -> Result<UserChanges, AppError> {
+    fn to_changes(&self, form: &Posted) -> Result<UserChanges, AppError> {
         let mut errors = FieldErrors::default();
         let changes = UserChanges {
             name: errors.note("name", Name::parse(&self.name)),
             email: errors.note("email", Email::parse(&self.email)),
-            password: match password {
-                "" => None,
-                text => errors.note("password", Password::parse(text, is_common)),
+            password: match form.text("password") {
+                "" if !form.lost("password") => None,
+                _ => errors.note("password", password_of(form)),
             },
             role: errors.note("role", Role::parse(&self.role)),
             ..UserChanges::default()
         };
         errors.check().map(|()| changes)
+    }
+}
+
+fn password_of(form: &Posted) -> Result<Password, Problem> {
+    match form.text("password") {
+        "" if form.lost("password") => {
+            Err(Problem::new("lost", "Enter the password once more: it was not kept while you confirmed who you are."))
+        }
+        text => Password::parse(text, is_common),
     }
 }
 

@@ -42,6 +42,8 @@ pub async fn give(who: SignedIn, id: Path<String>, form: Posted) -> Result<HttpR
     if form.is_stale {
         return Ok(to(format!("{BASE}/{}/link?done=renewed", user.id)));
     }
+    // Whoever has the link signs in as this user.
+    who.must_be_elevated(&form).await?;
     match services::password_links::give(&who.app, &who.caller, user.id).await {
         Ok((user, link)) => Ok(show_once(&who, &user, &link, StatusCode::OK)),
         Err(err) => {

@@ -10,11 +10,9 @@ use crate::http::page::{Banner, Done, Frame, PageError, Place};
 use crate::http::pages::view::{Column, Listed, Pages, Sorted, UserRow, grouped};
 use crate::http::signed_in::SignedIn;
 use crate::model::AppError;
-use crate::model::email::Email;
 use crate::model::error::FieldErrors;
 use crate::model::ids::UserId;
-use crate::model::name::fold;
-use crate::model::page::{Limit, Order, Start};
+use crate::model::page::{Limit, Start};
 use crate::model::user::{Role, User, UserStatus, UserText};
 use crate::services;
 
@@ -134,7 +132,7 @@ pub async fn list(who: SignedIn, fields: Fields, done: Query<Done>) -> Result<Ht
         users: users.collect(),
         all: filtered.link(&format!("{BASE}/bulk"), &[("all", "yes")]),
         export: filtered.link(&format!("{BASE}/export"), &[("format", "csv")]),
-        pages: listed.pages(&page, |user| sorted.cursor(user.id, || text_of(user, sorted.by))),
+        pages: listed.pages(&page, |user| user.id.to_string()),
         filtered,
     };
     Ok(who.ok(&page))
@@ -165,23 +163,12 @@ async fn page(
     }
     let given = |name| Some(fields.text(name)).filter(|text| !text.is_empty());
     let (after, before, filter) = (given("after"), given("before"), filtered.filter.clone());
+    let start = Start::parse(None, after, before, UserId::parse, &mut FieldErrors::default());
+    let place = (start, sorted.order(), limit);
     let text = match sorted.by {
         "name" => UserText::Name,
         "email" => UserText::Email,
-        _ => {
-            let start = Start::parse(None, after, before, UserId::parse, &mut FieldErrors::default());
-            let order = if sorted.descending { Order::NewestFirst } else { Order::OldestFirst };
-            return Ok(services::users::list(&who.app, &who.caller, filter, (start, order, limit)).await?);
-        }
+        _ => return Ok(services::users::list(&who.app, &who.caller, filter, place).await?),
     };
-    let start = sorted.start(after, before, UserId::parse);
-    Ok(services::users::list_by(&who.app, &who.caller, filter, text, (start, sorted.descending, limit)).await?)
-}
-
-/// What the list compares a user by.
-fn text_of(user: &User, by: &str) -> String {
-    match by {
-        "email" => Email::parse(&user.email).map_or_else(|_| user.email.clone(), |email| email.canonical().to_owned()),
-        _ => fold(&user.name),
-    }
+    Ok(services::users::list_by(&who.app, &who.caller, filter, text, place).await?)
 }
