@@ -42,7 +42,7 @@ for (const javaScriptEnabled of [true, false]) {
       await page.getByRole("link", { name: "Edit" }).click();
       await page.getByLabel("Metadata").fill("[1]");
       await page.getByRole("button", { name: "Save" }).click();
-      await page.getByText("Metadata is a JSON object").first().waitFor();
+      await page.getByText("Write a JSON object").first().waitFor();
       await page.getByLabel("Metadata").fill('{"plan": "gold"}');
       await page.getByRole("button", { name: "Save" }).click();
       await page.getByText('"plan": "gold"').waitFor();
