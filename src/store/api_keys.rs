@@ -11,6 +11,7 @@ use crate::model::account::AccountStatus;
 use crate::model::api_key::{ApiKey, IpAllow, KeyStatus, LastUse, Metadata, Rotation};
 use crate::model::clock::Timestamp;
 use crate::model::ids::{AccountId, ApiKeyId, UserId};
+use crate::model::look::Look;
 use crate::model::name::{Name, fold};
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::scope::{Scope, ScopeSet};
@@ -35,12 +36,19 @@ macro_rules! secrets {
 
 const SELECT: &str = concat!("SELECT ", columns!(), " FROM api_keys k ", secrets!());
 
+/// The same by an index that is named; empty: whichever SQLite takes.
+pub(super) fn select(index: &str) -> String {
+    let indexed = if index.is_empty() { String::new() } else { format!(" INDEXED BY {index}") };
+    format!("SELECT {} FROM api_keys k{indexed} {}", columns!(), secrets!())
+}
+
 /// A secret, its key, and the key's owner and account.
 const SELECT_PRESENTED: &str = concat!(
     "SELECT ",
     columns!(),
     ", s.hash, s.strip_prefix, s.expires_at AS secret_expires_at, u.account_id AS user_account_id, u.name AS user_name, u.email AS user_email,
-    u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.created_at AS user_created_at,
+    u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.theme AS user_theme,
+    u.shortcuts AS user_shortcuts, u.created_at AS user_created_at,
     u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.status AS account_status,
     t.name AS account_tier, coalesce(a.windows, t.windows) AS account_windows
     FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id JOIN accounts a ON a.id = k.account_id
@@ -121,21 +129,14 @@ pub fn list_expiring(conn: &Connection, now: Timestamp, until: Timestamp, limit:
     Ok(ending.query_map(params![now, until, limit], from_row)?.collect::<Result<_, _>>()?)
 }
 
-/// Keys that work, are older than `since`, and were not used after it: first those that were used last the longest
-/// ago, then those that were never used.
+/// Keys that work, are older than `since`, and were not used after it; those that were idle the longest come first.
 pub fn list_unused(conn: &Connection, since: Timestamp, now: Timestamp, limit: u32) -> Result<Vec<ApiKey>> {
-    const WORKS: &str = "k.revoked_at IS NULL AND k.enabled = 1 AND (k.expires_at IS NULL OR k.expires_at > $2)";
-    let mut used =
-        conn.prepare_cached(&format!("{SELECT} WHERE k.last_used_at < $1 AND {WORKS} ORDER BY k.last_used_at LIMIT $3"))?;
-    let mut never = conn.prepare_cached(&format!(
-        "{SELECT} WHERE k.last_used_at IS NULL AND k.created_at < $1 AND {WORKS} ORDER BY k.created_at LIMIT $3"
+    let mut unused = conn.prepare_cached(&format!(
+        "{SELECT} WHERE coalesce(k.last_used_at, k.created_at) < $1 AND k.ended = 0 AND k.enabled = 1
+             AND (k.expires_at IS NULL OR k.expires_at > $2)
+         ORDER BY coalesce(k.last_used_at, k.created_at), k.id LIMIT $3"
     ))?;
-    let mut rows: Vec<ApiKey> = used.query_map(params![since, now, limit], from_row)?.collect::<Result<_, _>>()?;
-    let left = limit.saturating_sub(rows.len() as u32);
-    if left > 0 {
-        rows.extend(never.query_map(params![since, now, left], from_row)?.collect::<Result<Vec<_>, _>>()?);
-    }
-    Ok(rows)
+    Ok(unused.query_map(params![since, now, limit], from_row)?.collect::<Result<_, _>>()?)
 }
 
 /// How many users had a key in use since then.
@@ -234,6 +235,7 @@ fn owner(row: &Row) -> rusqlite::Result<User> {
         role: Role::parse(&row.get::<_, String>("user_role")?).map_err(|problem| damaged(problem.message))?,
         status: UserStatus::parse(&row.get::<_, String>("user_status")?).map_err(|problem| damaged(problem.message))?,
         time_zone: row.get("user_time_zone")?,
+        look: Look::new(&row.get::<_, String>("user_theme")?, row.get("user_shortcuts")?),
         created_at: at(row, "user_created_at")?,
         updated_at: at(row, "user_updated_at")?,
         revision: row.get("user_revision")?,
@@ -283,7 +285,8 @@ pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> 
 pub fn update(tx: &Transaction, key: &ApiKey, now: Timestamp) -> Result<ApiKey> {
     let mut update = tx.prepare_cached(
         "UPDATE api_keys SET name = $1, name_folded = $2, scopes = $3, enabled = $4, revoked_at = $5, expires_at = $6,
-             ip_allow = $7, windows = $8, metadata = $9, updated_at = $10, revision = revision + 1
+             ip_allow = $7, windows = $8, metadata = $9, updated_at = $10, revision = revision + 1,
+             ended = CASE WHEN $5 IS NOT NULL OR $6 <= $10 THEN 1 ELSE 0 END
          WHERE id = $11",
     )?;
     update.execute(params![
@@ -379,6 +382,17 @@ pub fn sweep(tx: &Transaction, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// Marks some of the keys that are past their end, so that lists need not walk past them; whether there may be more.
+/// Whether a key works is never read from this mark alone.
+pub fn mark_ended(tx: &Transaction, now: Timestamp) -> Result<bool> {
+    const SOME: u32 = 1_000;
+    let mut mark = tx.prepare_cached(
+        "UPDATE api_keys SET ended = 1
+         WHERE id IN (SELECT id FROM api_keys WHERE expires_at <= $1 AND ended = 0 ORDER BY expires_at LIMIT $2)",
+    )?;
+    Ok(mark.execute(params![now, SOME])? == SOME as usize)
+}
+
 fn insert_secret(
     tx: &Transaction,
     key: ApiKeyId,
@@ -401,7 +415,7 @@ fn must_find(tx: &Transaction, id: ApiKeyId) -> Result<ApiKey> {
     Ok(tx.prepare_cached(&format!("{SELECT} WHERE k.id = $1"))?.query_row([id], from_row)?)
 }
 
-fn from_row(row: &Row) -> rusqlite::Result<ApiKey> {
+pub(super) fn from_row(row: &Row) -> rusqlite::Result<ApiKey> {
     let old_hint: Option<String> = row.get("old_hint")?;
     let old_expires_at = at_opt(row, "old_expires_at")?;
     let rotation = match (old_hint, old_expires_at, at_opt(row, "rotated_at")?) {
