@@ -84,7 +84,7 @@ def pages(data):
         "keys by name": [f"{k}?sort=name", f"{k}?sort=-name"],
         "keys, views": [f"{k}?status={view}" for view in
                         ["active", "unused", "expiring", "no-expiry", "no_expiry", "rotating", "disabled", "expired", "revoked"]],
-        "keys, search": [f"{k}?q={q}" for q in ["billing", "staging+1", "ada", "ada@example.com", "grace.hopper", "kr_…0042", "zz"]],
+        "keys, search": [f"{k}?q={q}" for q in ["billing", "staging+1", "ada", "ada@example.com", "grace.hopper", "kr_%E2%80%A60042", "zz"]],
         "requests": ["/admin/requests", "/admin/requests?status=429", "/admin/requests?path=/v1"],
         "overview": ["/admin", "/admin?range=30d"],
     }

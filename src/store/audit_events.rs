@@ -76,15 +76,15 @@ pub fn append(tx: &Transaction, caller: &Caller, now: Timestamp, account: Option
 /// What this one did and what was done to it, the latest first; from before `before` on.
 pub fn list_concerning(conn: &Connection, id: &str, before: Option<i64>, limit: u32) -> Result<Vec<AuditEvent>> {
     // Each half ends at the limit, so that a long history costs no more than a short one.
-    let mut some = conn.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM audit_events WHERE seq IN (
-             SELECT seq FROM (SELECT seq FROM audit_events WHERE actor_id = $1 AND actor_id <> '' AND seq < $2 ORDER BY seq DESC LIMIT $3)
-             UNION
-             SELECT seq FROM (SELECT seq FROM audit_events WHERE target_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3))
-         ORDER BY seq DESC LIMIT $3"
-    ))?;
-    let rows = some.query_map(params![id, before.unwrap_or(i64::MAX), limit], from_row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut places = conn.prepare_cached(
+        "SELECT seq FROM (SELECT seq FROM audit_events WHERE actor_id = $1 AND actor_id <> '' AND seq < $2 ORDER BY seq DESC LIMIT $3)
+         UNION
+         SELECT seq FROM (SELECT seq FROM audit_events WHERE target_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3)
+         ORDER BY seq DESC LIMIT $3",
+    )?;
+    let mut one = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM audit_events WHERE seq = $1"))?;
+    let places = places.query_map(params![id, before.unwrap_or(i64::MAX), limit], |row| row.get::<_, i64>(0))?;
+    places.map(|seq| Ok(one.query_row([seq?], from_row)?)).collect()
 }
 
 fn from_row(row: &Row) -> rusqlite::Result<AuditEvent> {

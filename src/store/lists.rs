@@ -52,41 +52,43 @@ impl Conditions {
         self.0.push(Condition { sql: fragment.into(), values: between(start), table: Some(table) });
     }
 
-    /// Turns the conditions that an index answers into plain ones. The one with the fewest rows, where those are few, is
-    /// looked through first.
-    fn choose(&mut self, conn: &Connection, id: &str) -> Result<()> {
+    /// Turns the conditions that an index answers into plain ones, but the one with the fewest rows, where those are few:
+    /// that is taken out, to be looked through first.
+    fn take_fewest(&mut self, conn: &Connection) -> Result<Option<(&'static str, Condition)>> {
         let mut fewest = None;
         for (n, condition) in self.0.iter().enumerate() {
             let Some(table) = condition.table else { continue };
             let count = condition.count(conn, table)?;
-            if count <= FEW && fewest.is_none_or(|(_, least)| count < least) {
-                fewest = Some((n, count));
+            if count <= FEW && fewest.is_none_or(|(_, _, least)| count < least) {
+                fewest = Some((n, table, count));
             }
         }
-        for (n, Condition { sql, table, .. }) in self.0.iter_mut().enumerate() {
-            let Some(table) = table.take() else { continue };
-            *sql = match fewest {
-                Some((first, _)) if first == n => format!("{id} IN (SELECT id FROM {table} WHERE {sql})"),
-                // No index answers the truth of a condition.
-                _ => format!("({sql}) IS TRUE"),
-            };
+        let taken = fewest.map(|(n, table, _)| (table, self.0.remove(n)));
+        for condition in self.0.iter_mut().filter(|condition| condition.table.is_some()) {
+            // No index answers the truth of a condition.
+            condition.sql = format!("({}) IS TRUE", condition.sql);
         }
-        Ok(())
+        Ok(taken)
     }
 
-    /// The `WHERE`, and its values in the order of their numbers.
-    fn into_sql(self) -> (String, Vec<Box<dyn ToSql>>) {
+    /// The `FROM` and the `WHERE`, and their values in the order of their numbers. A condition without words has the
+    /// values of the `FROM`.
+    fn into_sql(self, mut from: String) -> (String, String, Vec<Box<dyn ToSql>>) {
         let mut all = Vec::new();
         let mut parts = Vec::new();
         for Condition { mut sql, values, .. } in self.0 {
+            let is_of_from = sql.is_empty();
             for (place, value) in values {
                 all.push(value);
-                sql = sql.replace(place, &format!("${}", all.len()));
+                let text = if is_of_from { &mut from } else { &mut sql };
+                *text = text.replace(place, &format!("${}", all.len()));
             }
-            parts.push(sql);
+            if !is_of_from {
+                parts.push(sql);
+            }
         }
         let filter = if parts.is_empty() { String::new() } else { format!("WHERE {}", parts.join(" AND ")) };
-        (filter, all)
+        (from, filter, all)
     }
 }
 
@@ -139,7 +141,7 @@ pub fn page_by<T, Id: ToSql + 'static>(
     from_row: impl Fn(&Row) -> rusqlite::Result<T>,
 ) -> Result<Page<T>> {
     let By { value, of_row, id } = by;
-    conditions.choose(conn, id)?;
+    let few = conditions.take_fewest(conn)?;
     let newest_first = order == Order::NewestFirst;
     // `before` is read backwards from its row, then turned round.
     let backwards = matches!(start, Start::Before(_));
@@ -159,12 +161,20 @@ pub fn page_by<T, Id: ToSql + 'static>(
             conditions.0.insert(0, Condition { sql, values: vec![("{}", Box::new(row))], table: None });
         }
     }
-    let (filter, mut values) = conditions.into_sql();
+    let mut from = select.to_owned();
+    if let Some((table, Condition { sql, values, .. })) = few {
+        // The order of a cross join is that of its loops, whatever the planner thinks of the numbers of rows.
+        let set = format!("FROM (SELECT id AS few FROM {table} WHERE {sql}) CROSS JOIN");
+        from = select.rsplit_once("FROM").map_or_else(|| from, |(columns, rest)| format!("{columns}{set}{rest}"));
+        conditions.0.insert(0, Condition { sql: format!("{id} = few"), values: Vec::new(), table: None });
+        conditions.0.insert(0, Condition { sql: String::new(), values, table: None });
+    }
+    let (from, filter, mut values) = conditions.into_sql(from);
     let direction = if descending { "DESC" } else { "ASC" };
     // One row more than asked for tells whether there is a next page.
     let (limit, n) = (limit.get() as usize, values.len());
     let first = if value.is_empty() { String::new() } else { format!("{value} {direction}, ") };
-    let sql = format!("{select} {filter} ORDER BY {first}{id} {direction} LIMIT ${} OFFSET ${}", n + 1, n + 2);
+    let sql = format!("{from} {filter} ORDER BY {first}{id} {direction} LIMIT ${} OFFSET ${}", n + 1, n + 2);
     values.push(Box::new(limit as i64 + 1));
     values.push(Box::new(i64::try_from(skip).unwrap_or(i64::MAX)));
 
