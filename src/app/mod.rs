@@ -1,6 +1,7 @@
 //! What all requests share. Made once, at start.
 
 pub mod callers;
+pub mod certificate;
 mod live;
 pub mod master_key;
 pub mod request_log;
@@ -26,6 +27,7 @@ use crate::model::dialect::DialectName;
 use crate::model::tier::Window;
 use crate::store::{self, idempotency_keys};
 use crate::store::{OpenError, Store, Tx};
+use crate::tls::Certificates;
 use callers::{Callers, Concerns};
 pub use live::Live;
 use master_key::MasterKeyFile;
@@ -41,6 +43,8 @@ pub struct App {
     pub fixed: BTreeMap<String, String>,
     pub live: Arc<Live>,
     pub passwords: Passwords,
+    /// What TLS handshakes are answered with.
+    pub certificates: Arc<Certificates>,
     pub master_key: MasterKeyFile,
     /// What valid credentials have used of their windows.
     pub rates: RateLimits,
@@ -92,6 +96,7 @@ impl App {
             rates: RateLimits::new(),
             passwords: Passwords::new(std::thread::available_parallelism().map_or(2, usize::from)),
             callers: Arc::default(),
+            certificates: Arc::default(),
             usage: Usage::default(),
             request_log: RequestLog::new(config.log.request_log_sample),
             spikes: Mutex::default(),

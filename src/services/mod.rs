@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod api_keys;
 mod authorize;
+pub mod certificates;
 pub mod credentials;
 mod guess;
 pub mod idempotency;

@@ -1,13 +1,16 @@
 //! The binary itself, as a shell and an operator meet it.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use keyrack::model::clock::Clock;
 use serde_json::Value;
+
+use crate::support::tls::{Issued, TlsClient, next_answer, write_private};
 
 const PASSWORD: &str = "securepassword123";
 
@@ -60,8 +63,13 @@ impl Keyrack {
     }
 
     fn serve(&self, args: &[&str]) -> Server {
+        self.serve_in(&[], args)
+    }
+
+    fn serve_in(&self, environment: &[(&str, &str)], args: &[&str]) -> Server {
         let mut child = self.command(&[&["serve", "--json"], args].concat());
-        let mut child = child.env("KEYRACK_SERVER_LISTEN", "127.0.0.1:0").spawn().expect("it starts");
+        let child = child.env("KEYRACK_SERVER_LISTEN", "127.0.0.1:0").envs(environment.iter().copied());
+        let mut child = child.spawn().expect("it starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
         let started = serde_json::from_str(&line).unwrap_or_else(|_| {
@@ -107,8 +115,12 @@ impl Server {
         format!("{}{path}", self.started["url"].as_str().expect("a url"))
     }
 
+    fn addr(&self) -> SocketAddr {
+        text(&self.started["listen"]).parse().expect("an address")
+    }
+
     fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.started["listen"].as_str().expect("an address")).expect("it listens");
+        let stream = TcpStream::connect(self.addr()).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
         stream
     }
@@ -619,60 +631,61 @@ fn a_restart_hands_out_no_fresh_hour() {
     assert_eq!(left(&keyrack.serve(&[])), 997);
 }
 
-/// The status of the next answer on a connection, and whether it is the last. `None`: cut off.
-fn next_answer(answers: &mut impl BufRead) -> Option<(u16, bool)> {
-    let (mut head, mut length) = (Vec::new(), 0);
-    loop {
-        let mut line = String::new();
-        answers.read_line(&mut line).ok().filter(|&bytes| bytes > 0)?;
-        match line.trim_end().to_lowercase() {
-            end if end.is_empty() => break,
-            line => head.push(line),
+/// Asks again and again until nobody is let in any more, over one connection as long as it may; gives how often.
+fn ask_until_the_door_is_closed<S: Read + Write>(secret: &str, mut connect: impl FnMut() -> Option<S>) -> usize {
+    let mut answered = 0;
+    while let Some(stream) = connect() {
+        let mut stream = BufReader::new(stream);
+        loop {
+            let request = format!("GET /v1/users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n\r\n");
+            let sent = stream.get_mut().write_all(request.as_bytes());
+            let (status, last) = sent.ok().and_then(|()| next_answer(&mut stream)).expect("a request was cut off");
+            assert_eq!(status, 200);
+            answered += 1;
+            if last {
+                break;
+            }
         }
     }
-    if let Some(line) = head.iter().find_map(|line| line.strip_prefix("content-length: ")) {
-        length = line.parse().ok()?;
-    }
-    answers.read_exact(&mut vec![0; length]).ok()?;
-    let status = head[0].split(' ').nth(1)?.parse().ok()?;
-    Some((status, head.iter().any(|line| line == "connection: close")))
+    answered
 }
 
-#[test]
-fn a_stop_cuts_off_nobody_who_got_through_the_door() {
-    let keyrack = Keyrack::with_admin();
+/// A key with room for much, and a server.
+fn under_load(keyrack: &Keyrack, environment: &[(&str, &str)]) -> (String, Server) {
     keyrack.json(&["tier", "set", "Wide", "--window", "1000000/1h"]);
     keyrack.json(&["account", "set", "Default", "--tier", "Wide"]);
     let key = keyrack.json(&["key", "create", "load"]);
-    let secret = text(&key["secret"]);
-    let server = keyrack.serve(&["--quiet"]);
-    let addr: std::net::SocketAddr = text(&server.started["listen"]).parse().expect("an address");
-    // Each client asks again and again, over one connection as long as it may; a new one that is refused ends it.
-    let client = || {
-        let mut answered = 0;
-        while let Ok(mut stream) = TcpStream::connect(addr) {
-            let mut answers = BufReader::new(stream.try_clone().expect("a socket"));
-            loop {
-                let request = format!("GET /v1/users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n\r\n");
-                let sent = stream.write_all(request.as_bytes());
-                let (status, last) = sent.ok().and_then(|()| next_answer(&mut answers)).expect("a request was cut off");
-                assert_eq!(status, 200);
-                answered += 1;
-                if last {
-                    break;
-                }
-            }
-        }
-        answered
-    };
+    (text(&key["secret"]).to_owned(), keyrack.serve_in(environment, &["--quiet"]))
+}
+
+/// Eight clients at once, and a SIGTERM in their middle.
+fn stops_and_loses_nothing(server: Server, client: impl Fn() -> usize + Sync) {
     let answered: usize = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..8).map(|_| scope.spawn(client)).collect();
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(&client)).collect();
         std::thread::sleep(Duration::from_millis(500));
         server.terminate();
         clients.into_iter().map(|client| client.join().expect("no request lost")).sum()
     });
     assert!(answered > 100, "{answered} requests are no load");
     assert_eq!(server.stopped(), 0);
+}
+
+#[test]
+fn a_stop_cuts_off_nobody_who_got_through_the_door() {
+    let keyrack = Keyrack::with_admin();
+    let (secret, server) = under_load(&keyrack, &[]);
+    let addr = server.addr();
+    stops_and_loses_nothing(server, || ask_until_the_door_is_closed(&secret, || TcpStream::connect(addr).ok()));
+}
+
+#[test]
+fn a_stop_cuts_off_nobody_over_tls_either() {
+    let keyrack = Keyrack::with_admin();
+    let (secret, server) = under_load(&keyrack, &[("KEYRACK_TLS_MODE", "self-signed")]);
+    let pem = std::fs::read_to_string(keyrack.data().join("tls/self-signed.pem")).expect("it was made");
+    let tls = TlsClient::trusting(server.addr(), &pem, Clock::real().now()).named("localhost");
+    let connect = || Some(tls.handshake(TcpStream::connect(tls.addr).ok()?).expect("a handshake was cut off"));
+    stops_and_loses_nothing(server, || ask_until_the_door_is_closed(&secret, connect));
 }
 
 #[test]
@@ -705,4 +718,61 @@ fn a_stop_lets_what_is_under_way_finish() {
     }
     assert_eq!(server.stopped(), 0);
     assert_eq!(keyrack.json(&["user", "list"]).as_array().map(Vec::len), Some(CLIENTS + 1));
+}
+
+/// A server that is to show the certificate of these files, and is started with them in `root/tls`.
+fn serve_files(keyrack: &Keyrack) -> Command {
+    let mut command = keyrack.command(&["serve", "--json"]);
+    let path = |name: &str| keyrack.root.path().join(name);
+    command.env("KEYRACK_TLS_MODE", "files").env("KEYRACK_SERVER_LISTEN", "127.0.0.1:0");
+    command.env("KEYRACK_TLS_CERT_FILE", path("cert.pem")).env("KEYRACK_TLS_KEY_FILE", path("key.pem"));
+    command
+}
+
+#[test]
+fn certificates_that_cannot_be_shown_are_told_at_the_start() {
+    let refused = |keyrack: &Keyrack, words: &str| {
+        finished(serve_files(keyrack).spawn().expect("it starts")).fails(1, words);
+    };
+    let keyrack = Keyrack::new();
+    let path = |name: &str| keyrack.root.path().join(name);
+    let (now, write) = (Clock::real().now(), |name: &str, text: &str| write_private(&path(name), text));
+    refused(&keyrack, "cert.pem: No such file");
+    let issued = Issued::for_days(now, 90);
+    issued.write(keyrack.root.path());
+    std::fs::set_permissions(path("key.pem"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("changed");
+    refused(&keyrack, "key.pem may be read by everyone on this machine (mode 644).\nRun: chmod 600 ");
+    write("key.pem", &Issued::for_days(now, 90).key);
+    refused(&keyrack, "key.pem is not the key of the certificate in ");
+    write("key.pem", &issued.certificate);
+    refused(&keyrack, "key.pem holds no private key");
+    write("key.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
+    refused(&keyrack, "key.pem is locked with a passphrase");
+    write("cert.pem", &issued.key);
+    refused(&keyrack, "cert.pem holds no certificate");
+    let unnamed = finished(keyrack.command(&["serve"]).env("KEYRACK_TLS_MODE", "files").spawn().expect("it starts"));
+    unnamed.fails(1, "tls.mode is \"files\", and no files are named.\nSet tls.cert_file and tls.key_file.");
+}
+
+#[test]
+fn a_certificate_that_ends_is_warned_of_and_a_new_one_taken_up_on_sighup() {
+    let keyrack = Keyrack::new();
+    let now = Clock::real().now();
+    let before = Issued::for_days(now, 13);
+    before.write(keyrack.root.path());
+    let mut child = serve_files(&keyrack).spawn().expect("it starts");
+    let mut started = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut started).expect("a line");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map(|line| line.expect("text"));
+    let server = Server { child, started: serde_json::from_str(&started).expect("it started") };
+    assert!(server.url("").starts_with("https://127.0.0.1:"), "{}", server.started);
+    let warning = lines.by_ref().find(|line| line.contains("the certificate for keys.example.com ends on")).expect("a warning");
+    assert!(warning.contains("cert.pem; it is taken up by itself"), "{warning}");
+
+    let after = Issued::for_days(now, 90);
+    after.write(keyrack.root.path());
+    let pid = rustix::process::Pid::from_child(&server.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it runs");
+    lines.by_ref().find(|line| line.contains("a new certificate is shown")).expect("it is taken up");
+    assert!(TlsClient::trusting(server.addr(), &after.certificate, now).is_shown_what_it_trusts());
 }

@@ -31,6 +31,7 @@ mod stale_forms;
 mod store;
 mod store_plans;
 mod tidy;
+mod tls;
 mod usage;
 mod verify;
 mod well_known;

@@ -4,6 +4,7 @@ mod client;
 mod raw;
 mod routes;
 mod server;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 
