@@ -55,6 +55,7 @@ fn status(server: &TestServer) -> CertificateStatus {
 async fn requests_over_tls_are_https() {
     let (files, issued) = Files::new();
     let server = files.server().await;
+    server.admin().await;
     let client = trusting(&server, &issued);
     let healthz = client.get("/healthz", "").expect("an answer");
     assert!(healthz.starts_with("http/1.1 200") && healthz.contains("strict-transport-security: max-age=63072000"), "{healthz}");
