@@ -1,12 +1,15 @@
 //! A program that calls the API.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
 
+use keyrack::app::App;
+use keyrack::model::dialect::DialectName;
 use keyrack::model::user::User;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::TestServer;
+use super::{TestServer, reference};
 
 #[derive(Clone)]
 pub struct Client {
@@ -18,6 +21,8 @@ pub struct Client {
     /// Whose key it is.
     pub(super) user: Option<User>,
     headers: Vec<(String, String)>,
+    /// Whose answers are held against the reference.
+    app: Weak<App>,
 }
 
 /// An answer, read whole.
@@ -32,7 +37,13 @@ impl Client {
     pub fn new(addr: SocketAddr, secret: Option<&str>) -> Self {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
         let base = format!("http://{addr}");
-        Self { base, http, secret: secret.map(str::to_owned), key_id: None, user: None, headers: Vec::new() }
+        let secret = secret.map(str::to_owned);
+        Self { base, http, secret, key_id: None, user: None, headers: Vec::new(), app: Weak::new() }
+    }
+
+    /// The same client, whose answers from the native API must be as `openapi.json` says.
+    pub(super) fn checked(self, app: &Arc<App>) -> Self {
+        Self { app: Arc::downgrade(app), ..self }
     }
 
     /// The same client with a header on every request.
@@ -44,7 +55,7 @@ impl Client {
 
     /// The same client, towards a server that has started again.
     pub fn at(&self, server: &TestServer) -> Self {
-        Self { base: format!("http://{}", server.addr), ..self.clone() }
+        Self { base: format!("http://{}", server.addr), app: Arc::downgrade(&server.app), ..self.clone() }
     }
 
     pub fn secret(&self) -> &str {
@@ -79,10 +90,25 @@ impl Client {
         self.send(Method::DELETE, path, None).await
     }
 
+    /// Sends a form as the page with it would, from which it takes its token.
+    pub async fn submit(&self, page: &str, to: &str, fields: &[(&str, &str)]) -> Reply {
+        let token = self.get(page).await.expect(200).token();
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("csrf", &token).extend_pairs(fields);
+        let browser = self.header("Sec-Fetch-Site", "same-origin").header("Content-Type", "application/x-www-form-urlencoded");
+        browser.send(Method::POST, to, Some(form.finish())).await
+    }
+
     pub async fn send(&self, method: Method, path: &str, body: Option<String>) -> Reply {
-        let response = self.begin(method, path, body).await;
+        let is_native = || self.app.upgrade().is_some_and(|app| app.dialect() == DialectName::Native);
+        let was_native = is_native();
+        let response = self.begin(method.clone(), path, body).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Reply { status, headers, text: response.text().await.expect("a body") }
+        let reply = Reply { status, headers, text: response.text().await.expect("a body") };
+        if was_native && is_native() && reply.header("content-type") != "application/problem+json" {
+            reference::check(&method, path, &reply);
+        }
+        reply
     }
 
     /// The answer with its body still to come.
@@ -120,6 +146,26 @@ impl Reply {
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text);
         self
+    }
+
+    /// The token that the forms of a page send back.
+    pub fn token(&self) -> String {
+        self.hidden("csrf")
+    }
+
+    /// What a hidden field of a page's form holds.
+    #[track_caller]
+    pub fn hidden(&self, name: &str) -> String {
+        let field =
+            self.text.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{name}: {}", self.text)).1;
+        field.split_once('"').expect("a value").0.replace("&#34;", "\"").replace("&#38;", "&")
+    }
+
+    /// The words of a page's row headers, in order: what a list shows.
+    pub fn rows(&self) -> Vec<String> {
+        let rows = self.text.split("<th scope=\"row\">").skip(1).filter_map(|row| row.split_once("</th>"));
+        let words = |html: &str| html.split('<').filter_map(|part| part.split_once('>')).map(|part| part.1).collect::<String>();
+        rows.map(|(head, _)| words(&format!(">{head}"))).collect()
     }
 
     /// A header's value as a number.
