@@ -40,6 +40,8 @@ pub struct App {
     pub live: Arc<Live>,
     pub passwords: Passwords,
     pub master_key: MasterKeyFile,
+    /// Held while a backup is made: one at a time.
+    pub backing_up: tokio::sync::Mutex<()>,
     /// What valid credentials have used of their windows.
     pub rates: RateLimits,
     /// What requests without a valid credential have used, by address.
@@ -53,7 +55,7 @@ pub struct App {
     pub usage: Usage,
     pub request_log: RequestLog,
     /// The server is stopping: no new work should be sent to it.
-    pub draining: AtomicBool,
+    pub draining: Arc<AtomicBool>,
     /// Requests with an `Idempotency-Key` that are being worked on.
     pub in_progress: Mutex<HashSet<idempotency_keys::Request>>,
 }
@@ -90,7 +92,8 @@ impl App {
             callers: Arc::default(),
             usage: Usage::default(),
             request_log: RequestLog::new(config.log.request_log_sample),
-            draining: AtomicBool::new(false),
+            backing_up: tokio::sync::Mutex::default(),
+            draining: Arc::default(),
             in_progress: Mutex::default(),
             fixed: BTreeMap::new(),
             live: Arc::new(Live::new(&config)),

@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod api_keys;
 mod authorize;
+pub mod backups;
 pub mod credentials;
 pub mod idempotency;
 pub mod import;
