@@ -68,6 +68,7 @@ id!(
     "req"
 );
 id!(AuditEventId, "evt");
+id!(NoticeId, "note");
 
 fn encode(bits: u128) -> [u8; SUFFIX_LEN] {
     let mut out = [0; SUFFIX_LEN];

@@ -21,9 +21,15 @@ mod idempotency;
 mod import;
 mod limits;
 mod master_key;
+<<<<<<< HEAD
 mod operator;
+=======
+mod notices;
+>>>>>>> main
 mod protocol;
 mod restart;
+mod security;
+mod services;
 mod sessions;
 mod setup;
 mod stale_forms;
