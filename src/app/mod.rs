@@ -96,12 +96,9 @@ impl App {
             callers: Arc::default(),
             usage: Usage::default(),
             request_log: RequestLog::new(config.log.request_log_sample),
-<<<<<<< HEAD
             backing_up: tokio::sync::Mutex::default(),
             draining: Arc::default(),
-=======
             spikes: Mutex::default(),
->>>>>>> main
             in_progress: Mutex::default(),
             fixed: BTreeMap::new(),
             live: Arc::new(Live::new(&config)),

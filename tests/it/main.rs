@@ -21,11 +21,8 @@ mod idempotency;
 mod import;
 mod limits;
 mod master_key;
-<<<<<<< HEAD
-mod operator;
-=======
 mod notices;
->>>>>>> main
+mod operator;
 mod protocol;
 mod restart;
 mod security;
