@@ -3,6 +3,7 @@
 pub mod callers;
 mod live;
 pub mod master_key;
+pub mod metrics;
 pub mod request_log;
 pub mod spikes;
 pub mod usage;
@@ -21,14 +22,16 @@ use crate::crypto::{Passwords, Prefix};
 use crate::limits::{Buckets, InFlight, RateLimits};
 use crate::model::Result;
 use crate::model::caller::Caller;
-use crate::model::clock::Clock;
+use crate::model::clock::{Clock, Timestamp};
 use crate::model::dialect::DialectName;
+use crate::model::health::Told;
 use crate::model::tier::Window;
 use crate::store::{self, idempotency_keys};
 use crate::store::{OpenError, Store, Tx};
 use callers::{Callers, Concerns};
 pub use live::Live;
 use master_key::MasterKeyFile;
+use metrics::Metrics;
 use request_log::RequestLog;
 use spikes::Spikes;
 use usage::Usage;
@@ -56,6 +59,10 @@ pub struct App {
     /// How many requests there were, until a batch writes it.
     pub usage: Usage,
     pub request_log: RequestLog,
+    pub metrics: Metrics,
+    pub started_at: Timestamp,
+    /// How the server was when the public was told last.
+    pub told: Mutex<Option<Told>>,
     /// Refusals of the last hour: without a valid credential, and for a limit.
     pub spikes: Mutex<(Spikes, Spikes)>,
     /// The server is stopping: no new work should be sent to it.
@@ -95,6 +102,9 @@ impl App {
             passwords: Passwords::new(std::thread::available_parallelism().map_or(2, usize::from)),
             callers: Arc::default(),
             usage: Usage::default(),
+            metrics: Metrics::default(),
+            started_at: clock.now(),
+            told: Mutex::default(),
             request_log: RequestLog::new(config.log.request_log_sample),
             backing_up: tokio::sync::Mutex::default(),
             draining: Arc::default(),

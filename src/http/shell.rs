@@ -1,14 +1,15 @@
 //! What every page passes on its way out: the headers that keep a browser safe, and an error made into a page.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
 };
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
@@ -23,6 +24,7 @@ use super::page::{ErrorPage, Frame, PageError, Place, render};
 use super::signed_in::{Visit, app_of};
 use crate::app::App;
 use crate::model::AppError;
+use crate::model::usage::Outcome;
 
 const HEADERS: &[(&str, &str)] = &[
     (
@@ -43,7 +45,8 @@ pub async fn shell(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let arrival = req.request().arrival();
-    let https = arrival.client.https;
+    let (https, began) = (arrival.client.https, Instant::now());
+    let (app, is_form) = (app_of(req.request()), req.method() == Method::POST);
     if !arrival.is_private(&app_of(req.request()).config) {
         if !wants_a_page(req.request()) {
             let app = app_of(req.request());
@@ -68,6 +71,7 @@ pub async fn shell(
         None => response.map_into_left_body(),
     };
     add_headers(response.headers_mut(), https);
+    app.metrics.count_page(is_form, Outcome::of(response.status().as_u16()), began.elapsed());
     Ok(response)
 }
 

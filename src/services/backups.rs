@@ -13,6 +13,7 @@ use crate::config::{Schedule, SecretText};
 use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
+use crate::model::health::Age;
 use crate::model::scope::Scope;
 use crate::model::{AppError, Result};
 use crate::store::{self, Tx};
@@ -140,14 +141,6 @@ async fn note(app: &App, caller: &Caller, made: &Backup, now: Timestamp) -> Resu
 pub async fn last(app: &App) -> Result<Option<Timestamp>> {
     let text = app.store.read(|conn| store::settings::find(conn, LAST_AT)).await?;
     Ok(text.and_then(|text| Timestamp::parse(&text)))
-}
-
-/// How the newest backup stands to its schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Age {
-    None,
-    Fresh(Duration),
-    Old(Duration),
 }
 
 pub async fn age(app: &App) -> Result<Age> {

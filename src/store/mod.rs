@@ -39,6 +39,8 @@ use backups::BackupError;
 use migrate::{MigrateError, Migrated};
 use writer::Writer;
 
+pub use writer::Commits;
+
 pub use rusqlite::{Connection as Conn, Transaction as Tx};
 
 /// SQLite before 3.51.3 can damage a WAL that two connections write and checkpoint, which is what we do.
@@ -150,9 +152,19 @@ impl Store {
         self.writer.broken()
     }
 
+    /// What the commits since the start were like.
+    pub fn commits(&self) -> &Commits {
+        self.writer.commits()
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// The version of the SQLite that is built in.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
 }
 
 fn configure(conn: &mut Connection) -> rusqlite::Result<()> {

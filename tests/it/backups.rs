@@ -217,7 +217,7 @@ async fn the_schedule_makes_them_and_keeps_as_many_as_it_is_told() {
 
 #[tokio::test]
 async fn how_old_the_newest_is_counts_from_wherever_it_was_put() {
-    use backups::Age;
+    use keyrack::model::health::Age;
     let server = TestServer::start().await;
     assert_eq!(backups::age(&server.app).await.expect("known"), Age::None);
     create(&server, Some(server.dir.path().join("elsewhere.db"))).await.expect("a backup");

@@ -35,4 +35,5 @@ mod store_plans;
 mod tidy;
 mod usage;
 mod verify;
+mod watching;
 mod well_known;
