@@ -13,6 +13,7 @@ pub mod health;
 pub mod histogram;
 pub mod ids;
 pub mod imported_key;
+pub mod key_view;
 pub mod look;
 pub mod name;
 pub mod network;
