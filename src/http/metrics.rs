@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::api::wrong_method;
 use super::arrival::Arrived;
 use crate::app::App;
-use crate::services::metrics::{self, Family, Kind, Labels, Value};
+use crate::services::metrics::{self, Family, Kind, Labels, Steps, Value};
 
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(resource("/metrics").get(show).default_service(to(wrong_method)));
@@ -64,7 +64,7 @@ fn text(families: &[(&Family, Value)]) -> String {
         match value {
             Value::Numbers(numbers) => numbers.iter().for_each(|(labels, value)| text += &line(name, labels, None, *value)),
             Value::Steps(several) => {
-                for (labels, steps, sum) in several {
+                for Steps { labels, steps, sum } in several {
                     let mut upto = 0;
                     for (end, count) in steps {
                         upto += count;

@@ -30,8 +30,15 @@ pub type Labels = Vec<(&'static str, String)>;
 /// What one metric says now.
 pub enum Value {
     Numbers(Vec<(Labels, f64)>),
-    /// By labels: the upper ends of the steps, how many are in each, and their sum.
-    Steps(Vec<(Labels, Vec<(f64, u64)>, f64)>),
+    Steps(Vec<Steps>),
+}
+
+/// How many values each step has.
+pub struct Steps {
+    pub labels: Labels,
+    /// Each with its upper end.
+    pub steps: Vec<(f64, u64)>,
+    pub sum: f64,
 }
 
 macro_rules! families {
@@ -136,8 +143,8 @@ fn requests(app: &App) -> [(&'static str, Value); 3] {
     }
     let durations = by_surface.iter().map(|(surface, tally)| {
         let bounds = STEPS.iter().map(|&us| us as f64 / 1e6).chain([f64::INFINITY]);
-        let counted = bounds.zip(tally.latency).collect();
-        (vec![("surface", (*surface).to_owned())], counted, tally.took_us as f64 / 1e6)
+        let labels = vec![("surface", (*surface).to_owned())];
+        Steps { labels, steps: bounds.zip(tally.latency).collect(), sum: tally.took_us as f64 / 1e6 }
     });
     let whose = |whose: &str, count: u64| (vec![("of", whose.to_owned())], count as f64);
     [
@@ -149,7 +156,8 @@ fn requests(app: &App) -> [(&'static str, Value); 3] {
 
 fn steps(counted: &Counted, unit: f64) -> Value {
     let bounds = counted.bounds.iter().map(|&end| end as f64 / unit).chain([f64::INFINITY]);
-    Value::Steps(vec![(Vec::new(), bounds.zip(counted.counts.iter().copied()).collect(), counted.sum as f64 / unit)])
+    let steps = bounds.zip(counted.counts.iter().copied()).collect();
+    Value::Steps(vec![Steps { labels: Vec::new(), steps, sum: counted.sum as f64 / unit }])
 }
 
 fn size(path: &Path) -> u64 {
