@@ -4,6 +4,7 @@ pub mod callers;
 pub mod certificate;
 mod live;
 pub mod master_key;
+pub mod metrics;
 pub mod request_log;
 pub mod spikes;
 pub mod usage;
@@ -22,8 +23,9 @@ use crate::crypto::{Passwords, Prefix};
 use crate::limits::{Buckets, InFlight, RateLimits};
 use crate::model::Result;
 use crate::model::caller::Caller;
-use crate::model::clock::Clock;
+use crate::model::clock::{Clock, Timestamp};
 use crate::model::dialect::DialectName;
+use crate::model::health::Told;
 use crate::model::tier::Window;
 use crate::store::{self, idempotency_keys};
 use crate::store::{OpenError, Store, Tx};
@@ -31,6 +33,7 @@ use crate::tls::Certificates;
 use callers::{Callers, Concerns};
 pub use live::Live;
 use master_key::MasterKeyFile;
+use metrics::Metrics;
 use request_log::RequestLog;
 use spikes::Spikes;
 use usage::Usage;
@@ -46,6 +49,8 @@ pub struct App {
     /// What TLS handshakes are answered with.
     pub certificates: Arc<Certificates>,
     pub master_key: MasterKeyFile,
+    /// Held while a backup is made: one at a time.
+    pub backing_up: tokio::sync::Mutex<()>,
     /// What valid credentials have used of their windows.
     pub rates: RateLimits,
     /// What requests without a valid credential have used, by address.
@@ -58,10 +63,14 @@ pub struct App {
     /// How many requests there were, until a batch writes it.
     pub usage: Usage,
     pub request_log: RequestLog,
+    pub metrics: Metrics,
+    pub started_at: Timestamp,
+    /// How the server was when the public was told last.
+    pub told: Mutex<Option<Told>>,
     /// Refusals of the last hour: without a valid credential, and for a limit.
     pub spikes: Mutex<(Spikes, Spikes)>,
     /// The server is stopping: no new work should be sent to it.
-    pub draining: AtomicBool,
+    pub draining: Arc<AtomicBool>,
     /// Requests with an `Idempotency-Key` that are being worked on.
     pub in_progress: Mutex<HashSet<idempotency_keys::Request>>,
 }
@@ -98,9 +107,13 @@ impl App {
             callers: Arc::default(),
             certificates: Arc::default(),
             usage: Usage::default(),
+            metrics: Metrics::default(),
+            started_at: clock.now(),
+            told: Mutex::default(),
             request_log: RequestLog::new(config.log.request_log_sample),
+            backing_up: tokio::sync::Mutex::default(),
+            draining: Arc::default(),
             spikes: Mutex::default(),
-            draining: AtomicBool::new(false),
             in_progress: Mutex::default(),
             fixed: BTreeMap::new(),
             live: Arc::new(Live::new(&config)),

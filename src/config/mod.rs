@@ -13,7 +13,7 @@ use ipnet::IpNet;
 
 pub use load::{ConfigFile, Fault, Faults, Flag, Inputs, Loaded, Source, load, nearest_setting};
 pub use read::Given;
-pub use values::{HeaderName, LogFormat, LogLevel, PublicUrl, TlsMode};
+pub use values::{Directory, HeaderName, LogFormat, LogLevel, PublicUrl, Schedule, SecretText, TlsMode};
 
 use crate::crypto::secret::Prefix;
 use crate::model::dialect::DialectName;
@@ -112,6 +112,10 @@ settings! {
         anonymous_per_minute: u64 = 100, |given: &_| read::number(given, 1, 1_000_000_000), None,
             "Requests without a valid key that one client address may make in a minute.";
     }
+    metrics: Metrics {
+        token: Option<SecretText> = None, read::token, None,
+            "What a scraper beyond this machine sends behind Bearer to read /metrics. Empty: this machine alone may.";
+    }
     log: Log {
         format: LogFormat = LogFormat::Auto, read::log_format, Some("--log-format"),
             "auto: for people on a terminal and JSON elsewhere; or pretty, or json.";
@@ -119,6 +123,16 @@ settings! {
             "The least that is logged: error, warn, info, debug or trace.";
         request_log_sample: f64 = 1.0, read::share, None,
             "The share of API requests that the dashboard's request log keeps, from 0 to 1. At most 100 a second are kept.";
+    }
+    backup: Backup {
+        schedule: Schedule = Schedule::Every(Duration::from_secs(86_400)), read::schedule, None,
+            "How often a backup is made: a span such as 24h, a time of day in UTC such as 03:30, or off.";
+        keep: usize = 7, |given: &_| read::number(given, 1, 10_000), None,
+            "How many backups are kept; older ones are deleted when a new one is made. Those made before an upgrade stay.";
+        dir: Option<Directory> = None, read::directory, None,
+            "Where backups go. Empty: backups in the data directory. Another disk survives the loss of this one.";
+        passphrase: Option<SecretText> = None, read::passphrase, None,
+            "Seals the backups that are made by schedule and in the dashboard. Empty: they are readable to whoever has the file.";
     }
 }
 
@@ -131,6 +145,11 @@ impl Setting {
     /// `KEYRACK_SERVER_LISTEN`
     pub fn variable(&self) -> String {
         format!("KEYRACK_{}_{}", self.section.to_uppercase(), self.key.to_uppercase())
+    }
+
+    /// May be given as a file instead, with `_file` behind its name, and is shown to nobody.
+    pub fn is_secret(&self) -> bool {
+        matches!((self.section, self.key), ("metrics", "token") | ("backup", "passphrase"))
     }
 
     /// Its value as the file would have it.

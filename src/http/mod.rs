@@ -10,6 +10,7 @@ mod docs;
 mod elevation;
 mod faults;
 mod health;
+mod metrics;
 mod moment;
 mod page;
 mod pages;
@@ -88,6 +89,7 @@ pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
     cfg.app_data(app);
     api::routes(cfg);
     health::routes(cfg);
+    metrics::routes(cfg);
     assets::routes(cfg);
     well_known::routes(cfg);
     // Last, since a scope without a prefix answers whatever is left.

@@ -1,6 +1,7 @@
 //! What every page passes on its way out: the headers that keep a browser safe, and an error made into a page.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -23,6 +24,7 @@ use super::signed_in::{Visit, app_of};
 use super::{HTTPS_FOR_LONG, X_REQUEST_ID};
 use crate::app::App;
 use crate::model::AppError;
+use crate::model::usage::Outcome;
 
 const HEADERS: &[(&str, &str)] = &[
     (
@@ -43,6 +45,8 @@ pub async fn shell(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let arrival = req.request().arrival();
+    let began = Instant::now();
+    let (app, is_form) = (app_of(req.request()), req.method() == Method::POST);
     if !arrival.is_private(&app_of(req.request()).config) {
         if !wants_a_page(req.request()) {
             let app = app_of(req.request());
@@ -70,6 +74,7 @@ pub async fn shell(
         None => response.map_into_left_body(),
     };
     add_headers(response.headers_mut());
+    app.metrics.count_page(is_form, Outcome::of(response.status().as_u16()), began.elapsed());
     Ok(response)
 }
 

@@ -40,11 +40,6 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
-/// Whether changes can be committed, and the server is not about to stop.
-pub async fn is_ready(app: &App) -> bool {
-    !app.draining.load(std::sync::atomic::Ordering::Relaxed) && app.store.write(|_| Ok(())).await.is_ok()
-}
-
 /// Goes on counting where the process before this one stopped. Done before the first request.
 pub async fn restore_windows(app: &App) -> Result<()> {
     let now = app.clock.now();

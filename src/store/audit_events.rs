@@ -11,11 +11,8 @@ use crate::model::ids::{AccountId, AuditEventId};
 
 /// Appends what happened, in the transaction of the change.
 pub fn append(tx: &Transaction, caller: &Caller, now: Timestamp, account: Option<AccountId>, what: &Happening) -> Result<()> {
-    let last = tx
-        .prepare_cached("SELECT seq, hash FROM audit_events ORDER BY seq DESC LIMIT 1")?
-        .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?)))
-        .optional()?;
-    let (seq, prev_hash) = last.map_or((1, [0; 32]), |(seq, hash)| (seq + 1, hash));
+    let last = head(tx)?;
+    let (seq, prev_hash) = (last.seq + 1, last.hash);
     let (actor_kind, actor_id) = match caller.actor {
         Actor::Key(id) => ("key", id.to_string()),
         Actor::User(id) => ("user", id.to_string()),
@@ -68,6 +65,58 @@ pub fn append(tx: &Transaction, caller: &Caller, now: Timestamp, account: Option
         hash.as_slice()
     ])?;
     Ok(())
+}
+
+/// The last row, which stands for all before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// 0: nothing happened yet.
+    pub seq: i64,
+    pub hash: [u8; 32],
+}
+
+pub fn head(conn: &Connection) -> Result<Head> {
+    let mut last = conn.prepare_cached("SELECT seq, hash FROM audit_events ORDER BY seq DESC LIMIT 1")?;
+    let head = last.query_row([], |row| Ok(Head { seq: row.get(0)?, hash: row.get(1)? })).optional()?;
+    Ok(head.unwrap_or_default())
+}
+
+/// The first row that is not as it was written, if there is one: its hash does not fit, or a row before it is gone.
+pub fn first_broken(conn: &Connection) -> Result<Option<i64>> {
+    let mut all = conn.prepare_cached(
+        "SELECT seq, id, at, actor_kind, actor_id, account_id, action, target_kind, target_id, target_name, diff, ip,
+             request_id, prev_hash, hash
+         FROM audit_events ORDER BY seq",
+    )?;
+    let mut rows = all.query([])?;
+    let mut before = Head::default();
+    while let Some(row) = rows.next()? {
+        let (seq, id, at): (i64, AuditEventId, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let account: Option<AccountId> = row.get(5)?;
+        let text = |column: usize| row.get::<_, String>(column);
+        let fields = [
+            seq.to_string(),
+            id.to_string(),
+            at.to_string(),
+            text(3)?,
+            text(4)?,
+            account.map(|id| id.to_string()).unwrap_or_default(),
+            text(6)?,
+            text(7)?,
+            text(8)?,
+            text(9)?,
+            text(10)?,
+            text(11)?,
+            text(12)?,
+        ];
+        let (prev_hash, hash): ([u8; 32], [u8; 32]) = (row.get(13)?, row.get(14)?);
+        let follows = seq == before.seq + 1 && prev_hash == before.hash;
+        if !follows || hash != hash_of(&prev_hash, &fields.each_ref().map(String::as_str)) {
+            return Ok(Some(seq));
+        }
+        before = Head { seq, hash };
+    }
+    Ok(None)
 }
 
 pub fn is_empty(conn: &Connection) -> Result<bool> {

@@ -11,6 +11,7 @@ mod security;
 mod settings;
 mod setup;
 mod sign_in;
+mod status;
 mod users;
 mod view;
 
@@ -18,6 +19,7 @@ use actix_web::web::{ServiceConfig, resource};
 
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(resource("/").get(sign_in::start))
+        .service(resource("/status").get(status::show))
         .service(resource("/sign-in").get(sign_in::show).post(sign_in::sign_in))
         .service(resource("/sign-out").post(sign_in::sign_out))
         .service(resource("/setup").get(setup::ask).post(setup::enter))

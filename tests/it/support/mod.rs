@@ -1,5 +1,6 @@
 //! A server for each test, and clients in their roles.
 
+pub mod binary;
 mod client;
 mod raw;
 mod reference;
