@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod api_keys;
 mod authorize;
 pub mod credentials;
+pub mod go;
 mod guess;
 pub mod idempotency;
 pub mod import;

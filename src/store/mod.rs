@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod actors;
 pub mod api_keys;
 pub mod audit_events;
+pub mod found;
 pub mod idempotency_keys;
 pub mod key_networks;
 pub mod key_views;
