@@ -140,7 +140,7 @@ pub(super) fn default_account(tx: &Tx, now: Timestamp) -> Result<Account> {
     store::accounts::insert(tx, &NewAccount { name, tier: None }, now)
 }
 
-fn must_be_a_tier(conn: &Conn, name: Option<&str>) -> Result<()> {
+pub(super) fn must_be_a_tier(conn: &Conn, name: Option<&str>) -> Result<()> {
     let Some(name) = name else { return Ok(()) };
     if store::tiers::find(conn, name)?.is_some() {
         return Ok(());

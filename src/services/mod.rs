@@ -7,6 +7,7 @@ mod authorize;
 pub mod certificates;
 pub mod backups;
 pub mod credentials;
+pub mod go;
 mod guess;
 pub mod health;
 pub mod idempotency;

@@ -139,6 +139,13 @@ describe("pages", () => {
         ["key-end-old", `${rotating.href}/end-old`],
         ["api-conventions", "/admin/settings/api-conventions"],
         ["api-conventions-switch", "/admin/settings/api-conventions/resend"],
+        ["tiers", "/admin/tiers"],
+        ["tier-new", "/admin/tiers/new"],
+        ["tier-edit", "/admin/tiers/Free/edit"],
+        ["tier-delete", "/admin/tiers/Pro/delete"],
+        ["usage-own", "/settings/usage"],
+        ["go", "/go"],
+        ["go-none", "/go?q=zzz"],
         ["users", "/admin/users"],
         ["users-none-match", "/admin/users?q=nobody"],
         ["user", user],
@@ -188,6 +195,10 @@ describe("pages", () => {
       await store(page);
       await confirmation(page, "Revoke", "Revoke key");
       await look(page, "key-revoke-dialog");
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("Control+k");
+      await page.getByRole("dialog", { name: "Go to" }).getByRole("link", { name: "Requests" }).waitFor();
+      await look(page, "palette");
       await page.keyboard.press("Escape");
       if (page.viewportSize().width < 736) {
         await page.getByText("Menu", { exact: true }).click();

@@ -25,6 +25,7 @@ use keyrack::model::service::{Checks, ServiceName, ServiceRow};
 use keyrack::model::session::Session;
 use keyrack::model::usage::{Outcome, Span, Subject, Tally, UsageRow};
 use keyrack::model::user::{Role, UserStatus};
+use keyrack::store::key_views::Whose;
 use keyrack::store::rate_windows::SavedWindow;
 use keyrack::store::{self, Conn};
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
@@ -202,6 +203,15 @@ fn explain() -> String {
         let filter = store::api_keys::Filter { status: Some(status), ..mine() };
         plan!(plans, "by status", api_keys::list(&tx, &filter, (Start::Offset(0), oldest, limit), now));
     }
+    plan!(plans, "of a user", key_views::list_used(&tx, Whose::User(user.id), now, 20));
+    plan!(plans, "of an account", key_views::list_used(&tx, Whose::Account(account.id), now, 20));
+    plan!(plans, found::users(&tx, "ada", 5));
+    plan!(plans, found::accounts(&tx, "te", 5));
+    plan!(plans, accounts::count_of_tier(&tx, "Free"));
+    plan!(plans, accounts::reach_of_tier(&tx, "Free"));
+    plan!(plans, accounts::ids_within_tier(&tx, "Free", 20));
+    plan!(plans, accounts::list_of_tier(&tx, "Free", 20));
+    plan!(plans, accounts::move_tier(&tx, "Free", None, 20, now));
     plan!(plans, api_keys::mark_ended(&tx, now));
     let page = (Start::After(key.id), limit);
     for &view in KeyView::ALL {

@@ -4,6 +4,7 @@ mod api_keys;
 mod chart;
 mod confirm;
 mod conventions;
+mod go;
 mod notices;
 mod overview;
 mod requests;
@@ -12,6 +13,8 @@ mod settings;
 mod setup;
 mod sign_in;
 mod status;
+mod tiers;
+mod usage;
 mod users;
 mod view;
 
@@ -25,6 +28,9 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/setup").get(setup::ask).post(setup::enter))
         .service(resource("/setup/{code}").get(setup::show).post(setup::finish))
         .service(resource("/settings").get(settings::show))
+        .service(resource("/go").get(go::go))
+        .service(resource("/settings/usage").get(usage::own))
+        .service(resource("/admin/accounts/{id}/usage").get(usage::of_account))
         .service(resource("/settings/look").post(settings::look))
         .service(resource("/settings/time-zone").post(settings::time_zone))
         .service(resource("/settings/security").get(security::show))
@@ -38,6 +44,10 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/requests/{id}").get(requests::show))
         .service(resource("/admin/settings/api-conventions").get(conventions::show))
         .service(resource("/admin/settings/api-conventions/{dialect}").get(conventions::ask).post(conventions::switch))
+        .service(resource("/admin/tiers").get(tiers::list).post(tiers::create))
+        .service(resource("/admin/tiers/new").get(tiers::new))
+        .service(resource("/admin/tiers/{name}/edit").get(tiers::edit).post(tiers::update))
+        .service(resource("/admin/tiers/{name}/delete").get(tiers::show_delete).post(tiers::delete))
         .service(resource("/admin/users").get(users::list).post(users::create))
         .service(resource("/admin/users/new").get(users::new))
         .service(resource("/admin/users/{id}").get(users::show))
