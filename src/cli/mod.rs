@@ -3,6 +3,7 @@
 mod account;
 mod admin;
 mod ask;
+mod audit;
 mod config;
 mod data;
 mod failure;
@@ -37,7 +38,7 @@ Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 Start      serve   setup-link   admin {create|reset-password}
 Manage     user {list|show|add|set|disable|enable|delete}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
-Data       migrate   config {show|check|explain}   completions SHELL
+Data       audit {list|verify|export}   migrate   config {show|check|explain}   completions SHELL
 
 Options:
 {options}
@@ -124,6 +125,9 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// What was done, and whether the record of it is as it was written
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Bring the database to this program's schema
     Migrate,
     /// Settings: what they are, where they come from, what they mean
@@ -178,6 +182,7 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
         Command::Account(command) => account::run(&place, command, out),
         Command::Tier(command) => tier::run(&place, command, out),
         Command::Key(command) => key::run(&place, command, out),
+        Command::Audit(command) => audit::run(&place, command, out),
         Command::Migrate => migrate::run(&place, out),
         Command::Config(command) => config::run(&place, command, out),
         Command::Completions { shell } => {

@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::config::{Flag, Log, LogFormat};
 use crate::http;
 use crate::model::clock::Clock;
-use crate::services::{maintenance, setup};
+use crate::services::{audit, maintenance, setup};
 use crate::store::migrate::Migrated;
 use crate::store::{ServerLock, Store};
 
@@ -129,6 +129,7 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         upkeep.abort();
         // What the last requests used belongs to the next start.
         maintenance::flush(&app).await?;
+        audit::tell_head(&app).await;
         served
     })
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::app::callers::Concerns;
-use crate::model::audit_event::Happening;
+use crate::model::audit_event::{Happening, changed};
 use crate::model::caller::Caller;
 use crate::model::name::Name;
 use crate::model::scope::Scope;
@@ -28,8 +28,10 @@ pub async fn set(app: &App, caller: &Caller, name: Name, windows: Windows) -> Re
     app.change(
         caller,
         move |tx| {
+            let before = store::tiers::find(tx, &set.name)?.map(|tier| tier.windows);
             store::tiers::set(tx, &set, now)?;
-            let happening = Happening::new("tier.set", "tier", &set.name, &set.name).with(json!({ "windows": set.windows }));
+            let diff = changed([("windows", json!(before), json!(set.windows))]);
+            let happening = Happening::new("tier.set", "tier", &set.name, &set.name).with(diff);
             store::audit_events::append(tx, &by, now, None, &happening)
         },
         |()| Concerns::Everyone,
@@ -44,10 +46,11 @@ pub async fn delete(app: &App, caller: &Caller, name: &str) -> Result<()> {
     app.change(
         caller,
         move |tx| {
-            if !store::tiers::delete(tx, &name)? {
-                return Err(AppError::NotFound("tier"));
-            }
-            store::audit_events::append(tx, &by, now, None, &Happening::new("tier.deleted", "tier", &name, &name))
+            let tier = store::tiers::find(tx, &name)?.ok_or(AppError::NotFound("tier"))?;
+            store::tiers::delete(tx, &name)?;
+            let diff = changed([("windows", json!(tier.windows), json!(null))]);
+            let happening = Happening::new("tier.deleted", "tier", &tier.name, &tier.name).with(diff);
+            store::audit_events::append(tx, &by, now, None, &happening)
         },
         |()| Concerns::Nobody,
     )
