@@ -22,6 +22,7 @@ use crate::crypto::secret::has_form;
 use crate::crypto::{Passwords, Prefix};
 use crate::limits::{Buckets, InFlight, RateLimits};
 use crate::model::Result;
+use crate::model::audit_event::Verified;
 use crate::model::caller::Caller;
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::dialect::DialectName;
@@ -59,6 +60,8 @@ pub struct App {
     pub ignored_proxies: Buckets,
     pub guesses: Guesses,
     pub in_flight: InFlight,
+    /// How far the audit log was last found sound; none until it was looked at.
+    pub verified: Mutex<Option<Verified>>,
     pub callers: Arc<Callers>,
     /// How many requests there were, until a batch writes it.
     pub usage: Usage,
@@ -115,6 +118,7 @@ impl App {
             draining: Arc::default(),
             spikes: Mutex::default(),
             in_progress: Mutex::default(),
+            verified: Mutex::default(),
             fixed: BTreeMap::new(),
             live: Arc::new(Live::new(&config)),
             master_key: MasterKeyFile::beside(store.path()),

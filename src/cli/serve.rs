@@ -23,7 +23,7 @@ use crate::app::certificate::CertificateStatus;
 use crate::config::{Flag, Log, LogFormat, TlsMode};
 use crate::http;
 use crate::model::clock::Clock;
-use crate::services::{backups, certificates, maintenance, setup};
+use crate::services::{audit, backups, certificates, maintenance, setup};
 use crate::store::migrate::Migrated;
 use crate::store::{ServerLock, Store};
 
@@ -139,6 +139,7 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         copying.abort();
         // What the last requests used belongs to the next start.
         maintenance::flush(&app).await?;
+        audit::tell_head(&app).await;
         served
     })
 }

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod arrival;
 mod assets;
+pub mod audit;
 pub mod body;
 pub mod client_addr;
 mod csrf;

@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod audit;
 mod authorize;
 pub mod certificates;
 pub mod backups;

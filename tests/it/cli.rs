@@ -625,3 +625,51 @@ fn a_certificate_that_ends_is_warned_of_and_a_new_one_taken_up_on_sighup() {
     lines.by_ref().find(|line| line.contains("a new certificate is shown")).expect("it is taken up");
     assert!(TlsClient::trusting(server.addr(), &after.certificate, now).is_shown_what_it_trusts());
 }
+
+#[test]
+fn the_audit_log_is_listed_exported_and_verified() {
+    let keyrack = Keyrack::with_admin();
+    keyrack.run(&["key", "create", "billing-worker"]).ok();
+    let listed = keyrack.json(&["audit", "list", "--action", "key.created"]);
+    assert_eq!((listed[0]["target"]["name"].as_str(), listed.as_array().map(Vec::len)), (Some("billing-worker"), Some(1)));
+    assert!(keyrack.run(&["audit", "list"]).ok().out.contains("The command line generated key billing-worker"));
+    let exported = keyrack.run(&["audit", "export"]).ok().out;
+    let first: Value = serde_json::from_str(exported.lines().next().expect("a line")).expect("a value");
+    assert_eq!(first["action"], "keyrack.set_up");
+    let csv = keyrack.run(&["audit", "export", "--format", "csv", "--actor", "command-line"]).ok().out;
+    assert!(csv.starts_with("seq,id,created_at,") && csv.contains(",key.created,key,"), "{csv}");
+
+    let sound = keyrack.json(&["audit", "verify"]);
+    assert_eq!(sound["verified"], true);
+    let head = sound["head"].as_str().expect("a head");
+    keyrack.run(&["audit", "verify", "--head", head]).ok();
+    let other = format!("{}:{}", sound["seq"], "0".repeat(64));
+    keyrack.run(&["audit", "verify", "--head", &other]).fails(1, "the log was written anew");
+    keyrack.run(&["audit", "verify", "--head", "nonsense"]).fails(2, "1204:");
+}
+
+#[test]
+fn an_audit_log_that_was_altered_fails_and_names_the_event() {
+    let keyrack = Keyrack::with_admin();
+    let conn = rusqlite::Connection::open(keyrack.data().join("keyrack.db")).expect("opens");
+    conn.execute_batch("DROP TRIGGER audit_events_keep_words; UPDATE audit_events SET actor_kind = 'user' WHERE seq = 2")
+        .expect("changes");
+    let done = keyrack.run(&["audit", "verify", "--json"]);
+    done.fails(1, "Event 2 was changed after it was written.");
+    let told: Value = serde_json::from_str(&done.out).expect("a value");
+    assert_eq!((&told["verified"], &told["broken_seq"]), (&Value::from(false), &Value::from(2)));
+}
+
+#[test]
+fn a_server_tells_the_head_of_the_audit_log() {
+    let keyrack = Keyrack::with_admin();
+    let mut child = keyrack.command(&["serve", "--listen", "127.0.0.1:0", "--json"]).spawn().expect("it starts");
+    let mut started = String::new();
+    BufReader::new(child.stdout.as_mut().expect("a pipe")).read_line(&mut started).expect("it says so");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    let done = finished(child);
+    let verified = keyrack.json(&["audit", "verify"]);
+    let head = text(&verified["head"]);
+    assert!(done.err.contains(head), "{head} is not in:\n{}", done.err);
+}

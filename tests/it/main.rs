@@ -8,6 +8,7 @@ mod admission;
 mod api_key_rotation;
 mod api_keys;
 mod api_users;
+mod audit;
 mod authority;
 mod backups;
 mod cli;

@@ -1,6 +1,7 @@
 //! The pages: sign-in, first set-up, one's own settings, and the dashboard of administrators.
 
 mod api_keys;
+mod audit;
 mod chart;
 mod confirm;
 mod conventions;
@@ -39,6 +40,9 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/settings/security/sessions/{id}/end").post(security::end_session))
         .service(resource("/admin").get(overview::show))
         .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
+        .service(resource("/admin/audit").get(audit::list))
+        .service(resource("/admin/audit/export").get(audit::export))
+        .service(resource("/admin/audit/{id}").get(audit::show))
         .service(resource("/admin/requests").get(requests::list))
         .service(resource("/admin/requests/live").get(requests::live))
         .service(resource("/admin/requests/{id}").get(requests::show))
