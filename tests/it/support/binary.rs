@@ -60,8 +60,13 @@ impl Keyrack {
     }
 
     pub fn serve(&self, args: &[&str]) -> Server {
+        self.serve_in(&[], args)
+    }
+
+    pub fn serve_in(&self, environment: &[(&str, &str)], args: &[&str]) -> Server {
         let mut child = self.command(&[&["serve", "--json"], args].concat());
-        let mut child = child.env("KEYRACK_SERVER_LISTEN", "127.0.0.1:0").spawn().expect("it starts");
+        let child = child.env("KEYRACK_SERVER_LISTEN", "127.0.0.1:0").envs(environment.iter().copied());
+        let mut child = child.spawn().expect("it starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
         let started = serde_json::from_str(&line).unwrap_or_else(|_| {
