@@ -12,7 +12,7 @@ pub struct Output {
     pub yes: bool,
     /// Someone is there to answer.
     pub interactive: bool,
-    quiet: bool,
+    pub quiet: bool,
     pub color: bool,
 }
 
@@ -42,10 +42,6 @@ impl Output {
         let mut stdout = std::io::stdout().lock();
         stdout.write_all(bytes)?;
         Ok(stdout.flush()?)
-    }
-
-    pub fn is_quiet(&self) -> bool {
-        self.quiet
     }
 
     /// Talk, for a person who follows along.

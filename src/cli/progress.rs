@@ -1,81 +1,50 @@
-//! How far a long command is, on a terminal; the summary comes with its result.
+//! A bar for what takes long, on a terminal alone. What was done is said in words when it is over, on a terminal or not.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::Output;
-use crate::model::tier::grouped;
+use crate::services::backups::Progress;
 
-const WIDTH: u64 = 30;
+const STYLE: &str = "{msg} [{bar:32}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+const ROWS: &str = "{msg} [{bar:32}] {human_pos} of {human_len} {per_sec} {eta} left";
 
-/// A line on standard error that is drawn until it is dropped; nothing at all where nobody sees it.
-pub struct Progress {
-    pub done: Arc<AtomicU64>,
-    over: Arc<AtomicBool>,
-    line: Option<JoinHandle<()>>,
-}
+/// Cloned freely; gone when `done` says so.
+#[derive(Clone)]
+pub struct Bar(ProgressBar);
 
-impl Progress {
-    /// `total`: none where it is not known.
-    pub fn start(out: &Output, words: &'static str, total: Option<u64>) -> Self {
-        let (done, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let is_seen = !out.is_quiet() && !out.json && std::io::stderr().is_terminal();
-        let (counted, ended) = (done.clone(), over.clone());
-        let line = is_seen.then(|| {
-            std::thread::spawn(move || {
-                let began = Instant::now();
-                while !ended.load(Relaxed) {
-                    draw(words, counted.load(Relaxed), total, began.elapsed());
-                    std::thread::sleep(Duration::from_millis(100));
-                }
-                let _ = write!(std::io::stderr(), "\r\x1b[K");
-            })
-        });
-        Self { done, over, line }
+impl Bar {
+    pub fn new(out: &Output, doing: &'static str) -> Self {
+        let is_seen = !out.quiet && !out.json && std::io::stderr().is_terminal();
+        let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let style = ProgressStyle::with_template(STYLE).expect("the template is well formed").progress_chars("=> ");
+        Self(ProgressBar::with_draw_target(None, target).with_style(style).with_message(doing))
     }
-}
 
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.over.store(true, Relaxed);
-        if let Some(line) = self.line.take() {
-            drop(line.join());
-        }
+    /// The same for rows, which are counted.
+    pub fn of_rows(out: &Output, doing: &'static str) -> Self {
+        let style = ProgressStyle::with_template(ROWS).expect("the template is well formed").progress_chars("=> ");
+        let Self(bar) = Self::new(out, doing);
+        Self(bar.with_style(style))
     }
-}
 
-fn draw(words: &str, done: u64, total: Option<u64>, since: Duration) {
-    let mut stderr = std::io::stderr();
-    let _ = write!(stderr, "\r\x1b[K{}", line(words, done, total, since));
-    let _ = stderr.flush();
-}
-
-/// `Importing [=====>    ] 1,204 of 2,000  4,013/s  0 s left`
-fn line(words: &str, done: u64, total: Option<u64>, since: Duration) -> String {
-    let rate = (done as f64 / since.as_secs_f64().max(0.001)) as u64;
-    match total.filter(|total| *total > 0) {
-        None => format!("{words} {}  {}/s", grouped(done), grouped(rate)),
-        Some(total) => {
-            let full = (done.min(total) * WIDTH / total) as usize;
-            let bar = format!("{}{}", "=".repeat(full), " ".repeat(WIDTH as usize - full));
-            let left = total.saturating_sub(done).checked_div(rate).map_or_else(String::new, |left| format!("  {left} s left"));
-            format!("{words} [{bar}] {} of {}  {}/s{left}", grouped(done), grouped(total), grouped(rate))
-        }
+    pub fn at(&self, done: u64) {
+        self.0.set_position(done);
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// What a backup tells of itself.
+    pub fn follow(&self) -> Progress {
+        let bar = self.0.clone();
+        Arc::new(move |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+            true
+        })
+    }
 
-    #[test]
-    fn the_line_tells_how_far_it_is_how_fast_and_how_long_it_takes() {
-        let line = line("Importing", 1_000, Some(3_000), Duration::from_secs(2));
-        assert_eq!(line, "Importing [==========                    ] 1,000 of 3,000  500/s  4 s left");
-        assert_eq!(super::line("Exporting", 1_000, None, Duration::from_secs(1)), "Exporting 1,000  1,000/s");
-        assert!(super::line("Importing", 0, Some(10), Duration::ZERO).ends_with("0 of 10  0/s"));
+    pub fn done(&self) {
+        self.0.finish_and_clear();
     }
 }

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use super::data::Opened;
 use super::failure::Failure;
 use super::output::Output;
-use super::progress::Progress;
+use super::progress::Bar;
 use crate::model::caller::Caller;
 use crate::model::imported_user::{MAX_BYTES, Table};
 use crate::services::export::{self, Format, Which};
@@ -83,8 +83,10 @@ pub fn import(open: &Opened, args: &ImportArgs, out: &Output) -> Result<()> {
     let imported = if args.dry_run {
         open.run(import_users::check(&open.app, &caller, records, options.clone()))?
     } else {
-        let progress = Progress::start(out, "Importing", Some(records.users.len() as u64));
-        open.run(import_users::import(&open.app, &caller, records, options.clone(), progress.done.clone()))?
+        let bar = Bar::of_rows(out, "Importing");
+        let imported = open.run(import_users::import(&open.app, &caller, records, options.clone(), bar.follow()));
+        bar.done();
+        imported?
     };
     for error in &imported.errors {
         out.talk(format!("{name}:{}: {}", error.line, error.message));
@@ -134,7 +136,7 @@ pub fn export(open: &Opened, args: ExportArgs, out: &Output) -> Result<()> {
         None => Box::new(std::io::stdout().lock()),
         Some(path) => Box::new(File::create(path).with_context(|| path.display().to_string())?),
     };
-    let progress = args.output.is_some().then(|| Progress::start(out, "Exporting", None));
+    let bar = args.output.is_some().then(|| Bar::of_rows(out, "Exporting"));
     let begun = open.run(export::begin(&open.app, &Caller::command_line(), Which::Matching(filter), format))?;
     let (mut left, mut names, mut first) = (Some(begun), HashMap::new(), true);
     if out.json {
@@ -142,8 +144,8 @@ pub fn export(open: &Opened, args: ExportArgs, out: &Output) -> Result<()> {
     }
     while let Some(export) = left {
         let (chunk, rest) = open.run(export::next(&open.app, export, &mut names))?;
-        if let (Some(progress), Some(rest)) = (&progress, &rest) {
-            progress.done.store(rest.done, std::sync::atomic::Ordering::Relaxed);
+        if let (Some(bar), Some(rest)) = (&bar, &rest) {
+            bar.at(rest.done);
         }
         left = rest;
         if !out.json {
@@ -160,7 +162,9 @@ pub fn export(open: &Opened, args: ExportArgs, out: &Output) -> Result<()> {
         file.write_all(b"\n]\n")?;
     }
     file.flush()?;
-    drop(progress);
+    if let Some(bar) = bar {
+        bar.done();
+    }
     if let Some(path) = &args.output {
         out.talk(format!("Exported to {}.", path.display()));
     }

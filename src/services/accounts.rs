@@ -2,13 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::app::callers::Concerns;
-use crate::limits::{Decision, rate};
 use crate::model::account::{Account, AccountChanges, AccountStatus, Given, NewAccount};
-use crate::model::audit_event::Happening;
+use crate::model::audit_event::{Happening, changed};
 use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
 use crate::model::ids::AccountId;
@@ -99,12 +98,6 @@ async fn without_own(app: &App, account: &Account) -> Result<Windows> {
     Ok(of_tier.map_or_else(|| app.dialect().default_windows(), |tier| tier.windows))
 }
 
-/// What the account's windows would say to a request now; charges nothing.
-pub async fn left(app: &App, caller: &Caller, id: AccountId) -> Result<Decision> {
-    let (_, windows) = limits(app, caller, id).await?;
-    Ok(rate::peek(&app.rates.counters_of_account(id), windows.as_slice(), None, 0, app.clock.tick()))
-}
-
 /// By id, or by name.
 pub async fn find_named(app: &App, caller: &Caller, id_or_name: &str) -> Result<Account> {
     caller.must_have(Scope::Admin)?;
@@ -163,7 +156,7 @@ pub async fn update(app: &App, caller: &Caller, id: AccountId, changes: AccountC
                 status: changes.status.unwrap_or(before.status),
                 ..before.clone()
             };
-            if diff(&before, &wanted).is_empty() {
+            if diff(&before, &wanted) == json!({}) {
                 return Ok(before);
             }
             let account = store::accounts::update(tx, &wanted, now)?;
@@ -172,7 +165,7 @@ pub async fn update(app: &App, caller: &Caller, id: AccountId, changes: AccountC
                 (AccountStatus::Suspended, AccountStatus::Active) => "account.resumed",
                 _ => "account.updated",
             };
-            let happening = Happening::new(action, "account", id, &account.name).with(diff(&before, &account).into());
+            let happening = Happening::new(action, "account", id, &account.name).with(diff(&before, &account));
             store::audit_events::append(tx, &by, now, Some(id), &happening)?;
             Ok(account)
         },
@@ -194,21 +187,16 @@ fn name_of(conn: &Conn, caller: &Caller) -> Result<String> {
     })
 }
 
-fn diff(before: &Account, after: &Account) -> Map<String, Value> {
-    let mut changed = Map::new();
-    let mut note = |field: &str, old: Value, new: Value| {
-        if old != new {
-            changed.insert(field.into(), json!({ "from": old, "to": new }));
-        }
-    };
+fn diff(before: &Account, after: &Account) -> Value {
     let reason = |account: &Account| account.given.as_ref().map(|given| given.reason.as_str().to_owned());
-    note("name", json!(before.name), json!(after.name));
-    note("tier", json!(before.tier), json!(after.tier));
-    note("windows", json!(before.windows), json!(after.windows));
-    note("reason", json!(reason(before)), json!(reason(after)));
-    note("metadata", json!(before.metadata.as_map()), json!(after.metadata.as_map()));
-    note("status", json!(before.status.name()), json!(after.status.name()));
-    changed
+    changed([
+        ("name", json!(before.name), json!(after.name)),
+        ("tier", json!(before.tier), json!(after.tier)),
+        ("windows", json!(before.windows), json!(after.windows)),
+        ("reason", json!(reason(before)), json!(reason(after))),
+        ("metadata", json!(before.metadata.as_map()), json!(after.metadata.as_map())),
+        ("status", json!(before.status.name()), json!(after.status.name())),
+    ])
 }
 
 /// The account `Default`, made when it is first needed.
@@ -220,7 +208,7 @@ pub(super) fn default_account(tx: &Tx, now: Timestamp) -> Result<Account> {
     store::accounts::insert(tx, &NewAccount { name, tier: None }, now)
 }
 
-fn must_be_a_tier(conn: &Conn, name: Option<&str>) -> Result<()> {
+pub(super) fn must_be_a_tier(conn: &Conn, name: Option<&str>) -> Result<()> {
     let Some(name) = name else { return Ok(()) };
     if store::tiers::find(conn, name)?.is_some() {
         return Ok(());

@@ -1,10 +1,7 @@
 //! Bringing in users from a file: in one transaction, so that a file is imported once or not at all. They come without a
 //! password, and sign in once they are invited.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
+use super::backups::Progress;
 use crate::app::App;
 use crate::app::callers::Concerns;
 use crate::crypto::secret::random_token;
@@ -19,6 +16,7 @@ use crate::model::scope::Scope;
 use crate::model::user::{NewUser, Role, User, UserChanges, UserStatus};
 use crate::model::{AppError, Result};
 use crate::store::{self, Conn, Tx};
+use std::collections::HashMap;
 
 /// How long a file waits for somebody to say that it is right.
 const FILE_LIFE: std::time::Duration = std::time::Duration::from_secs(60 * 60);
@@ -69,10 +67,10 @@ pub async fn check(app: &App, caller: &Caller, records: Records, options: Option
 }
 
 /// Imports them. `done` counts the rows on the way.
-pub async fn import(app: &App, caller: &Caller, records: Records, options: Options, done: Arc<AtomicU64>) -> Result<Imported> {
+pub async fn import(app: &App, caller: &Caller, records: Records, options: Options, done: Progress) -> Result<Imported> {
     caller.must_have(Scope::Admin)?;
     let (by, now) = (caller.clone(), app.clock.now());
-    app.change(caller, move |tx| run(tx, &by, records, &options, now, &done), |_| Concerns::Everyone).await
+    app.change(caller, move |tx| run(tx, &by, records, &options, now, &*done), |_| Concerns::Everyone).await
 }
 
 /// A row that can be imported.
@@ -94,7 +92,14 @@ enum Place {
     New(String),
 }
 
-fn run(tx: &Tx, caller: &Caller, records: Records, options: &Options, now: Timestamp, done: &AtomicU64) -> Result<Imported> {
+fn run(
+    tx: &Tx,
+    caller: &Caller,
+    records: Records,
+    options: &Options,
+    now: Timestamp,
+    done: &(dyn Fn(u64, u64) -> bool + Send + Sync),
+) -> Result<Imported> {
     let (steps, imported, missing) = plan(tx, caller, records, options)?;
     if imported.is_held_back(options) {
         return Ok(imported);
@@ -104,9 +109,10 @@ fn run(tx: &Tx, caller: &Caller, records: Records, options: &Options, now: Times
         let account = super::accounts::insert(tx, caller, &NewAccount { name, tier: None }, now)?;
         made.insert(folded, account.id);
     }
-    for Step { line, what } in steps {
+    let total = steps.len() as u64;
+    for (n, Step { line, what }) in (1..).zip(steps) {
         apply(tx, caller, what, &made, now).map_err(|err| at(line, err))?;
-        done.fetch_add(1, Relaxed);
+        done(n, total);
     }
     Ok(imported)
 }
@@ -279,7 +285,7 @@ pub async fn import_kept(app: &App, caller: &Caller, code: &str, records: Record
         if !store::user_imports::take(tx, &code, now)? {
             return Err(AppError::NotFound("import"));
         }
-        run(tx, &by, records, &options, now, &AtomicU64::new(0))
+        run(tx, &by, records, &options, now, &|_, _| true)
     };
     app.change(caller, imported, |_| Concerns::Everyone).await
 }

@@ -23,6 +23,7 @@ const OPEN: &[(&str, &str)] = &[
     ("GET", "/setup/{code}"),
     ("GET", "/sign-in"),
     ("GET", "/static/{path:.*}"),
+    ("GET", "/status"),
     ("POST", "/invite/{code}"),
     ("POST", "/setup"),
     ("POST", "/setup/{code}"),
@@ -84,6 +85,7 @@ async fn named(server: &TestServer, path: &str) -> String {
     };
     path.replace("{id}", &id)
         .replace("{dialect}", "plain")
+        .replace("{name}", "Free")
         .replace("{code}", "7Q4K-M2XD-9FWP")
         .replace("{path:.*}", "css/nothing.css")
 }
@@ -134,7 +136,7 @@ async fn a_form_that_no_page_of_ours_sent_is_refused() {
     let before = everything(&admin).await;
     for (verb, path) in pages(&server).await.iter().filter(|(verb, _)| verb != "GET") {
         let url = path.replace("{id}", &id_for(path, &before));
-        let url = url.replace("{dialect}", "plain").replace("{code}", "7Q4K-M2XD-9FWP");
+        let url = url.replace("{dialect}", "plain").replace("{name}", "Free").replace("{code}", "7Q4K-M2XD-9FWP");
         let origin = |origin: &str| browser.header("Origin", origin);
         let site = |site: &str| browser.header("Sec-Fetch-Site", site);
         for (from, browser) in [
@@ -166,7 +168,11 @@ async fn a_form_with_the_token_of_another_session_does_nothing() {
     let token = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token").to_owned();
     let before = everything(&admin).await;
     for (verb, path) in pages(&server).await.iter().filter(|(verb, path)| verb != "GET" && path != "/sign-out") {
-        let url = path.replace("{id}", &id_for(path, &before)).replace("{dialect}", "plain").replace("{code}", "7Q4K-M2XD-9FWP");
+        let url = path
+            .replace("{id}", &id_for(path, &before))
+            .replace("{dialect}", "plain")
+            .replace("{name}", "Free")
+            .replace("{code}", "7Q4K-M2XD-9FWP");
         let reply =
             send(&browser, verb, &url, &format!("csrf={token}&name=x&email=x%40example.com&password=securepassword123")).await;
         assert!(reply.status < 500, "{verb} {path}: {}", reply.text);

@@ -1,7 +1,6 @@
 //! Users from a file: looked at first, then all in one transaction, on the pages and on the command line.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use keyrack::model::caller::Caller;
 use keyrack::model::email::Email;
@@ -19,7 +18,7 @@ fn records(text: &str) -> keyrack::model::imported_user::Records {
 }
 
 async fn bring(server: &TestServer, text: &str, options: Options) -> keyrack::model::Result<Imported> {
-    import(&server.app, &Caller::command_line(), records(text), options, Arc::new(AtomicU64::new(0))).await
+    import(&server.app, &Caller::command_line(), records(text), options, Arc::new(|_, _| true)).await
 }
 
 async fn find(server: &TestServer, email: &str) -> Option<User> {

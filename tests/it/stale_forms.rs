@@ -66,7 +66,7 @@ impl Browser {
             pattern if pattern.starts_with("/admin/accounts") => self.user.account_id.to_string(),
             _ => self.key_id.clone(),
         };
-        pattern.replace("{id}", &id).replace("{dialect}", "plain")
+        pattern.replace("{id}", &id).replace("{dialect}", "plain").replace("{name}", "Free")
     }
 
     async fn get(&self, path: &str) -> Reply {

@@ -13,7 +13,7 @@ use crate::http::faults::status;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
-use crate::limits::Decision;
+use crate::limits::WindowState;
 use crate::model::AppError;
 use crate::model::account::{Account, AccountChanges, AccountStatus, NewAccount, Reason, Source};
 use crate::model::api_key::Metadata;
@@ -232,9 +232,8 @@ pub async fn show(
 ) -> Result<HttpResponse, PageError> {
     let account = find(&who, &id).await?;
     let counts = services::accounts::counts(&who.app, &who.caller, vec![account.id]).await?;
-    let left = services::accounts::left(&who.app, &who.caller, account.id).await?;
     let range = Range::parse(&asked.range).unwrap_or_default();
-    let used = services::usage::of_account(&who.app, &who.caller, account.id, range).await?;
+    let usage = services::usage::of_account(&who.app, &who.caller, account.id, range).await?;
     let now = who.now();
     let page = AccountPage {
         frame: who.frame(&account.name, Place::Accounts).with_banner(done.banner()),
@@ -251,16 +250,16 @@ pub async fn show(
             by: given.by.clone(),
             at: now.moment(given.at),
         }),
-        windows: window_rows(&left),
+        windows: window_rows(&usage.windows),
         metadata: if account.metadata.is_empty() { String::new() } else { pretty(&account.metadata) },
-        chart: Chart::new(&used, &format!("{BASE}/{}", account.id), &now),
+        chart: Chart::new(&usage.used, &format!("{BASE}/{}", account.id), &now),
         account: AccountRow::new(&account, counts.get(&account.id).copied(), &now),
     };
     Ok(who.ok(&page))
 }
 
-fn window_rows(left: &Decision) -> Vec<WindowRow> {
-    let rows = left.windows().iter().rev().map(|state| WindowRow {
+fn window_rows(left: &[WindowState]) -> Vec<WindowRow> {
+    let rows = left.iter().rev().map(|state| WindowRow {
         words: Window::new(state.limit, state.seconds).in_words(),
         left: grouped(state.remaining),
         resets: if state.remaining == state.limit {

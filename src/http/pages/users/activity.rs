@@ -45,7 +45,7 @@ pub async fn activity(who: SignedIn, id: Path<String>, fields: Fields) -> Result
     let mut events = services::audit::concerning(&who.app, &who.caller, user.id, before, ROWS + 1).await?;
     let has_more = events.len() > ROWS as usize;
     events.truncate(ROWS as usize);
-    let actors: HashSet<UserId> = events.iter().filter_map(|event| UserId::parse(&event.actor_id)).collect();
+    let actors: HashSet<UserId> = events.iter().filter_map(|event| UserId::parse(&event.actor.id)).collect();
     let actors = services::users::find_all(&who.app, &who.caller, actors).await?;
     let now = who.now();
     let own = format!("{BASE}/{}/activity", user.id);
@@ -70,15 +70,15 @@ pub async fn activity(who: SignedIn, id: Path<String>, fields: Fields) -> Result
 
 /// `Ada disabled user Grace`
 fn sentence(event: &AuditEvent, actors: &HashMap<UserId, User>) -> String {
-    let actor = match event.actor_kind.as_str() {
-        "user" => UserId::parse(&event.actor_id)
+    let actor = match event.actor.kind.as_str() {
+        "user" => UserId::parse(&event.actor.id)
             .and_then(|id| actors.get(&id))
-            .map_or_else(|| format!("The user {}, who was deleted,", event.actor_id), |user| user.name.clone()),
-        "key" => format!("The key {}", event.actor_id),
+            .map_or_else(|| format!("The user {}, who was deleted,", event.actor.id), |user| user.name.clone()),
+        "key" => format!("The key {}", event.actor.id),
         "command_line" => "Somebody on the command line".into(),
         _ => "Keyrack".into(),
     };
-    let target = &event.target_name;
+    let target = &event.target.name;
     let did = match event.action.as_str() {
         "session.created" => "signed in".into(),
         "session.ended" => format!("ended a session of {target}"),
@@ -89,7 +89,7 @@ fn sentence(event: &AuditEvent, actors: &HashMap<UserId, User>) -> String {
         "keyrack.set_up" => "set this server up".into(),
         action => {
             let verb = action.rsplit_once('.').map_or(action, |(_, verb)| verb).replace('_', " ");
-            format!("{verb} {} {target}", event.target_kind.replace('_', " "))
+            format!("{verb} {} {target}", event.target.kind.replace('_', " "))
         }
     };
     format!("{actor} {did}")

@@ -18,7 +18,6 @@ ALTER TABLE accounts ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}'; -- JSON obj
 CREATE INDEX accounts_own_windows ON accounts (id) WHERE windows IS NOT NULL;
 CREATE INDEX accounts_suspended ON accounts (id) WHERE status = 'suspended';
 CREATE INDEX users_disabled ON users (id) WHERE status = 'disabled';
-CREATE INDEX audit_events_actor ON audit_events (actor_id, seq) WHERE actor_id <> '';
 CREATE INDEX accounts_default ON accounts (id) WHERE windows IS NULL AND tier IS NULL;
 
 INSERT INTO row_counts (noun, account_id, count) SELECT 'accounts', x'', count(*) FROM accounts;
