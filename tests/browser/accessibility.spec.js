@@ -93,6 +93,11 @@ describe("pages", () => {
         ["already-set-up", "/setup"],
         ["docs-outside", "/docs"],
         ["docs-error", "/docs/errors/invalid_api_key"],
+        ["docs-guide", "/docs/authentication"],
+        ["docs-operation", "/docs/api/create_api_key"],
+        ["docs-list", "/docs/api/list_users"],
+        ["docs-search", "/docs/search?q=limit"],
+        ["docs-search-nothing", "/docs/search?q=zzzz"],
         ["not-found-outside", "/no-such-page"],
       ]) {
         await page.goto(path);
@@ -115,6 +120,7 @@ describe("pages", () => {
         ["requests", "/admin/requests"],
         ["requests-none-match", "/admin/requests?status=5xx"],
         ["request", "/admin/requests/seen-by-axe"],
+        ["security-of-admins", "/admin/settings/security"],
         ["audit", "/admin/audit"],
         ["audit-none-match", "/admin/audit?action=tier.deleted"],
         ["audit-wrong", "/admin/audit?since=yesterday"],
@@ -157,6 +163,10 @@ describe("pages", () => {
 
   test("forms with mistakes, the secret, dialogs and the menu", async () => {
     await inEveryLook({ storageState }, async (page) => {
+      await page.goto("/settings/security");
+      await page.getByRole("button", { name: "Set up", exact: true }).click();
+      await page.getByRole("img", { name: /QR code/ }).waitFor();
+      await look(page, "second-factor");
       await page.goto("/admin/audit?action=key.rotated");
       await page.getByText("Changes", { exact: true }).first().click();
       await look(page, "audit-changes");
