@@ -4,6 +4,7 @@ pub mod common;
 pub mod password;
 pub mod seal;
 pub mod secret;
+pub mod totp;
 
 pub use password::Passwords;
 pub use secret::{Prefix, Secret, SecretHash};

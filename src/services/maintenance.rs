@@ -110,6 +110,7 @@ pub async fn sweep(app: &App) -> Result<()> {
     app.store
         .write(move |tx| {
             store::sessions::sweep(tx, now, super::sessions::idle_since(now))?;
+            store::second_factors::sweep(tx, now)?;
             store::idempotency_keys::sweep(tx, now)?;
             store::setup::sweep(tx, now)?;
             store::rate_windows::sweep(tx, now)?;

@@ -13,6 +13,7 @@ pub mod maintenance;
 pub mod notices;
 pub mod passwords;
 pub mod requests;
+pub mod second_factor;
 pub mod sessions;
 pub mod settings;
 pub mod setup;

@@ -11,6 +11,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_sessions.sql"),
     include_str!("migrations/0006_key_lists.sql"),
     include_str!("migrations/0007_audit.sql"),
+    include_str!("migrations/0008_second_factors.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();

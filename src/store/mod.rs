@@ -13,6 +13,7 @@ pub mod logged_requests;
 pub mod migrate;
 pub mod notices;
 pub mod rate_windows;
+pub mod second_factors;
 pub mod service_counts;
 pub mod sessions;
 pub mod settings;

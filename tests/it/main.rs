@@ -26,6 +26,7 @@ mod master_key;
 mod notices;
 mod protocol;
 mod restart;
+mod second_factor;
 mod security;
 mod services;
 mod sessions;

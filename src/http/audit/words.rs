@@ -10,6 +10,11 @@ pub const KNOWN: &[(&str, &str)] = &[
     ("session.created", "Signed in"),
     ("session.elevated", "Confirmed who they are"),
     ("session.ended", "Signed a device out"),
+    ("second_factor.added", "Set a second factor up"),
+    ("second_factor.replaced", "Replaced a second factor"),
+    ("second_factor.removed", "Removed a second factor"),
+    ("recovery_codes.renewed", "Renewed recovery codes"),
+    ("recovery_code.used", "Used a recovery code"),
     ("user.created", "Added a user"),
     ("user.updated", "Changed a user"),
     ("user.deleted", "Deleted a user"),
@@ -64,6 +69,14 @@ impl Sentence {
                 }
                 None => sentence.text(" signed one of their devices out"),
             },
+            "second_factor.added" => sentence.text(" set a second factor up"),
+            "second_factor.replaced" => sentence.text(" set their second factor up on another device"),
+            "second_factor.removed" if own => sentence.text(" removed their second factor"),
+            "second_factor.removed" => sentence.text(" removed the second factor of ").name(target),
+            "recovery_codes.renewed" => sentence.text(" renewed their recovery codes"),
+            "recovery_code.used" => {
+                sentence.text(format!(" used a recovery code, {} left", event.diff["codes_left"].as_u64().unwrap_or_default()))
+            }
             "user.created" => sentence.text(" added user ").name(target),
             "user.deleted" => sentence.text(" deleted user ").name(target),
             "user.updated" => {
@@ -93,6 +106,10 @@ impl Sentence {
                 None => sentence.text(" revoked key ").name(target),
             },
             "setting.changed" => match (&event.diff["value"]["from"], &event.diff["value"]["to"]) {
+                (_, Value::String(to)) if target == "security.second_factor" => match to.as_str() {
+                    "admins" => sentence.text(" required a second factor of administrators"),
+                    _ => sentence.text(" left a second factor to the choice of administrators"),
+                },
                 (from, Value::String(to)) if target == "api.dialect" => {
                     let from = from.as_str().map(|from| format!(" from {from}")).unwrap_or_default();
                     sentence.text(format!(" switched the API conventions{from} to {to}"))
