@@ -5,6 +5,7 @@ pub mod password;
 pub mod seal;
 pub mod sealed_file;
 pub mod secret;
+pub mod totp;
 
 pub use password::Passwords;
 pub use secret::{Prefix, Secret, SecretHash};

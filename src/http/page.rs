@@ -88,6 +88,7 @@ pub enum Place {
     Tiers,
     Settings,
     Security,
+    AdminSecurity,
     OwnKeys,
     Usage,
     Conventions,
@@ -107,6 +108,7 @@ impl Place {
             Self::Tiers => "tiers",
             Self::Settings => "settings",
             Self::Security => "security",
+            Self::AdminSecurity => "admin-security",
             Self::OwnKeys => "own-keys",
             Self::Usage => "usage",
             Self::Conventions => "conventions",
@@ -165,6 +167,10 @@ impl Done {
             "password-set" => Some(Banner::ok("Password set", "Sign in with it.")),
             "password" => Some(Banner::ok("Password changed", "Everywhere else you are signed out.")),
             "signed-out" => Some(Banner::ok("Signed out", "Whoever uses that device has to sign in again.")),
+            "factor-removed" => Some(Banner::ok("Second factor removed", "Everywhere else you are signed out.")),
+            "factor-needed" => {
+                Some(Banner::warn("Set a second factor up first", "Administrators of this server need one before anything else."))
+            }
             "saved" => Some(Banner::ok("Saved", "")),
             _ => None,
         }
@@ -249,6 +255,9 @@ pub enum PageError {
     /// Nobody is signed in.
     #[error("Sign in first.")]
     SignIn { next: String },
+    /// Somebody is, and has to set a second factor up first.
+    #[error("Set a second factor up first.")]
+    NeedsFactor,
     /// Somebody is, and has to prove it again before this.
     #[error("Confirm that it is you.")]
     Elevation(Box<Kept>),
@@ -259,7 +268,7 @@ impl ResponseError for PageError {
         match self {
             Self::App(err) => status(err),
             Self::Forged => StatusCode::FORBIDDEN,
-            Self::SignIn { .. } => StatusCode::SEE_OTHER,
+            Self::SignIn { .. } | Self::NeedsFactor => StatusCode::SEE_OTHER,
             Self::Elevation(kept) => kept.status,
         }
     }
@@ -269,6 +278,9 @@ impl ResponseError for PageError {
         if let Self::SignIn { next } = self {
             let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
             response.insert_header((LOCATION, if next == "%2F" { "/sign-in".into() } else { format!("/sign-in?next={next}") }));
+        }
+        if matches!(self, Self::NeedsFactor) {
+            response.insert_header((LOCATION, "/settings/security?done=factor-needed"));
         }
         response.finish()
     }

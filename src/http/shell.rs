@@ -83,7 +83,7 @@ async fn page_of_refusal<B>(response: &ServiceResponse<B>) -> Option<HttpRespons
     let req = response.request();
     if let Some(err) = response.response().error() {
         return match err.as_error::<PageError>() {
-            Some(PageError::SignIn { .. }) => None,
+            Some(PageError::SignIn { .. } | PageError::NeedsFactor) => None,
             Some(err) => Some(error_page(req, err).await),
             None => {
                 tracing::debug!(error = %err, "a page could not be asked for so");

@@ -105,6 +105,7 @@ pub async fn sweep(app: &App) -> Result<()> {
     app.store
         .write(move |tx| {
             store::sessions::sweep(tx, now, super::sessions::idle_since(now))?;
+            store::second_factors::sweep(tx, now)?;
             store::idempotency_keys::sweep(tx, now)?;
             store::setup::sweep(tx, now)?;
             store::password_links::sweep(tx, now)?;

@@ -22,6 +22,7 @@ pub mod notices;
 pub mod password_links;
 pub mod passwords;
 pub mod requests;
+pub mod second_factor;
 pub mod sessions;
 pub mod settings;
 pub mod setup;

@@ -48,7 +48,8 @@ const SELECT_PRESENTED: &str = concat!(
     columns!(),
     ", s.hash, s.strip_prefix, s.expires_at AS secret_expires_at, u.account_id AS user_account_id, u.name AS user_name, u.email AS user_email,
     u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.theme AS user_theme,
-    u.shortcuts AS user_shortcuts, u.created_at AS user_created_at,
+    u.shortcuts AS user_shortcuts,
+    CASE WHEN u.totp_seed IS NULL THEN 0 ELSE 1 END AS user_has_second_factor, u.created_at AS user_created_at,
     u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.status AS account_status,
     t.name AS account_tier, coalesce(a.windows, t.windows) AS account_windows
     FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id JOIN accounts a ON a.id = k.account_id
@@ -236,6 +237,7 @@ fn owner(row: &Row) -> rusqlite::Result<User> {
         status: UserStatus::parse(&row.get::<_, String>("user_status")?).map_err(|problem| damaged(problem.message))?,
         time_zone: row.get("user_time_zone")?,
         look: Look::new(&row.get::<_, String>("user_theme")?, row.get("user_shortcuts")?),
+        has_second_factor: row.get("user_has_second_factor")?,
         created_at: at(row, "user_created_at")?,
         updated_at: at(row, "user_updated_at")?,
         revision: row.get("user_revision")?,

@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0007_audit.sql"),
     include_str!("migrations/0008_people.sql"),
     include_str!("migrations/0009_user_imports.sql"),
+    include_str!("migrations/0010_second_factors.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();

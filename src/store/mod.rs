@@ -16,6 +16,7 @@ pub mod migrate;
 pub mod notices;
 pub mod password_links;
 pub mod rate_windows;
+pub mod second_factors;
 pub mod service_counts;
 pub mod sessions;
 pub mod settings;

@@ -13,7 +13,8 @@ use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::user::{Role, User, UserStatus, UserText};
 use crate::model::{AppError, Result};
 
-const COLUMNS: &str = "id, account_id, name, email, role, status, time_zone, theme, shortcuts, created_at,
+const COLUMNS: &str = "id, account_id, name, email, role, status, time_zone, theme, shortcuts,
+     CASE WHEN totp_seed IS NULL THEN 0 ELSE 1 END AS has_second_factor, created_at,
      updated_at, revision";
 
 /// What a list of users is narrowed to.
@@ -263,6 +264,7 @@ pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
         status: UserStatus::parse(&row.get::<_, String>("status")?).map_err(|problem| damaged(problem.message))?,
         time_zone: row.get("time_zone")?,
         look: Look::new(&row.get::<_, String>("theme")?, row.get("shortcuts")?),
+        has_second_factor: row.get("has_second_factor")?,
         created_at: at(row, "created_at")?,
         updated_at: at(row, "updated_at")?,
         revision: row.get("revision")?,

@@ -122,6 +122,7 @@ describe("pages", () => {
         ["requests", "/admin/requests"],
         ["requests-none-match", "/admin/requests?status=5xx"],
         ["request", "/admin/requests/seen-by-axe"],
+        ["security-of-admins", "/admin/settings/security"],
         ["audit", "/admin/audit"],
         ["audit-none-match", "/admin/audit?action=tier.deleted"],
         ["audit-wrong", "/admin/audit?since=yesterday"],
@@ -187,6 +188,10 @@ describe("pages", () => {
 
   test("forms with mistakes, the secret, dialogs and the menu", async () => {
     await inEveryLook({ storageState }, async (page) => {
+      await page.goto("/settings/security");
+      await page.getByRole("button", { name: "Set up", exact: true }).click();
+      await page.getByRole("img", { name: /QR code/ }).waitFor();
+      await look(page, "second-factor");
       await page.goto("/admin/audit?action=key.rotated");
       await page.getByText("Changes", { exact: true }).first().click();
       await look(page, "audit-changes");

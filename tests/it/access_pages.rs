@@ -28,6 +28,8 @@ const OPEN: &[(&str, &str)] = &[
     ("POST", "/setup"),
     ("POST", "/setup/{code}"),
     ("POST", "/sign-in"),
+    ("GET", "/sign-in/code"),
+    ("POST", "/sign-in/code"),
 ];
 
 /// The verb and path of every page.

@@ -32,6 +32,7 @@ mod operator;
 mod people;
 mod protocol;
 mod restart;
+mod second_factor;
 mod security;
 mod services;
 mod sessions;

@@ -10,7 +10,7 @@ use keyrack::model::revision::IfMatch;
 use keyrack::model::user::{Password, Role, User};
 use keyrack::services;
 use keyrack::services::idempotency::Keep;
-use keyrack::services::sessions::NewSession;
+use keyrack::services::sessions::{Entered, NewSession};
 use reqwest::Method;
 
 use crate::access::is_of_the_api;
@@ -28,11 +28,12 @@ const OPEN: &[&str] = &[
     "/setup",
     "/setup/{code}",
     "/sign-in",
+    "/sign-in/code",
     "/static/{path:.*}",
 ];
 
 /// What sends back only what the page itself sent, and changes nothing.
-const ECHOES: &[&str] = &["/env", "/test"];
+const ECHOES: &[&str] = &["/env", "/test", "/recovery-codes/download"];
 
 const PASSWORD: &str = "a well kept cabinet of keys";
 
@@ -54,7 +55,7 @@ impl Browser {
         rotated.await.expect("rotates");
         let device = NewSession { ip: IpAddr::from([127, 0, 0, 1]), user_agent: "test".into() };
         let signed_in = services::sessions::sign_in(&server.app, &user.email, Password::typed(PASSWORD), device).await;
-        let (_, signed_in) = signed_in.expect("signs in");
+        let Entered::In(signed_in) = signed_in.expect("signs in") else { panic!("there is no second factor") };
         let client = page_of(server).header("Cookie", &format!("sid={}", signed_in.token.expose()));
         Self { client, user, key_id: key.key_id().to_owned() }
     }

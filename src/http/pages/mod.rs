@@ -1,6 +1,7 @@
 //! The pages: sign-in, first set-up, one's own settings, and the dashboard of administrators.
 
 mod accounts;
+mod admin_security;
 mod api_keys;
 mod audit;
 mod chart;
@@ -27,6 +28,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(resource("/").get(sign_in::start))
         .service(resource("/status").get(status::show))
         .service(resource("/sign-in").get(sign_in::show).post(sign_in::sign_in))
+        .service(resource("/sign-in/code").get(sign_in::show_code).post(sign_in::enter_code))
         .service(resource("/sign-out").post(sign_in::sign_out))
         .service(resource("/setup").get(setup::ask).post(setup::enter))
         .service(resource("/setup/{code}").get(setup::show).post(setup::finish))
@@ -39,6 +41,12 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/settings/time-zone").post(settings::time_zone))
         .service(resource("/settings/security").get(security::show))
         .service(resource("/settings/security/password").post(security::change_password))
+        .service(resource("/settings/security/second-factor").post(security::second_factor::begin))
+        .service(resource("/settings/security/second-factor/confirm").post(security::second_factor::confirm))
+        .service(resource("/settings/security/second-factor/remove").post(security::second_factor::remove))
+        .service(resource("/settings/security/recovery-codes").post(security::second_factor::renew_codes))
+        .service(resource("/settings/security/recovery-codes/download").post(security::second_factor::download))
+        .service(resource("/admin/settings/security").get(admin_security::show).post(admin_security::save))
         .service(resource("/settings/security/sessions/end-others").post(security::end_other_sessions))
         .service(resource("/settings/security/sessions/{id}/end").post(security::end_session))
         .service(resource("/admin").get(overview::show))
