@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use crate::config::Config;
 use crate::crypto::secret::has_form;
 use crate::crypto::{Passwords, Prefix};
-use crate::limits::{Buckets, InFlight, RateLimits};
+use crate::limits::{Buckets, Budget, InFlight, RateLimits};
 use crate::model::Result;
 use crate::model::caller::Caller;
 use crate::model::clock::Clock;
@@ -50,6 +50,8 @@ pub struct App {
     pub ignored_proxies: Buckets,
     pub guesses: Guesses,
     pub in_flight: InFlight,
+    /// What files that are imported take of the memory.
+    pub imports: Budget,
     pub callers: Arc<Callers>,
     /// How many requests there were, until a batch writes it.
     pub usage: Usage,
@@ -61,6 +63,9 @@ pub struct App {
     /// Requests with an `Idempotency-Key` that are being worked on.
     pub in_progress: Mutex<HashSet<idempotency_keys::Request>>,
 }
+
+/// Two of the largest files at once. What is read of a file takes about twice its size.
+const IMPORTS: usize = 64 << 20;
 
 /// How often a person may fail, so that guessing is slow.
 pub struct Guesses {
@@ -89,6 +94,7 @@ impl App {
                 of_setup: Buckets::new(Window::new(10, 60)),
             },
             in_flight: InFlight::new(limits.max_concurrent, limits.max_queued, limits.queue_timeout),
+            imports: Budget::new(IMPORTS),
             rates: RateLimits::new(),
             passwords: Passwords::new(std::thread::available_parallelism().map_or(2, usize::from)),
             callers: Arc::default(),

@@ -11,6 +11,7 @@ pub mod email;
 pub mod error;
 pub mod ids;
 pub mod imported_key;
+pub mod json_records;
 pub mod name;
 pub mod network;
 pub mod notice;

@@ -256,6 +256,12 @@ pub struct Insert<'a> {
 }
 
 pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> {
+    let id = insert_row(tx, new, now)?;
+    must_find(tx, id)
+}
+
+/// The same for who needs no more of it than its id.
+pub fn insert_row(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKeyId> {
     let id = ApiKeyId::new();
     let mut insert = tx.prepare_cached(
         "INSERT INTO api_keys (id, user_id, account_id, name, name_folded, scopes, enabled, expires_at, ip_allow, windows,
@@ -277,7 +283,7 @@ pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> 
         now
     ])?;
     insert_secret(tx, id, (new.hash, new.hint), new.strip_prefix, now)?;
-    must_find(tx, id)
+    Ok(id)
 }
 
 pub fn update(tx: &Transaction, key: &ApiKey, now: Timestamp) -> Result<ApiKey> {
