@@ -8,6 +8,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_imported_keys.sql"),
     include_str!("migrations/0003_usage.sql"),
     include_str!("migrations/0004_services_and_notices.sql"),
+    include_str!("migrations/0005_sessions.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();

@@ -23,6 +23,7 @@ mod master_key;
 mod notices;
 mod protocol;
 mod restart;
+mod security;
 mod services;
 mod sessions;
 mod setup;

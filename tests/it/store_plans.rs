@@ -130,6 +130,8 @@ fn explain() -> String {
     plan!(plans, users::first_admin(&tx));
     plan!(plans, users::has_other_admin(&tx, user.id));
     plan!(plans, users::update(&tx, user.id, &store::users::Update::default(), now));
+    plan!(plans, users::password_hash(&tx, user.id));
+    plan!(plans, users::set_look(&tx, user.id, &Default::default()));
     plan!(plans, users::rehash(&tx, user.id, "old", "new"));
     let all = store::users::Filter::default;
     let mine = || store::users::Filter { account: Some(account.id), ..all() };
@@ -208,14 +210,20 @@ fn explain() -> String {
         created_at: now,
         last_seen_at: now,
         expires_at: later,
+        elevated_until: later,
         ip: None,
         user_agent: "test".into(),
     };
     plan!(plans, sessions::insert(&tx, hash("cookie"), &session));
     plan!(plans, sessions::find(&tx, hash("cookie")));
+    plan!(plans, sessions::list_of(&tx, user.id, now, now));
+    plan!(plans, sessions::elevate(&tx, hash("cookie"), later));
+    plan!(plans, sessions::renew(&tx, hash("cookie"), hash("another")));
     plan!(plans, sessions::touch(&tx, hash("cookie"), now));
     plan!(plans, sessions::delete(&tx, hash("cookie")));
-    plan!(plans, sessions::delete_all_of(&tx, user.id));
+    plan!(plans, sessions::delete_of(&tx, user.id, session.id));
+    plan!(plans, "but one", sessions::delete_all_of(&tx, user.id, Some(hash("another"))));
+    plan!(plans, "each", sessions::delete_all_of(&tx, user.id, None));
     plan!(plans, sessions::sweep(&tx, now, now));
 
     plan!(plans, setup::insert_link(&tx, hash("code"), now, later));

@@ -7,6 +7,7 @@ mod conventions;
 mod notices;
 mod overview;
 mod requests;
+mod security;
 mod settings;
 mod setup;
 mod sign_in;
@@ -24,6 +25,10 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/settings").get(settings::show))
         .service(resource("/settings/look").post(settings::look))
         .service(resource("/settings/time-zone").post(settings::time_zone))
+        .service(resource("/settings/security").get(security::show))
+        .service(resource("/settings/security/password").post(security::change_password))
+        .service(resource("/settings/security/sessions/end-others").post(security::end_other_sessions))
+        .service(resource("/settings/security/sessions/{id}/end").post(security::end_session))
         .service(resource("/admin").get(overview::show))
         .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
         .service(resource("/admin/requests").get(requests::list))
