@@ -116,5 +116,7 @@ pub async fn sweep(app: &App) -> Result<()> {
             store::logged_requests::sweep(tx, requests, now.saturating_sub(super::requests::kept()))?;
             store::api_keys::sweep(tx, now)
         })
-        .await
+        .await?;
+    while app.store.write(move |tx| store::api_keys::mark_ended(tx, now)).await? {}
+    Ok(())
 }

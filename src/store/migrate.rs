@@ -9,6 +9,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_usage.sql"),
     include_str!("migrations/0004_services_and_notices.sql"),
     include_str!("migrations/0005_sessions.sql"),
+    include_str!("migrations/0006_key_lists.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();
