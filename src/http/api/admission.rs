@@ -56,7 +56,7 @@ pub async fn admit(
     let arrival = req.request().arrival();
     let (now, began) = (app.clock.now(), app.clock.tick());
     let dialect = Dialect::of(arrival.dialect);
-    let passed = pass(&app, &mut req, &arrival, dialect, now).await;
+    let passed = pass(&app, &mut req, &arrival, dialect, (now, began)).await;
     answer(app, req, next, passed, (arrival, dialect, now, began)).await
 }
 
@@ -69,7 +69,7 @@ pub async fn admit_streaming(
     let arrival = req.request().arrival();
     let (now, began) = (app.clock.now(), app.clock.tick());
     let dialect = Dialect::of(arrival.dialect);
-    let passed = pass_streaming(&app, &req, &arrival, dialect, now);
+    let passed = pass_streaming(&app, &req, &arrival, dialect, (now, began));
     answer(app, req, next, passed, (arrival, dialect, now, began)).await
 }
 
@@ -96,7 +96,7 @@ pub async fn admit_forwarded(
     let arrival = req.request().arrival();
     let (now, began) = (app.clock.now(), app.clock.tick());
     let dialect = Dialect::of(arrival.dialect);
-    let passed = pass_forwarded(&app, &req, &arrival, now);
+    let passed = pass_forwarded(&app, &req, &arrival, (now, began));
     let whose = match &passed {
         Ok(pass) => pass.credential.as_deref(),
         Err(refusal) => refusal.credential.as_deref(),
@@ -119,10 +119,10 @@ async fn pass(
     req: &mut ServiceRequest,
     arrival: &Arrival,
     dialect: &Dialect,
-    now: Timestamp,
+    when: (Timestamp, Tick),
 ) -> Result<Pass, Box<Refusal>> {
     before_credential(app, req, arrival, dialect)?;
-    let (credential, left) = count(app, req, arrival, bearer(req.headers()), now)?;
+    let (credential, left) = count(app, req, arrival, bearer(req.headers()), when)?;
     collect(app, req).await;
     match app.in_flight.enter().await {
         Ok(slot) => Ok(Pass { credential: Some(credential), left, _slot: Some(slot) }),
@@ -136,14 +136,14 @@ fn pass_streaming(
     req: &ServiceRequest,
     arrival: &Arrival,
     dialect: &Dialect,
-    now: Timestamp,
+    when: (Timestamp, Tick),
 ) -> Result<Pass, Box<Refusal>> {
     before_credential(app, req, arrival, dialect)?;
-    let (credential, left) = count(app, req, arrival, bearer(req.headers()), now)?;
+    let (credential, left) = count(app, req, arrival, bearer(req.headers()), when)?;
     Ok(Pass { credential: Some(credential), left, _slot: None })
 }
 
-fn pass_forwarded(app: &App, req: &ServiceRequest, arrival: &Arrival, now: Timestamp) -> Result<Pass, Box<Refusal>> {
+fn pass_forwarded(app: &App, req: &ServiceRequest, arrival: &Arrival, when: (Timestamp, Tick)) -> Result<Pass, Box<Refusal>> {
     // What counts is how the key came to us: from this machine, or from a proxy that the operator trusts. Over what
     // the client came to the gateway is the gateway's to refuse.
     if !arrival.client.via_proxy && !arrival.is_private(&app.config) {
@@ -153,7 +153,7 @@ fn pass_forwarded(app: &App, req: &ServiceRequest, arrival: &Arrival, now: Times
         Some(name) => bare(req.headers(), name.as_str()),
         None => bearer(req.headers()),
     };
-    let (credential, left) = count(app, req, arrival, secret, now)?;
+    let (credential, left) = count(app, req, arrival, secret, when)?;
     Ok(Pass { credential: Some(credential), left, _slot: None })
 }
 
@@ -163,7 +163,7 @@ fn count(
     req: &ServiceRequest,
     arrival: &Arrival,
     secret: Result<&str>,
-    now: Timestamp,
+    (now, began): (Timestamp, Tick),
 ) -> Result<(Arc<Credential>, Decision), Box<Refusal>> {
     let credential = match secret.and_then(|secret| credentials::authenticate(app, secret, now)) {
         Ok(credential) => credential,
@@ -175,7 +175,7 @@ fn count(
         let refusal = unlimited(app, arrival, AppError::IpNotAllowed(arrival.client.ip));
         return Err(Box::new(Refusal { credential: Some(credential), ..*refusal }));
     }
-    let left = credential.take(1, app.clock.tick());
+    let left = credential.take(1, began);
     let user_agent = req.headers().get(USER_AGENT).map_or("", |value| value.to_str().unwrap_or(""));
     app.callers.note_use(&credential, now, Some(arrival.client.ip), user_agent);
     match left.check() {
