@@ -11,12 +11,14 @@ mod log;
 mod migrate;
 mod output;
 mod port;
+mod progress;
 mod running;
 mod serve;
 mod setup_link;
 mod tier;
 mod undo;
 mod user;
+mod user_file;
 mod values;
 
 use std::ffi::OsString;
@@ -35,7 +37,7 @@ const HELP: &str = "\
 Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 
 Start      serve   setup-link   admin {create|reset-password}
-Manage     user {list|show|add|set|disable|enable|delete}   account {list|show|add|set|suspend|resume}
+Manage     user {list|show|add|set|disable|enable|delete|import|export}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
 Data       migrate   config {show|check|explain}   completions SHELL
 

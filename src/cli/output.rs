@@ -44,6 +44,10 @@ impl Output {
         Ok(stdout.flush()?)
     }
 
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Talk, for a person who follows along.
     pub fn talk(&self, words: impl AsRef<str>) {
         if !self.quiet {

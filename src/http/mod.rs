@@ -102,7 +102,7 @@ pub async fn surround(
     }
     // Taken before the request is passed on: nothing may hold it then.
     let logged = tracing::enabled!(target: "access", tracing::Level::INFO)
-        .then(|| (Instant::now(), req.method().clone(), req.path().to_owned()));
+        .then(|| (Instant::now(), req.method().clone(), shown_path(req.path())));
     let at_panic = (arrival.clone(), req.uri().clone(), req.headers().get(HOST).cloned());
     // `resource` would answer HEAD with 405. The encoder knows by itself that it owes no body.
     if req.method() == Method::HEAD {
@@ -116,7 +116,7 @@ pub async fn surround(
         Ok(answered) => answered,
         Err(panic) => {
             let (arrival, uri, host) = at_panic;
-            tracing::error!(request_id = %arrival.request_id, path = uri.path(), error = faults::words_of(&*panic), "a handler panicked");
+            tracing::error!(request_id = %arrival.request_id, path = %shown_path(uri.path()), error = faults::words_of(&*panic), "a handler panicked");
             let error = AppError::internal("a handler panicked");
             Err(InternalError::from_response("", api::fault(&app, &arrival, host.as_ref(), &error)).into())
         }
@@ -142,4 +142,10 @@ pub async fn surround(
         tracing::info!(target: "access", %method, %path, status = status.as_u16(), ms = %format_args!("{ms:.1}"), %ip, request_id = %id);
     }
     answered
+}
+
+/// A path as the log shows it: without the code of a link, which opens what it leads to.
+fn shown_path(path: &str) -> String {
+    let secret = ["/invite/", "/setup/"].into_iter().find(|link| path.starts_with(link));
+    secret.map_or_else(|| path.to_owned(), |link| format!("{link}…"))
 }

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::clock::Timestamp;
+
 /// What happened, before it has an author, a time and a place in the chain.
 #[derive(Clone, Debug)]
 pub struct Happening {
@@ -10,6 +12,22 @@ pub struct Happening {
     pub target: Target,
     /// What changed, by field; never a secret.
     pub diff: Value,
+}
+
+/// What happened, as it is read again.
+#[derive(Clone, Debug)]
+pub struct AuditEvent {
+    pub seq: i64,
+    pub at: Timestamp,
+    /// `user`, `key`, `command_line` or `system`.
+    pub actor_kind: String,
+    pub actor_id: String,
+    pub action: String,
+    pub target_kind: String,
+    pub target_id: String,
+    pub target_name: String,
+    pub diff: Value,
+    pub ip: String,
 }
 
 #[derive(Clone, Debug)]

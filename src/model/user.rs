@@ -73,6 +73,13 @@ impl UserStatus {
     }
 }
 
+/// What users are sorted by, besides the time of their creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserText {
+    Name,
+    Email,
+}
+
 /// What is needed to create a user.
 #[derive(Clone, Debug)]
 pub struct NewUser {

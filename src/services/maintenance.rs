@@ -108,6 +108,8 @@ pub async fn sweep(app: &App) -> Result<()> {
             store::sessions::sweep(tx, now, super::sessions::idle_since(now))?;
             store::idempotency_keys::sweep(tx, now)?;
             store::setup::sweep(tx, now)?;
+            store::password_links::sweep(tx, now)?;
+            store::user_imports::sweep(tx, now)?;
             store::rate_windows::sweep(tx, now)?;
             store::usage::sweep(tx, now)?;
             store::service_counts::sweep(tx, now)?;

@@ -3,13 +3,18 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod audit;
 mod authorize;
+pub mod bulk;
 pub mod credentials;
+pub mod export;
 mod guess;
 pub mod idempotency;
 pub mod import;
+pub mod import_users;
 pub mod maintenance;
 pub mod notices;
+pub mod password_links;
 pub mod passwords;
 pub mod requests;
 pub mod sessions;

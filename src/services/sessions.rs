@@ -115,7 +115,7 @@ pub async fn resolve(app: &App, token: &str) -> Result<Option<(User, Session)>> 
 }
 
 /// An administrator of a suspended account can still sign in: somebody must be able to resume it.
-fn may_be_signed_in(conn: &store::Conn, user: &User) -> Result<bool> {
+pub(super) fn may_be_signed_in(conn: &store::Conn, user: &User) -> Result<bool> {
     let is_running = |account: Account| account.status == AccountStatus::Active;
     let account_runs = || Ok::<_, AppError>(store::accounts::find(conn, user.account_id)?.is_some_and(is_running));
     Ok(user.status == UserStatus::Active && (user.role == Role::Admin || account_runs()?))
@@ -141,10 +141,10 @@ pub async fn end(app: &App, caller: &Caller, user: &User, id: SessionId) -> Resu
     end_some(app, caller, user, ended).await
 }
 
-/// Signs the user out everywhere but here.
-pub async fn end_others(app: &App, caller: &Caller, user: &User, cookie: &str) -> Result<()> {
-    let here = SecretHash::of(cookie);
-    let ended = move |tx: &store::Tx, user| Ok(json!({ "sessions": store::sessions::delete_all_of(tx, user, Some(here))? }));
+/// Signs the user out everywhere but here, where the cookie of a session is given.
+pub async fn end_others(app: &App, caller: &Caller, user: &User, cookie: Option<&str>) -> Result<()> {
+    let here = cookie.map(SecretHash::of);
+    let ended = move |tx: &store::Tx, user| Ok(json!({ "sessions": store::sessions::delete_all_of(tx, user, here)? }));
     end_some(app, caller, user, ended).await
 }
 

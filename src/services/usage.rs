@@ -9,7 +9,7 @@ use crate::model::Result;
 use crate::model::api_key::ApiKey;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
-use crate::model::ids::ApiKeyId;
+use crate::model::ids::{AccountId, ApiKeyId};
 use crate::model::scope::Scope;
 use crate::model::service::{Checks, ServiceRow};
 use crate::model::usage::{Range, Span, Subject, Tally, UsageRow};
@@ -70,6 +70,13 @@ pub async fn of_key(app: &App, caller: &Caller, key: &ApiKey, range: Range) -> R
     let id = seen_key(caller, Some(key.clone()))?.id;
     let now = app.clock.now();
     app.store.read(move |conn| used(conn, Subject::Key(id), range, now)).await
+}
+
+/// What all keys of an account used together.
+pub async fn of_account(app: &App, caller: &Caller, id: AccountId, range: Range) -> Result<Used> {
+    caller.must_have(Scope::Admin)?;
+    let now = app.clock.now();
+    app.store.read(move |conn| used(conn, Subject::Account(id), range, now)).await
 }
 
 /// How many requests each of these keys made in the last 24 hours; those without any are left out.

@@ -49,7 +49,7 @@ const SELECT_PRESENTED: &str = concat!(
     ", s.hash, s.strip_prefix, s.expires_at AS secret_expires_at, u.account_id AS user_account_id, u.name AS user_name, u.email AS user_email,
     u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.theme AS user_theme,
     u.shortcuts AS user_shortcuts, u.created_at AS user_created_at,
-    u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.status AS account_status,
+    u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.metadata AS account_metadata, a.status AS account_status,
     t.name AS account_tier, coalesce(a.windows, t.windows) AS account_windows
     FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id JOIN accounts a ON a.id = k.account_id
     LEFT JOIN tiers t ON t.name_folded = a.tier ",
@@ -174,6 +174,7 @@ pub struct Presented {
 pub struct PresentedAccount {
     pub name: String,
     pub status: AccountStatus,
+    pub metadata: Metadata,
     /// Its tier's name, as it was given.
     pub tier: Option<String>,
 }
@@ -220,6 +221,7 @@ fn presented(row: &Row) -> rusqlite::Result<Presented> {
         account: PresentedAccount {
             name: row.get("account_name")?,
             status: status(row.get("account_status")?)?,
+            metadata: super::accounts::metadata_from_json(&row.get::<_, String>("account_metadata")?)?,
             tier: row.get("account_tier")?,
         },
         account_windows: windows.map(|text| windows_from_json(&text)).transpose()?,

@@ -1,13 +1,16 @@
 //! The audit log: rows that are only added, each with a hash over itself and the row before.
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use sha2::{Digest, Sha256};
 
+use super::{at, damaged};
 use crate::model::Result;
-use crate::model::audit_event::Happening;
+use crate::model::audit_event::{AuditEvent, Happening};
 use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
 use crate::model::ids::{AccountId, AuditEventId};
+
+const COLUMNS: &str = "seq, at, actor_kind, actor_id, action, target_kind, target_id, target_name, diff, ip";
 
 /// Appends what happened, in the transaction of the change.
 pub fn append(tx: &Transaction, caller: &Caller, now: Timestamp, account: Option<AccountId>, what: &Happening) -> Result<()> {
@@ -68,6 +71,35 @@ pub fn append(tx: &Transaction, caller: &Caller, now: Timestamp, account: Option
         hash.as_slice()
     ])?;
     Ok(())
+}
+
+/// What this one did and what was done to it, the latest first; from before `before` on.
+pub fn list_concerning(conn: &Connection, id: &str, before: Option<i64>, limit: u32) -> Result<Vec<AuditEvent>> {
+    // Each half ends at the limit, so that a long history costs no more than a short one.
+    let mut some = conn.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM audit_events WHERE seq IN (
+             SELECT seq FROM (SELECT seq FROM audit_events WHERE actor_id = $1 AND actor_id <> '' AND seq < $2 ORDER BY seq DESC LIMIT $3)
+             UNION
+             SELECT seq FROM (SELECT seq FROM audit_events WHERE target_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3))
+         ORDER BY seq DESC LIMIT $3"
+    ))?;
+    let rows = some.query_map(params![id, before.unwrap_or(i64::MAX), limit], from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn from_row(row: &Row) -> rusqlite::Result<AuditEvent> {
+    Ok(AuditEvent {
+        seq: row.get("seq")?,
+        at: at(row, "at")?,
+        actor_kind: row.get("actor_kind")?,
+        actor_id: row.get("actor_id")?,
+        action: row.get("action")?,
+        target_kind: row.get("target_kind")?,
+        target_id: row.get("target_id")?,
+        target_name: row.get("target_name")?,
+        diff: serde_json::from_str(&row.get::<_, String>("diff")?).map_err(damaged)?,
+        ip: row.get("ip")?,
+    })
 }
 
 pub fn is_empty(conn: &Connection) -> Result<bool> {

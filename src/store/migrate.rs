@@ -10,6 +10,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004_services_and_notices.sql"),
     include_str!("migrations/0005_sessions.sql"),
     include_str!("migrations/0006_key_lists.sql"),
+    include_str!("migrations/0007_people.sql"),
+    include_str!("migrations/0008_user_imports.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();

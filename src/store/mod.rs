@@ -12,6 +12,7 @@ mod lists;
 pub mod logged_requests;
 pub mod migrate;
 pub mod notices;
+pub mod password_links;
 pub mod rate_windows;
 pub mod service_counts;
 pub mod sessions;
@@ -19,6 +20,7 @@ pub mod settings;
 pub mod setup;
 pub mod tiers;
 pub mod usage;
+pub mod user_imports;
 pub mod users;
 mod writer;
 

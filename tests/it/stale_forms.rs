@@ -22,6 +22,7 @@ const OPEN: &[&str] = &[
     "/docs",
     "/docs/search",
     "/docs/{path:.+}",
+    "/invite/{code}",
     "/llms.txt",
     "/openapi.json",
     "/setup",
@@ -60,7 +61,11 @@ impl Browser {
 
     /// A path as the router has it, about this user or their key.
     fn path(&self, pattern: &str) -> String {
-        let id = if pattern.starts_with("/admin/users") { self.user.id.to_string() } else { self.key_id.clone() };
+        let id = match pattern {
+            pattern if pattern.starts_with("/admin/users") => self.user.id.to_string(),
+            pattern if pattern.starts_with("/admin/accounts") => self.user.account_id.to_string(),
+            _ => self.key_id.clone(),
+        };
         pattern.replace("{id}", &id).replace("{dialect}", "plain")
     }
 
@@ -103,8 +108,9 @@ async fn a_stale_form_changes_nothing_and_comes_again() {
     for path in forms {
         let form = format!(
             "csrf={}&nonce={path}&name=Changed&email=changed%40example.com&password=another+sentence+of+words&role=member\
-             &preset=write&expires=never&overlap=0s&confirm={}&theme=dark&time_zone=Asia/Tokyo",
+             &preset=write&act=disable&id={}&windows=1/1h&reason=none&expires=never&overlap=0s&confirm={}&theme=dark&time_zone=Asia/Tokyo",
             other.token().await,
+            admin.user.id,
             admin.user.email
         );
         let reply = admin.post(&admin.path(&path), &form).await;
@@ -127,6 +133,12 @@ async fn state(server: &TestServer, who: &Browser) -> String {
     let users = services::users::list(&server.app, &caller, Default::default(), place).await.expect("users").rows;
     let place = (Start::Offset(0), Order::OldestFirst, Limit::of(100));
     let keys = services::api_keys::list(&server.app, &caller, Default::default(), place).await.expect("keys").rows;
+    let place = (Start::Offset(0), Order::OldestFirst, Limit::of(100));
+    let accounts = services::accounts::list(&server.app, &caller, Default::default(), place).await.expect("accounts").rows;
+    let mut links = Vec::new();
+    for user in &users {
+        links.push(services::password_links::standing(&server.app, &caller, user.id).await.expect("a user").pending);
+    }
     who.get("/settings").await.expect(200);
-    format!("{users:?} {keys:?}")
+    format!("{users:?} {keys:?} {accounts:?} {links:?}")
 }

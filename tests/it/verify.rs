@@ -40,13 +40,15 @@ async fn a_good_key_is_told_with_its_user_its_account_and_what_is_left() {
         })
         .await;
     server.set_tier(&key, "Pro").await;
+    let noted = Metadata::new(json!({ "crm": 7 }).as_object().cloned().expect("an object")).expect("metadata");
+    server.change_account(&key, AccountChanges { metadata: Some(noted), ..Default::default() }).await;
     let verdict = asked(&service, &key, json!({ "scopes": ["users:read"], "ip": "203.0.113.7" })).await.json();
     assert_eq!((&verdict["valid"], &verdict["code"]), (&json!(true), &json!("valid")));
     assert_eq!(verdict["key"]["id"], key.key_id());
     assert_eq!(verdict["key"]["metadata"], json!({ "plan": "gold" }));
     assert_eq!(verdict["user"]["email"], key.user().email);
     assert_eq!(verdict["account"]["id"], key.user().account_id.to_string());
-    assert_eq!(verdict["account"]["tier"], "Pro");
+    assert_eq!((&verdict["account"]["tier"], &verdict["account"]["metadata"]), (&json!("Pro"), &json!({ "crm": 7 })));
     assert!(verdict["account"]["name"].as_str().is_some_and(|name| name.starts_with("Team")));
     assert_eq!(
         verdict["rate_limit"],

@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::allowed::{Allowed, KeysVerify};
 use super::api_keys::{KeyBody, RateLimitBody};
@@ -38,6 +39,7 @@ struct AccountBody<'a> {
     id: AccountId,
     name: &'a str,
     tier: Option<&'a str>,
+    metadata: &'a Map<String, Value>,
 }
 
 pub async fn verify(who: Allowed<KeysVerify>, app: Data<App>, req: HttpRequest, mut body: Fields) -> Result {
@@ -71,6 +73,7 @@ fn told(app: &App, verdict: &Verdict) -> String {
             id: found.user.account_id,
             name: &found.account.name,
             tier: found.account.tier.as_deref(),
+            metadata: found.account.metadata.as_map(),
         }),
         rate_limit: verdict.left.as_ref().map(RateLimitBody::from),
     })

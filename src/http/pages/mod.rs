@@ -1,9 +1,11 @@
 //! The pages: sign-in, first set-up, one's own settings, and the dashboard of administrators.
 
+mod accounts;
 mod api_keys;
 mod chart;
 mod confirm;
 mod conventions;
+mod invitation;
 mod notices;
 mod overview;
 mod requests;
@@ -22,6 +24,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/sign-out").post(sign_in::sign_out))
         .service(resource("/setup").get(setup::ask).post(setup::enter))
         .service(resource("/setup/{code}").get(setup::show).post(setup::finish))
+        .service(resource("/invite/{code}").get(invitation::show).post(invitation::follow))
         .service(resource("/settings").get(settings::show))
         .service(resource("/settings/look").post(settings::look))
         .service(resource("/settings/time-zone").post(settings::time_zone))
@@ -38,11 +41,30 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/settings/api-conventions/{dialect}").get(conventions::ask).post(conventions::switch))
         .service(resource("/admin/users").get(users::list).post(users::create))
         .service(resource("/admin/users/new").get(users::new))
+        .service(resource("/admin/users/bulk").get(users::ask_for_many).post(users::act_on_many))
+        .service(resource("/admin/users/export").get(users::export))
+        .service(resource("/admin/users/import").get(users::import_form).post(users::import_upload))
+        .service(resource("/admin/users/import/{code}").get(users::import_preview).post(users::import))
+        .service(resource("/admin/users/import/{code}/rejected").get(users::import_rejected))
         .service(resource("/admin/users/{id}").get(users::show))
+        .service(resource("/admin/users/{id}/keys").get(users::keys))
+        .service(resource("/admin/users/{id}/sessions").get(users::sessions))
+        .service(resource("/admin/users/{id}/sessions/end").post(users::end_sessions))
+        .service(resource("/admin/users/{id}/activity").get(users::activity))
+        .service(resource("/admin/users/{id}/link").get(users::show_give).post(users::give))
+        .service(resource("/admin/users/{id}/link/withdraw").get(users::show_withdraw).post(users::withdraw))
         .service(resource("/admin/users/{id}/edit").get(users::edit).post(users::update))
         .service(resource("/admin/users/{id}/disable").get(users::show_disable).post(users::disable))
         .service(resource("/admin/users/{id}/enable").get(users::show_enable).post(users::enable))
         .service(resource("/admin/users/{id}/delete").get(users::show_delete).post(users::delete));
+    cfg.service(resource("/admin/accounts").get(accounts::list).post(accounts::create))
+        .service(resource("/admin/accounts/new").get(accounts::new))
+        .service(resource("/admin/accounts/{id}").get(accounts::show))
+        .service(resource("/admin/accounts/{id}/edit").get(accounts::edit).post(accounts::update))
+        .service(resource("/admin/accounts/{id}/limits").get(accounts::show_limits).post(accounts::set_limits))
+        .service(resource("/admin/accounts/{id}/limits/remove").get(accounts::show_take_limits).post(accounts::take_limits))
+        .service(resource("/admin/accounts/{id}/suspend").get(accounts::show_suspend).post(accounts::suspend))
+        .service(resource("/admin/accounts/{id}/resume").get(accounts::show_resume).post(accounts::resume));
     for realm in [api_keys::Realm::Own, api_keys::Realm::All] {
         let at = |path: &str| resource(format!("{}{path}", realm.base()));
         cfg.service(at("").get(api_keys::list).post(api_keys::create))

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::http::csrf::Posted;
 use crate::http::faults::status;
-use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
+use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, Visit, safe_next, to, with_session, without_session};
 use crate::model::AppError;
 use crate::model::user::{Password, Role};
@@ -40,14 +40,16 @@ pub async fn start(visit: Visit) -> Result<HttpResponse, PageError> {
     })
 }
 
-pub async fn show(visit: Visit, asked: Query<Asked>) -> Result<HttpResponse, PageError> {
+pub async fn show(visit: Visit, asked: Query<Asked>, done: Query<Done>) -> Result<HttpResponse, PageError> {
     if visit.who.is_some() {
         return Ok(to(safe_next(&asked.next)));
     }
     if !services::setup::is_done(&visit.app).await? {
         return Ok(to("/setup"));
     }
-    Ok(visit.ok(&page(&visit, FormErrors::default(), "", &asked.next)))
+    let mut page = page(&visit, FormErrors::default(), "", &asked.next);
+    page.frame.banner = done.banner();
+    Ok(visit.ok(&page))
 }
 
 pub async fn sign_in(visit: Visit, form: Posted) -> Result<HttpResponse, PageError> {

@@ -9,7 +9,7 @@ use keyrack::app::App;
 use keyrack::config::Config;
 use keyrack::crypto::SecretHash;
 use keyrack::crypto::secret::random_token;
-use keyrack::model::account::{AccountChanges, NewAccount};
+use keyrack::model::account::{AccountChanges, NewAccount, Reason};
 use keyrack::model::api_key::NewApiKey;
 use keyrack::model::caller::Caller;
 use keyrack::model::clock::{Clock, Timestamp};
@@ -184,7 +184,8 @@ impl TestServer {
 
     /// Gives the account of a key windows of its own.
     pub async fn set_windows(&self, key: &Client, windows: &[(u64, u32)]) {
-        self.change_account(key, AccountChanges { windows: Some(Some(windows_of(windows))), ..Default::default() }).await;
+        let (windows, reason) = (Some(Some(windows_of(windows))), Reason::parse("trusted sender").ok());
+        self.change_account(key, AccountChanges { windows, reason, ..Default::default() }).await;
     }
 
     pub async fn set_tier(&self, key: &Client, tier: &str) {

@@ -1,6 +1,6 @@
 //! One's own security: the password, and where one is signed in.
 
-mod device;
+pub mod device;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER};
@@ -95,7 +95,7 @@ pub async fn end_other_sessions(who: SignedIn, form: Posted) -> Result<HttpRespo
     if form.is_stale {
         return Ok(to(format!("{BASE}?done=renewed")));
     }
-    services::sessions::end_others(&who.app, &who.caller, &who.user, who.token()).await?;
+    services::sessions::end_others(&who.app, &who.caller, &who.user, Some(who.token())).await?;
     Ok(to(format!("{BASE}?done=signed-out#sessions")))
 }
 
