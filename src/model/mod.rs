@@ -14,6 +14,7 @@ pub mod histogram;
 pub mod ids;
 pub mod imported_key;
 pub mod imported_user;
+pub mod json_records;
 pub mod key_view;
 pub mod look;
 pub mod name;

@@ -193,6 +193,6 @@ fn given(row: &Row) -> rusqlite::Result<Option<Given>> {
     Ok(Some(Given { reason, by: row.get::<_, Option<String>>("windows_by")?.unwrap_or_default(), at }))
 }
 
-fn metadata_from_json(text: &str) -> rusqlite::Result<Metadata> {
+pub(super) fn metadata_from_json(text: &str) -> rusqlite::Result<Metadata> {
     Metadata::new(serde_json::from_str(text).map_err(damaged)?).map_err(|problem| damaged(problem.message))
 }

@@ -50,7 +50,7 @@ const SELECT_PRESENTED: &str = concat!(
     u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.theme AS user_theme,
     u.shortcuts AS user_shortcuts,
     CASE WHEN u.totp_seed IS NULL THEN 0 ELSE 1 END AS user_has_second_factor, u.created_at AS user_created_at,
-    u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.status AS account_status,
+    u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.metadata AS account_metadata, a.status AS account_status,
     t.name AS account_tier, coalesce(a.windows, t.windows) AS account_windows
     FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id JOIN accounts a ON a.id = k.account_id
     LEFT JOIN tiers t ON t.name_folded = a.tier ",
@@ -175,6 +175,7 @@ pub struct Presented {
 pub struct PresentedAccount {
     pub name: String,
     pub status: AccountStatus,
+    pub metadata: Metadata,
     /// Its tier's name, as it was given.
     pub tier: Option<String>,
 }
@@ -221,6 +222,7 @@ fn presented(row: &Row) -> rusqlite::Result<Presented> {
         account: PresentedAccount {
             name: row.get("account_name")?,
             status: status(row.get("account_status")?)?,
+            metadata: super::accounts::metadata_from_json(&row.get::<_, String>("account_metadata")?)?,
             tier: row.get("account_tier")?,
         },
         account_windows: windows.map(|text| windows_from_json(&text)).transpose()?,
@@ -260,6 +262,12 @@ pub struct Insert<'a> {
 }
 
 pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> {
+    let id = insert_row(tx, new, now)?;
+    must_find(tx, id)
+}
+
+/// The same for who needs no more of it than its id.
+pub fn insert_row(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKeyId> {
     let id = ApiKeyId::new();
     let mut insert = tx.prepare_cached(
         "INSERT INTO api_keys (id, user_id, account_id, name, name_folded, scopes, enabled, expires_at, ip_allow, windows,
@@ -281,7 +289,7 @@ pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> 
         now
     ])?;
     insert_secret(tx, id, (new.hash, new.hint), new.strip_prefix, now)?;
-    must_find(tx, id)
+    Ok(id)
 }
 
 pub fn update(tx: &Transaction, key: &ApiKey, now: Timestamp) -> Result<ApiKey> {

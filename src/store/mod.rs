@@ -308,6 +308,27 @@ fn at_opt(row: &rusqlite::Row, column: &str) -> rusqlite::Result<Option<Timestam
     Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
 }
 
+/// The columns of a row one after the other: to look each up by its name costs more than to read it.
+struct Cells<'r, 'stmt> {
+    row: &'r rusqlite::Row<'stmt>,
+    next: usize,
+}
+
+impl<'r, 'stmt> Cells<'r, 'stmt> {
+    fn of(row: &'r rusqlite::Row<'stmt>) -> Self {
+        Self { row, next: 0 }
+    }
+
+    fn next<T: rusqlite::types::FromSql>(&mut self) -> rusqlite::Result<T> {
+        self.next += 1;
+        self.row.get(self.next - 1)
+    }
+
+    fn at(&mut self) -> rusqlite::Result<Timestamp> {
+        self.next().map(Timestamp::from_millis)
+    }
+}
+
 fn damaged(what: impl std::fmt::Display) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, format!("damaged row: {what}").into())
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::lists::{self, By, Conditions};
-use super::{at, damaged, violated_unique};
+use super::{Cells, damaged, violated_unique};
 use crate::model::clock::Timestamp;
 use crate::model::email::Email;
 use crate::model::ids::{AccountId, UserId};
@@ -254,19 +254,21 @@ fn meaning(err: rusqlite::Error) -> AppError {
     }
 }
 
+/// From the first columns of a row, in the order of [`COLUMNS`].
 pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
+    let mut cells = Cells::of(row);
     Ok(User {
-        id: row.get("id")?,
-        account_id: row.get("account_id")?,
-        name: row.get("name")?,
-        email: row.get("email")?,
-        role: Role::parse(&row.get::<_, String>("role")?).map_err(|problem| damaged(problem.message))?,
-        status: UserStatus::parse(&row.get::<_, String>("status")?).map_err(|problem| damaged(problem.message))?,
-        time_zone: row.get("time_zone")?,
-        look: Look::new(&row.get::<_, String>("theme")?, row.get("shortcuts")?),
-        has_second_factor: row.get("has_second_factor")?,
-        created_at: at(row, "created_at")?,
-        updated_at: at(row, "updated_at")?,
-        revision: row.get("revision")?,
+        id: cells.next()?,
+        account_id: cells.next()?,
+        name: cells.next()?,
+        email: cells.next()?,
+        role: Role::parse(&cells.next::<String>()?).map_err(|problem| damaged(problem.message))?,
+        status: UserStatus::parse(&cells.next::<String>()?).map_err(|problem| damaged(problem.message))?,
+        time_zone: cells.next()?,
+        look: Look::new(&cells.next::<String>()?, cells.next()?),
+        has_second_factor: cells.next()?,
+        created_at: cells.at()?,
+        updated_at: cells.at()?,
+        revision: cells.next()?,
     })
 }

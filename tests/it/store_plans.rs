@@ -194,6 +194,8 @@ fn explain() -> String {
         strip_prefix: None,
     };
     let key = plan!(plans, api_keys::insert(&tx, &insert, now));
+    let another = store::api_keys::Insert { hash: hash("another"), ..insert };
+    plan!(plans, api_keys::insert_row(&tx, &another, now));
     plan!(plans, api_keys::find(&tx, key.id));
     plan!(plans, api_keys::count_used_since(&tx, now));
     plan!(plans, api_keys::find_presented(&tx, hash("first")));
