@@ -3,9 +3,11 @@
 mod account;
 mod admin;
 mod ask;
+mod ask_server;
 mod backup;
 mod config;
 mod data;
+mod doctor;
 mod failure;
 mod key;
 mod log;
@@ -16,10 +18,12 @@ mod progress;
 mod running;
 mod serve;
 mod setup_link;
+mod status;
 mod tier;
 mod undo;
 mod user;
 mod values;
+mod volatile;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -36,7 +40,7 @@ const HELP: &str = "\
 
 Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 
-Start      serve   setup-link   admin {create|reset-password}
+Start      serve   setup-link   status   doctor   admin {create|reset-password}
 Manage     user {list|show|add|set|disable|enable|delete}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
 Data       backup {create|verify|restore}   migrate   config {show|check|explain}   completions SHELL
@@ -129,6 +133,10 @@ enum Command {
     /// Copies of the database: made while the server runs, checked, and put back
     #[command(subcommand)]
     Backup(backup::BackupCommand),
+    /// The server that runs on the data directory, and how it is
+    Status,
+    /// Look for everything that keeps a server from working, with the fix for each
+    Doctor,
     /// Bring the database to this program's schema
     Migrate,
     /// Settings: what they are, where they come from, what they mean
@@ -136,6 +144,9 @@ enum Command {
     Config(config::ConfigCommand),
     /// Print completions for a shell
     Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    #[command(hide = true)]
+    Man,
 }
 
 /// What the process was started with: nothing below reads it from elsewhere.
@@ -184,12 +195,19 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
         Command::Tier(command) => tier::run(&place, command, out),
         Command::Key(command) => key::run(&place, command, out),
         Command::Backup(command) => backup::run(&place, command, out),
+        Command::Status => status::run(&place, out),
+        Command::Doctor => doctor::run(&place, out),
         Command::Migrate => migrate::run(&place, out),
         Command::Config(command) => config::run(&place, command, out),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "keyrack", &mut script);
             out.raw(&script)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            out.raw(&page)
         }
     }
 }
@@ -205,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_overview_names_every_command() {
-        for command in Cli::command().get_subcommands() {
+        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
             let verbs: Vec<_> = command.get_subcommands().map(clap::Command::get_name).collect();
             let wanted = match verbs[..] {
                 [] => command.get_name().to_owned(),

@@ -87,6 +87,8 @@ pub enum Place {
     Security,
     OwnKeys,
     Conventions,
+    Network,
+    Backup,
     Docs,
     Elsewhere,
 }
@@ -102,6 +104,8 @@ impl Place {
             Self::Security => "security",
             Self::OwnKeys => "own-keys",
             Self::Conventions => "conventions",
+            Self::Network => "network",
+            Self::Backup => "backup",
             Self::Docs => "docs",
             Self::Elsewhere => "",
         }
@@ -156,6 +160,11 @@ impl Done {
             "deleted" => Some(Banner::ok("User deleted", "Their keys and sessions have stopped.")),
             "password" => Some(Banner::ok("Password changed", "Everywhere else you are signed out.")),
             "signed-out" => Some(Banner::ok("Signed out", "Whoever uses that device has to sign in again.")),
+            "backed-up" => Some(Banner::ok("Backup made", "")),
+            "whole" => Some(Banner::ok(
+                "The backup is whole",
+                "Digest, structure, references, the chain of the audit log and all counts are as they were.",
+            )),
             "saved" => Some(Banner::ok("Saved", "")),
             _ => None,
         }

@@ -17,7 +17,7 @@ use futures_util::FutureExt;
 
 use super::X_REQUEST_ID;
 use super::api;
-use super::arrival::{Arrival, Arrived, path_of};
+use super::arrival::{Arrival, Arrived, path_of, tell_of_other_address};
 use super::elevation::ElevationPage;
 use super::faults::{chain, words_of};
 use super::page::{ErrorPage, Frame, PageError, Place, render};
@@ -58,6 +58,7 @@ pub async fn shell(
         add_headers(response.headers_mut(), https);
         return Ok(response);
     }
+    tell_of_other_address(req.request(), &app);
     let path = path_of(req.request()).to_owned();
     let response = match AssertUnwindSafe(next.call(req)).catch_unwind().await {
         Ok(answered) => answered?,

@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod audit_events;
 pub mod backups;
 pub mod idempotency_keys;
+pub mod inspect;
 pub mod key_networks;
 pub mod key_views;
 mod lists;

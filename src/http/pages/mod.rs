@@ -1,9 +1,11 @@
 //! The pages: sign-in, first set-up, one's own settings, and the dashboard of administrators.
 
 mod api_keys;
+mod backup;
 mod chart;
 mod confirm;
 mod conventions;
+mod network;
 mod notices;
 mod overview;
 mod requests;
@@ -38,6 +40,10 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/requests/{id}").get(requests::show))
         .service(resource("/admin/settings/api-conventions").get(conventions::show))
         .service(resource("/admin/settings/api-conventions/{dialect}").get(conventions::ask).post(conventions::switch))
+        .service(resource("/admin/settings/backup").get(backup::show).post(backup::make))
+        .service(resource("/admin/settings/backup/{name}/verify").post(backup::verify))
+        .service(resource("/admin/settings/backup/{name}/download").post(backup::download))
+        .service(resource("/admin/settings/network").get(network::show))
         .service(resource("/admin/users").get(users::list).post(users::create))
         .service(resource("/admin/users/new").get(users::new))
         .service(resource("/admin/users/{id}").get(users::show))
