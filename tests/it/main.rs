@@ -13,6 +13,7 @@ mod backups;
 mod cli;
 mod credentials;
 mod dialects;
+mod docs;
 mod errors;
 mod forward_auth;
 mod fuzz;

@@ -3,6 +3,7 @@
 pub mod binary;
 mod client;
 mod raw;
+mod reference;
 mod routes;
 mod server;
 
