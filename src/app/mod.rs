@@ -1,6 +1,7 @@
 //! What all requests share. Made once, at start.
 
 pub mod callers;
+pub mod certificate;
 mod live;
 pub mod master_key;
 pub mod metrics;
@@ -21,6 +22,7 @@ use crate::crypto::secret::has_form;
 use crate::crypto::{Passwords, Prefix};
 use crate::limits::{Buckets, InFlight, RateLimits};
 use crate::model::Result;
+use crate::model::audit_event::Verified;
 use crate::model::caller::Caller;
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::dialect::DialectName;
@@ -28,6 +30,7 @@ use crate::model::health::Told;
 use crate::model::tier::Window;
 use crate::store::{self, idempotency_keys};
 use crate::store::{OpenError, Store, Tx};
+use crate::tls::Certificates;
 use callers::{Callers, Concerns};
 pub use live::Live;
 use master_key::MasterKeyFile;
@@ -44,6 +47,8 @@ pub struct App {
     pub fixed: BTreeMap<String, String>,
     pub live: Arc<Live>,
     pub passwords: Passwords,
+    /// What TLS handshakes are answered with.
+    pub certificates: Arc<Certificates>,
     pub master_key: MasterKeyFile,
     /// Held while a backup is made: one at a time.
     pub backing_up: tokio::sync::Mutex<()>,
@@ -55,6 +60,8 @@ pub struct App {
     pub ignored_proxies: Buckets,
     pub guesses: Guesses,
     pub in_flight: InFlight,
+    /// How far the audit log was last found sound; none until it was looked at.
+    pub verified: Mutex<Option<Verified>>,
     pub callers: Arc<Callers>,
     /// How many requests there were, until a batch writes it.
     pub usage: Usage,
@@ -101,6 +108,7 @@ impl App {
             rates: RateLimits::new(),
             passwords: Passwords::new(std::thread::available_parallelism().map_or(2, usize::from)),
             callers: Arc::default(),
+            certificates: Arc::default(),
             usage: Usage::default(),
             metrics: Metrics::default(),
             started_at: clock.now(),
@@ -110,6 +118,7 @@ impl App {
             draining: Arc::default(),
             spikes: Mutex::default(),
             in_progress: Mutex::default(),
+            verified: Mutex::default(),
             fixed: BTreeMap::new(),
             live: Arc::new(Live::new(&config)),
             master_key: MasterKeyFile::beside(store.path()),

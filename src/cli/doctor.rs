@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use data_encoding::HEXLOWER;
 use serde_json::json;
 
 use super::ask_server::get;
@@ -88,7 +87,7 @@ fn look(place: &Place) -> Vec<Check> {
 }
 
 fn settings(given: usize, config: &Config) -> Check {
-    match config.server.fault() {
+    match config.fault() {
         None => Check::ok("settings", format!("no mistakes, {given} given")),
         Some(fault) => {
             let (fact, fix) = fault.split_once('\n').unwrap_or((&fault, ""));
@@ -160,7 +159,7 @@ fn database(place: &Place, dir: &Path, found: &Inspection) -> Vec<Check> {
             format!("Upgrade Keyrack, or restore the backup made before the upgrade: ls {}", backups_of(dir).display()),
         ),
     });
-    let head = format!("event {}, {}", found.head.seq, HEXLOWER.encode(&found.head.hash));
+    let head = format!("event {}, {}", found.head.seq, found.head.hash);
     checks.push(match found.first_broken {
         None => Check::ok("audit log", format!("whole up to {head}")),
         Some(seq) => Check::failed(

@@ -4,6 +4,7 @@ mod account;
 mod admin;
 mod ask;
 mod ask_server;
+mod audit;
 mod backup;
 mod config;
 mod data;
@@ -43,7 +44,7 @@ Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 Start      serve   setup-link   status   doctor   admin {create|reset-password}
 Manage     user {list|show|add|set|disable|enable|delete}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
-Data       backup {create|verify|restore}   migrate   config {show|check|explain}   completions SHELL
+Data       backup {create|verify|restore}   audit {list|verify|export}   migrate   config {show|check|explain}   completions SHELL
 
 Options:
 {options}
@@ -137,6 +138,9 @@ enum Command {
     Status,
     /// Look for everything that keeps a server from working, with the fix for each
     Doctor,
+    /// What was done, and whether the record of it is as it was written
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Bring the database to this program's schema
     Migrate,
     /// Settings: what they are, where they come from, what they mean
@@ -197,6 +201,7 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
         Command::Backup(command) => backup::run(&place, command, out),
         Command::Status => status::run(&place, out),
         Command::Doctor => doctor::run(&place, out),
+        Command::Audit(command) => audit::run(&place, command, out),
         Command::Migrate => migrate::run(&place, out),
         Command::Config(command) => config::run(&place, command, out),
         Command::Completions { shell } => {

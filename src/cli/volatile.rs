@@ -27,7 +27,7 @@ pub fn check(place: &Place) -> anyhow::Result<()> {
 fn file_system(dir: &Path) -> Option<i64> {
     let there =
         dir.ancestors().map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir }).find(|dir| dir.exists())?;
-    rustix::fs::statfs(there).ok().map(|stat| i64::from(stat.f_type))
+    rustix::fs::statfs(there).ok().map(|stat| stat.f_type)
 }
 
 fn refusal(dir: &Path, is_container: bool, file_system: Option<i64>) -> Option<String> {

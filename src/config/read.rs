@@ -1,12 +1,13 @@
 //! How the values of settings are read and written. An error says what to write instead, with an example.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net};
 use toml::de::DeValue;
 
-use super::values::{Directory, HeaderName, LogFormat, LogLevel, PublicUrl, Schedule, SecretText};
+use super::values::{Directory, HeaderName, LogFormat, LogLevel, PublicUrl, Schedule, SecretText, TlsMode};
 use crate::crypto::secret::Prefix;
 use crate::model::dialect::DialectName;
 use crate::model::duration;
@@ -89,6 +90,21 @@ pub(super) fn listen(given: &Given) -> Result<SocketAddr, String> {
     let host = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let any = text.strip_prefix(':').map(|port| format!("0.0.0.0:{port}"));
     host.or(any).as_deref().unwrap_or(text).parse().map_err(|_| wrong())
+}
+
+pub(super) fn second_listen(given: &Given) -> Result<Option<SocketAddr>, String> {
+    if given.text() == Some("") { Ok(None) } else { listen(given).map(Some) }
+}
+
+pub(super) fn path(given: &Given) -> Result<PathBuf, String> {
+    given
+        .text()
+        .map(PathBuf::from)
+        .ok_or_else(|| "use the path of a file in quotes, for example \"/etc/keyrack/cert.pem\"".into())
+}
+
+pub(super) fn tls_mode(given: &Given) -> Result<TlsMode, String> {
+    one_of(given, TlsMode::ALL, TlsMode::as_str)
 }
 
 pub(super) fn public_url(given: &Given) -> Result<Option<PublicUrl>, String> {
@@ -201,6 +217,24 @@ impl Show for f64 {
 impl Show for SocketAddr {
     fn show(&self) -> String {
         format!("\"{self}\"")
+    }
+}
+
+impl Show for Option<SocketAddr> {
+    fn show(&self) -> String {
+        format!("\"{}\"", self.map(|addr| addr.to_string()).unwrap_or_default())
+    }
+}
+
+impl Show for PathBuf {
+    fn show(&self) -> String {
+        format!("\"{}\"", self.display())
+    }
+}
+
+impl Show for TlsMode {
+    fn show(&self) -> String {
+        format!("\"{}\"", self.as_str())
     }
 }
 

@@ -16,6 +16,7 @@ use crate::model::duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     origin: String,
+    host: String,
     https: bool,
     loopback: bool,
 }
@@ -26,7 +27,8 @@ impl PublicUrl {
         let url: Url = text.trim().parse().map_err(|_| wrong())?;
         let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         let is_open = url.username().is_empty() && url.password().is_none();
-        let loopback = match url.host().ok_or_else(wrong)? {
+        let host = url.host().ok_or_else(wrong)?;
+        let loopback = match host {
             Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
             Host::Ipv4(addr) => addr.is_loopback(),
             Host::Ipv6(addr) => addr.is_loopback(),
@@ -34,12 +36,17 @@ impl PublicUrl {
         if !is_bare || !is_open || !matches!(url.scheme(), "http" | "https") {
             return Err(wrong());
         }
-        Ok(Self { origin: url.origin().ascii_serialization(), https: url.scheme() == "https", loopback })
+        Ok(Self { origin: url.origin().ascii_serialization(), host: host.to_string(), https: url.scheme() == "https", loopback })
     }
 
     /// `https://keys.example.com`, without a slash at the end: what links begin with, and what `Origin` must equal.
     pub fn as_str(&self) -> &str {
         &self.origin
+    }
+
+    /// Without scheme and port; an IPv6 address in brackets.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     pub fn is_https(&self) -> bool {
@@ -74,6 +81,27 @@ impl HeaderName {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Where the certificate comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Plain HTTP.
+    Off,
+    Files,
+    SelfSigned,
+}
+
+impl TlsMode {
+    pub const ALL: &[Self] = &[Self::Off, Self::Files, Self::SelfSigned];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Files => "files",
+            Self::SelfSigned => "self-signed",
+        }
     }
 }
 

@@ -3,9 +3,12 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod audit;
 mod authorize;
 pub mod backups;
+pub mod certificates;
 pub mod credentials;
+pub mod go;
 mod guess;
 pub mod health;
 pub mod idempotency;

@@ -16,6 +16,7 @@ use super::migrate::SCHEMA;
 use super::{OpenError, audit_events, make_private_dir};
 use crate::crypto::sealed_file;
 use crate::model::AppError;
+use crate::model::audit_event::{Broken, Head};
 use crate::model::clock::Timestamp;
 
 /// Left free for the database to go on growing in.
@@ -259,7 +260,7 @@ fn describe(path: &Path, now: Timestamp) -> Result<Manifest> {
         keyrack: env!("CARGO_PKG_VERSION").into(),
         created_at: now,
         schema: usize::try_from(schema).unwrap_or(0),
-        audit: AuditHead { seq: head.seq, hash: HEXLOWER.encode(&head.hash) },
+        audit: AuditHead { seq: head.seq, hash: head.hash.to_string() },
         rows: count_rows(&conn).map_err(sqlite)?,
         sha256: String::new(),
         bytes: 0,
@@ -427,7 +428,7 @@ fn check(path: &Path, manifest: Option<Manifest>, copy: &Path) -> Result<Verifie
     if conn.prepare("PRAGMA foreign_key_check").and_then(|mut check| check.exists([])).map_err(sqlite)? {
         return Err(damaged("rows refer to rows that are not there".into()));
     }
-    if let Some(seq) = audit_events::first_broken(&conn)? {
+    if let (_, Some(Broken { seq, .. })) = audit_events::verify(&conn, Head::START, u32::MAX)? {
         return Err(damaged(format!("the audit log was changed at event {seq}")));
     }
     if let Some(manifest) = &manifest

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::audit_events::{self, Head};
-use super::{configure, settings};
+use super::{audit_events, configure, settings};
+use crate::model::audit_event::Head;
 use crate::model::clock::Timestamp;
 use crate::model::{AppError, Result};
 
@@ -26,7 +26,7 @@ pub fn inspect(database: &Path) -> Result<Inspection> {
     let schema: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let structure: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if structure != "ok" {
-        let (head, settings) = (Head::default(), Vec::new());
+        let (head, settings) = (Head::START, Vec::new());
         let schema = usize::try_from(schema).unwrap_or(0);
         return Ok(Inspection { schema, structure, head, first_broken: None, last_event_at: None, settings });
     }
@@ -35,7 +35,7 @@ pub fn inspect(database: &Path) -> Result<Inspection> {
         schema: usize::try_from(schema).unwrap_or(0),
         structure,
         head: audit_events::head(&conn)?,
-        first_broken: audit_events::first_broken(&conn)?,
+        first_broken: audit_events::verify(&conn, Head::START, u32::MAX)?.1.map(|broken| broken.seq),
         last_event_at: last.map(Timestamp::from_millis),
         settings: settings::list(&conn)?,
     })

@@ -6,6 +6,7 @@ pub mod actors;
 pub mod api_keys;
 pub mod audit_events;
 pub mod backups;
+pub mod found;
 pub mod idempotency_keys;
 pub mod inspect;
 pub mod key_networks;

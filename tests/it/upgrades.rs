@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use keyrack::app::App;
 use keyrack::config::Config;
+use keyrack::model::audit_event::Head;
 use keyrack::model::clock::Clock;
 use keyrack::store::migrate::SCHEMA;
 use keyrack::store::{Store, audit_events, backups};
@@ -69,8 +70,9 @@ async fn every_older_database_becomes_the_newest_and_keeps_what_is_in_it() {
         }
         let found = keyrack::services::credentials::authenticate(&app, SECRET, app.clock.now()).expect("the key still works");
         assert_eq!((found.key.name.as_str(), found.user.email.as_str()), ("key 0", "ada@example.com"), "schema {schema}");
-        let whole =
-            app.store.read(|conn| Ok((audit_events::first_broken(conn)?, conn.prepare("PRAGMA foreign_key_check")?.exists([])?)));
+        let whole = app.store.read(|conn| {
+            Ok((audit_events::verify(conn, Head::START, u32::MAX)?.1, conn.prepare("PRAGMA foreign_key_check")?.exists([])?))
+        });
         assert_eq!(whole.await.expect("reads"), (None, false), "schema {schema}");
         let kept = backups::list(&dir.join("backups")).expect("a list");
         let expected = if schema < SCHEMA { vec![(format!("pre-{}.db", env!("CARGO_PKG_VERSION")), schema)] } else { vec![] };

@@ -1,10 +1,12 @@
 //! The pages: sign-in, first set-up, one's own settings, and the dashboard of administrators.
 
 mod api_keys;
+mod audit;
 mod backup;
 mod chart;
 mod confirm;
 mod conventions;
+mod go;
 mod network;
 mod notices;
 mod overview;
@@ -14,6 +16,8 @@ mod settings;
 mod setup;
 mod sign_in;
 mod status;
+mod tiers;
+mod usage;
 mod users;
 mod view;
 
@@ -27,6 +31,9 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/setup").get(setup::ask).post(setup::enter))
         .service(resource("/setup/{code}").get(setup::show).post(setup::finish))
         .service(resource("/settings").get(settings::show))
+        .service(resource("/go").get(go::go))
+        .service(resource("/settings/usage").get(usage::own))
+        .service(resource("/admin/accounts/{id}/usage").get(usage::of_account))
         .service(resource("/settings/look").post(settings::look))
         .service(resource("/settings/time-zone").post(settings::time_zone))
         .service(resource("/settings/security").get(security::show))
@@ -35,6 +42,9 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/settings/security/sessions/{id}/end").post(security::end_session))
         .service(resource("/admin").get(overview::show))
         .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
+        .service(resource("/admin/audit").get(audit::list))
+        .service(resource("/admin/audit/export").get(audit::export))
+        .service(resource("/admin/audit/{id}").get(audit::show))
         .service(resource("/admin/requests").get(requests::list))
         .service(resource("/admin/requests/live").get(requests::live))
         .service(resource("/admin/requests/{id}").get(requests::show))
@@ -44,6 +54,10 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/settings/backup/{name}/verify").post(backup::verify))
         .service(resource("/admin/settings/backup/{name}/download").post(backup::download))
         .service(resource("/admin/settings/network").get(network::show))
+        .service(resource("/admin/tiers").get(tiers::list).post(tiers::create))
+        .service(resource("/admin/tiers/new").get(tiers::new))
+        .service(resource("/admin/tiers/{name}/edit").get(tiers::edit).post(tiers::update))
+        .service(resource("/admin/tiers/{name}/delete").get(tiers::show_delete).post(tiers::delete))
         .service(resource("/admin/users").get(users::list).post(users::create))
         .service(resource("/admin/users/new").get(users::new))
         .service(resource("/admin/users/{id}").get(users::show))

@@ -125,7 +125,7 @@ async fn only_an_administrator_switches_and_the_audit_log_tells_of_it() {
         .prepare("SELECT diff FROM audit_events WHERE action = 'setting.changed' AND target_id = 'api.dialect'")
         .and_then(|mut all| all.query_map([], |row| row.get(0))?.collect())
         .expect("reads");
-    assert_eq!(diffs, [r#"{"from":"native","to":"plain"}"#]);
+    assert_eq!(diffs, [r#"{"value":{"from":"native","to":"plain"}}"#]);
 }
 
 #[tokio::test]

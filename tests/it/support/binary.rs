@@ -1,7 +1,7 @@
 //! The binary itself, on a data directory of its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -60,8 +60,13 @@ impl Keyrack {
     }
 
     pub fn serve(&self, args: &[&str]) -> Server {
+        self.serve_in(&[], args)
+    }
+
+    pub fn serve_in(&self, environment: &[(&str, &str)], args: &[&str]) -> Server {
         let mut child = self.command(&[&["serve", "--json"], args].concat());
-        let mut child = child.env("KEYRACK_SERVER_LISTEN", "127.0.0.1:0").spawn().expect("it starts");
+        let child = child.env("KEYRACK_SERVER_LISTEN", "127.0.0.1:0").envs(environment.iter().copied());
+        let mut child = child.spawn().expect("it starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
         let started = serde_json::from_str(&line).unwrap_or_else(|_| {
@@ -107,8 +112,12 @@ impl Server {
         format!("{}{path}", self.started["url"].as_str().expect("a url"))
     }
 
+    pub fn addr(&self) -> SocketAddr {
+        text(&self.started["listen"]).parse().expect("an address")
+    }
+
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.started["listen"].as_str().expect("an address")).expect("it listens");
+        let stream = TcpStream::connect(self.addr()).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
         stream
     }

@@ -6,6 +6,7 @@ mod raw;
 mod reference;
 mod routes;
 mod server;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 
