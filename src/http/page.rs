@@ -92,6 +92,8 @@ pub enum Place {
     OwnKeys,
     Usage,
     Conventions,
+    Network,
+    Backup,
     Docs,
     Elsewhere,
 }
@@ -112,6 +114,8 @@ impl Place {
             Self::OwnKeys => "own-keys",
             Self::Usage => "usage",
             Self::Conventions => "conventions",
+            Self::Network => "network",
+            Self::Backup => "backup",
             Self::Docs => "docs",
             Self::Elsewhere => "",
         }
@@ -171,6 +175,11 @@ impl Done {
             "factor-needed" => {
                 Some(Banner::warn("Set a second factor up first", "Administrators of this server need one before anything else."))
             }
+            "backed-up" => Some(Banner::ok("Backup made", "")),
+            "whole" => Some(Banner::ok(
+                "The backup is whole",
+                "Digest, structure, references, the chain of the audit log and all counts are as they were.",
+            )),
             "saved" => Some(Banner::ok("Saved", "")),
             _ => None,
         }

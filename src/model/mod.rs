@@ -4,6 +4,7 @@ pub mod account;
 pub mod api_key;
 pub mod audit_event;
 pub mod caller;
+pub mod check;
 pub mod clock;
 pub mod dialect;
 pub mod duration;

@@ -8,6 +8,7 @@ pub mod audit_events;
 pub mod backups;
 pub mod found;
 pub mod idempotency_keys;
+pub mod inspect;
 pub mod key_networks;
 pub mod key_views;
 mod lists;

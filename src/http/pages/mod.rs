@@ -4,11 +4,13 @@ mod accounts;
 mod admin_security;
 mod api_keys;
 mod audit;
+mod backup;
 mod chart;
 mod confirm;
 mod conventions;
 mod go;
 mod invitation;
+mod network;
 mod notices;
 mod overview;
 mod requests;
@@ -59,6 +61,10 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/requests/{id}").get(requests::show))
         .service(resource("/admin/settings/api-conventions").get(conventions::show))
         .service(resource("/admin/settings/api-conventions/{dialect}").get(conventions::ask).post(conventions::switch))
+        .service(resource("/admin/settings/backup").get(backup::show).post(backup::make))
+        .service(resource("/admin/settings/backup/{name}/verify").post(backup::verify))
+        .service(resource("/admin/settings/backup/{name}/download").post(backup::download))
+        .service(resource("/admin/settings/network").get(network::show))
         .service(resource("/admin/tiers").get(tiers::list).post(tiers::create))
         .service(resource("/admin/tiers/new").get(tiers::new))
         .service(resource("/admin/tiers/{name}/edit").get(tiers::edit).post(tiers::update))

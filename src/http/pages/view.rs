@@ -208,6 +208,26 @@ pub fn window_words(windows: &Windows) -> String {
     if words.is_empty() { "no limit".into() } else { words.join(", ") }
 }
 
+/// `12.3 MB`
+pub fn size_words(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// `12 days`
+pub fn age_words(age: Duration) -> String {
+    let several = |count: u64, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
+    match age.as_secs() {
+        seconds @ 0..7_200 => several(seconds / 60, "minute"),
+        seconds @ 7_200..172_800 => several(seconds / 3_600, "hour"),
+        seconds => several(seconds / 86_400, "day"),
+    }
+}
+
 pub fn capitalized(word: &str) -> String {
     let mut chars = word.chars();
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()

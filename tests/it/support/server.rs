@@ -216,6 +216,12 @@ impl TestServer {
 
     /// A browser in which this user is signed in.
     pub async fn browser(&self, user: &User) -> Client {
+        let token = self.session_token(user).await;
+        self.anonymous().header("Cookie", &format!("sid={token}")).header("Accept", "text/html")
+    }
+
+    /// What the cookie of a new session holds.
+    pub async fn session_token(&self, user: &User) -> String {
         let (token, now) = (random_token(), self.clock.now());
         let session = Session {
             id: SessionId::new(),
@@ -229,7 +235,7 @@ impl TestServer {
         };
         let hash = SecretHash::of(&token);
         self.app.store.write(move |tx| store::sessions::insert(tx, hash, &session)).await.expect("a session");
-        self.anonymous().header("Cookie", &format!("sid={}", *token)).header("Accept", "text/html")
+        token.to_string()
     }
 
     /// A new account; its name is made unique.
