@@ -1,8 +1,10 @@
 //! What all requests share. Made once, at start.
 
 pub mod callers;
+pub mod exceeded;
 mod live;
 pub mod master_key;
+pub mod outbound;
 pub mod request_log;
 pub mod usage;
 
@@ -13,6 +15,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::crypto::secret::has_form;
@@ -26,8 +29,10 @@ use crate::model::tier::Window;
 use crate::store::{self, idempotency_keys};
 use crate::store::{OpenError, Store, Tx};
 use callers::{Callers, Concerns};
+use exceeded::Exceeded;
 pub use live::Live;
 use master_key::MasterKeyFile;
+use outbound::Outbound;
 use request_log::RequestLog;
 use usage::Usage;
 
@@ -52,6 +57,12 @@ pub struct App {
     /// How many requests there were, until a batch writes it.
     pub usage: Usage,
     pub request_log: RequestLog,
+    /// Limits that accounts have met, until a batch tells of them.
+    pub exceeded: Exceeded,
+    /// How this program calls others.
+    pub outbound: Outbound,
+    /// There may be something for webhooks to send.
+    pub to_send: Notify,
     /// The server is stopping: no new work should be sent to it.
     pub draining: AtomicBool,
     /// Requests with an `Idempotency-Key` that are being worked on.
@@ -90,6 +101,9 @@ impl App {
             callers: Arc::default(),
             usage: Usage::default(),
             request_log: RequestLog::new(config.log.request_log_sample),
+            exceeded: Exceeded::default(),
+            outbound: Outbound::new(config.webhooks.allow_private_targets),
+            to_send: Notify::new(),
             draining: AtomicBool::new(false),
             in_progress: Mutex::default(),
             fixed: BTreeMap::new(),
@@ -114,12 +128,14 @@ impl App {
         work: impl FnOnce(&Tx) -> Result<T> + Send + 'static,
         concerns: impl FnOnce(&T) -> Concerns + Send + 'static,
     ) -> Result<T> {
-        let (callers, caller, now) = (self.callers.clone(), caller.clone(), self.clock.now());
+        let (callers, by, now) = (self.callers.clone(), caller.clone(), self.clock.now());
         let work = move |tx: &Tx| {
-            store::actors::must_still_act(tx, &caller, now)?;
+            store::actors::must_still_act(tx, &by, now)?;
             work(tx)
         };
-        self.store.write_then(work, move |changed| callers.forget(concerns(changed))).await
+        let changed = self.store.write_then(work, move |changed| callers.forget(concerns(changed))).await;
+        self.to_send.notify_one();
+        changed
     }
 
     /// What the secret of a new key begins with.

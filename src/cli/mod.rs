@@ -18,6 +18,7 @@ mod tier;
 mod undo;
 mod user;
 mod values;
+mod webhook;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 Start      serve   setup-link   admin {create|reset-password}
 Manage     user {list|show|add|set|disable|enable|delete}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
+           webhook {list|add|test|replay}
 Data       migrate   config {show|check|explain}   completions SHELL
 
 Options:
@@ -124,6 +126,9 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Addresses that are told of events
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// Bring the database to this program's schema
     Migrate,
     /// Settings: what they are, where they come from, what they mean
@@ -178,6 +183,7 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
         Command::Account(command) => account::run(&place, command, out),
         Command::Tier(command) => tier::run(&place, command, out),
         Command::Key(command) => key::run(&place, command, out),
+        Command::Webhook(command) => webhook::run(&place, command, out),
         Command::Migrate => migrate::run(&place, out),
         Command::Config(command) => config::run(&place, command, out),
         Command::Completions { shell } => {

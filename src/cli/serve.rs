@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::config::{Flag, Log, LogFormat};
 use crate::http;
 use crate::model::clock::Clock;
-use crate::services::{maintenance, setup};
+use crate::services::{maintenance, setup, webhooks};
 use crate::store::migrate::Migrated;
 use crate::store::{ServerLock, Store};
 
@@ -125,8 +125,10 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
             started.log();
         }
         let upkeep = actix_web::rt::spawn(maintenance::run(app.clone()));
+        let sending = actix_web::rt::spawn(webhooks::worker::run(app.clone()));
         let served = until_stopped(server, &door, signals, &app).await;
         upkeep.abort();
+        sending.abort();
         // What the last requests used belongs to the next start.
         maintenance::flush(&app).await?;
         served

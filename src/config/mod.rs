@@ -101,6 +101,10 @@ settings! {
         anonymous_per_minute: u64 = 100, |given: &_| read::number(given, 1, 1_000_000_000), None,
             "Requests without a valid key that one client address may make in a minute.";
     }
+    webhooks: Webhooks {
+        allow_private_targets: bool = false, read::boolean, None,
+            "Let webhooks go to private, loopback and link-local addresses, and over plain HTTP.";
+    }
     log: Log {
         format: LogFormat = LogFormat::Auto, read::log_format, Some("--log-format"),
             "auto: for people on a terminal and JSON elsewhere; or pretty, or json.";

@@ -4,6 +4,9 @@ pub mod common;
 pub mod password;
 pub mod seal;
 pub mod secret;
+pub mod webhook_secret;
 
 pub use password::Passwords;
+pub use seal::MasterKey;
 pub use secret::{Prefix, Secret, SecretHash};
+pub use webhook_secret::WebhookSecret;

@@ -68,6 +68,8 @@ id!(
     "req"
 );
 id!(AuditEventId, "evt");
+id!(WebhookId, "wh");
+id!(DeliveryId, "del");
 
 fn encode(bits: u128) -> [u8; SUFFIX_LEN] {
     let mut out = [0; SUFFIX_LEN];

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod api_key;
 pub mod audit_event;
+pub mod body;
 pub mod caller;
 pub mod clock;
 pub mod dialect;
@@ -17,8 +18,10 @@ pub mod request;
 pub mod revision;
 pub mod scope;
 pub mod session;
+pub mod target;
 pub mod tier;
 pub mod usage;
 pub mod user;
+pub mod webhook;
 
 pub use error::{AppError, FieldErrors, Result};

@@ -16,3 +16,4 @@ pub mod tiers;
 pub mod usage;
 pub mod users;
 pub mod verify;
+pub mod webhooks;

@@ -9,6 +9,7 @@ use super::idempotency::Keep;
 use crate::app::App;
 use crate::app::callers::Concerns;
 use crate::model::audit_event::Happening;
+use crate::model::body::UserBody;
 use crate::model::caller::Caller;
 use crate::model::email::Email;
 use crate::model::ids::UserId;
@@ -93,7 +94,8 @@ pub async fn create(app: &App, caller: &Caller, new: NewUser, keep: Keep<User>) 
             };
             let user = store::users::insert(tx, &insert, now)?;
             let happening = Happening::new("user.created", "user", user.id, &user.name)
-                .with(json!({ "email": user.email, "role": user.role.name() }));
+                .with(json!({ "email": user.email, "role": user.role.name() }))
+                .showing(&UserBody::from(&user));
             store::audit_events::append(tx, &by, now, Some(account_id), &happening)?;
             keep.store(tx, &user, now)?;
             Ok(user)
@@ -143,7 +145,7 @@ pub async fn update(app: &App, caller: &Caller, id: UserId, changes: UserChanges
                 store::sessions::delete_all_of(tx, id)?;
             }
             let happening =
-                Happening::new("user.updated", "user", id, &after.name).with(diff(&before, &after, password_hash.is_some()));
+                Happening::new("user.updated", "user", id, &after.name).with(diff(&before, &after, password_hash.is_some())).showing(&UserBody::from(&after));
             store::audit_events::append(tx, &by, now, Some(after.account_id), &happening)?;
             Ok(after)
         },
@@ -163,7 +165,9 @@ pub async fn delete(app: &App, caller: &Caller, id: UserId, expected: IfMatch) -
             expected.check(user.revision)?;
             keep_an_admin(tx, &user)?;
             store::users::delete(tx, id)?;
-            let happening = Happening::new("user.deleted", "user", id, &user.name).with(json!({ "email": user.email }));
+            let happening = Happening::new("user.deleted", "user", id, &user.name)
+                .with(json!({ "email": user.email }))
+                .showing(&UserBody::from(&user));
             store::audit_events::append(tx, &by, now, Some(user.account_id), &happening)?;
             Ok(user)
         },

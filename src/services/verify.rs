@@ -75,6 +75,9 @@ pub fn verify(app: &App, caller: &Caller, secret: &str, question: Question) -> R
     if !question.dry_run && matches!(code, Code::Valid | Code::RateLimited) {
         app.callers.note_use(&credential, now, question.ip, "");
     }
+    if let (Code::RateLimited, Some(left), false) = (code, &left, question.dry_run) {
+        app.exceeded.note(credential.key.account_id, credential.key.id, left, now);
+    }
     // The older secret of a rotation is forgotten some time after its end: it is told as forgotten from its end on.
     let credential = Some(credential).filter(|_| code != Code::NotFound);
     Ok(Verdict { code, credential, left })

@@ -3,13 +3,15 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
+use super::webhook_events::{self, Event};
 use crate::model::Result;
 use crate::model::audit_event::Happening;
 use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
 use crate::model::ids::{AccountId, AuditEventId};
+use crate::model::webhook::EventType;
 
-/// Appends what happened, in the transaction of the change.
+/// Appends what happened, in the transaction of the change, and stores it for the webhooks that are told of it.
 pub fn append(tx: &Transaction, caller: &Caller, now: Timestamp, account: Option<AccountId>, what: &Happening) -> Result<()> {
     let last = tx
         .prepare_cached("SELECT seq, hash FROM audit_events ORDER BY seq DESC LIMIT 1")?
@@ -67,7 +69,10 @@ pub fn append(tx: &Transaction, caller: &Caller, now: Timestamp, account: Option
         prev_hash.as_slice(),
         hash.as_slice()
     ])?;
-    Ok(())
+    match EventType::parse(what.action) {
+        Some(kind) => webhook_events::store(tx, &Event { id, kind, account, at: now }, || what.data()),
+        None => Ok(()),
+    }
 }
 
 pub fn is_empty(conn: &Connection) -> Result<bool> {

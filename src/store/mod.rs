@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod actors;
 pub mod api_keys;
 pub mod audit_events;
+pub mod deliveries;
 pub mod idempotency_keys;
 mod lists;
 pub mod logged_requests;
@@ -16,6 +17,8 @@ pub mod setup;
 pub mod tiers;
 pub mod usage;
 pub mod users;
+pub mod webhook_events;
+pub mod webhooks;
 mod writer;
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -282,7 +285,7 @@ macro_rules! kept_as_bytes {
         }
     )*};
 }
-kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId);
+kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId, WebhookId, DeliveryId);
 
 impl rusqlite::ToSql for Timestamp {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {

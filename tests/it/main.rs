@@ -30,4 +30,5 @@ mod store_plans;
 mod tidy;
 mod usage;
 mod verify;
+mod webhooks;
 mod well_known;

@@ -61,6 +61,16 @@ impl TestServer {
         Self::on_with(dir, Config::default(), Clock::real(), |app| app.fixed = fixed).await
     }
 
+    /// With what is no setting changed before it starts.
+    pub async fn changed(configure: impl FnOnce(&mut Config), change: impl FnOnce(&mut App)) -> Self {
+        let mut config = Config::default();
+        config.server.workers = 1;
+        configure(&mut config);
+        let dir = Arc::new(tempfile::tempdir().expect("a directory"));
+        let clock = Clock::set_to(Timestamp::parse("2026-11-22T10:00:00Z").expect("a time"));
+        Self::on_with(dir, config, clock, change).await
+    }
+
     async fn on_with(dir: Arc<tempfile::TempDir>, config: Config, clock: Clock, change: impl FnOnce(&mut App)) -> Self {
         let mut app = App::open(&dir.path().join("data"), config.clone(), clock.clone()).expect("opens");
         change(&mut app);
@@ -112,6 +122,11 @@ impl TestServer {
     /// What happens by itself every five seconds.
     pub async fn flush(&self) {
         services::maintenance::flush(&self.app).await.expect("flushes");
+    }
+
+    /// Sends what is due to webhooks, as the worker beside a server does.
+    pub async fn deliver(&self) {
+        services::webhooks::worker::Worker::new(self.app.clone()).drain().await.expect("sends");
     }
 
     /// Keeps every change waiting until what it gives is dropped.
