@@ -6,6 +6,7 @@ mod live;
 pub mod master_key;
 pub mod outbound;
 pub mod request_log;
+pub mod spikes;
 pub mod usage;
 
 use std::collections::{BTreeMap, HashSet};
@@ -34,6 +35,7 @@ pub use live::Live;
 use master_key::MasterKeyFile;
 use outbound::Outbound;
 use request_log::RequestLog;
+use spikes::Spikes;
 use usage::Usage;
 
 pub struct App {
@@ -63,6 +65,8 @@ pub struct App {
     pub outbound: Outbound,
     /// There may be something for webhooks to send.
     pub to_send: Notify,
+    /// Refusals of the last hour: without a valid credential, and for a limit.
+    pub spikes: Mutex<(Spikes, Spikes)>,
     /// The server is stopping: no new work should be sent to it.
     pub draining: AtomicBool,
     /// Requests with an `Idempotency-Key` that are being worked on.
@@ -104,6 +108,7 @@ impl App {
             exceeded: Exceeded::default(),
             outbound: Outbound::new(config.webhooks.allow_private_targets),
             to_send: Notify::new(),
+            spikes: Mutex::default(),
             draining: AtomicBool::new(false),
             in_progress: Mutex::default(),
             fixed: BTreeMap::new(),

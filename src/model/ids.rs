@@ -70,6 +70,7 @@ id!(
 id!(AuditEventId, "evt");
 id!(WebhookId, "wh");
 id!(DeliveryId, "del");
+id!(NoticeId, "note");
 
 fn encode(bits: u128) -> [u8; SUFFIX_LEN] {
     let mut out = [0; SUFFIX_LEN];

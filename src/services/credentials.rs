@@ -12,6 +12,7 @@ use crate::crypto::secret::{SecretHash, has_checksum};
 use crate::model::caller::{Actor, Caller, Reach};
 use crate::model::clock::Timestamp;
 use crate::model::scope::{Scope, ScopeSet, ScopesAsked};
+use crate::model::service::ServiceName;
 use crate::model::{AppError, Result};
 use crate::store;
 use crate::store::api_keys::Presented;
@@ -110,6 +111,7 @@ pub(super) fn with_counters(app: &App, presented: Presented) -> Found {
         scopes: key.scopes.both(scopes_of_role(user.role)),
         account_windows: account_windows.unwrap_or_else(|| app.dialect().default_windows()),
         account_counters: app.rates.counters_of_account(user.account_id),
+        service: ServiceName::of_metadata(&key.metadata),
         key_counters: (!key.windows.is_empty()).then(|| app.rates.counters_of_key(key.id)),
         account: AccountFacts { name: account.name, tier: account.tier, status: account.status },
         key,

@@ -65,7 +65,14 @@ pub async fn flush(app: &App) -> Result<()> {
 }
 
 async fn write_uses(app: &App) -> Result<()> {
-    let uses: Vec<Use> = app.callers.take_uses().into_iter().map(|(key_id, secret, last)| Use { key_id, secret, last }).collect();
+    let used = app.callers.take_uses();
+    // That it cannot be compared is no reason to lose the uses.
+    let odd = super::notices::look(app, &used).await.inspect_err(|err| tracing::warn!(error = %err, "uses were not compared"));
+    let odd = odd.unwrap_or_default();
+    let uses: Vec<Use> = used
+        .into_iter()
+        .map(|used| Use { key_id: used.credential.key.id, secret: used.credential.secret, last: used.last })
+        .collect();
     let now = app.clock.now();
     let kept = app.rates.snapshot(app.clock.tick());
     let windows: Vec<SavedWindow> = kept
@@ -85,6 +92,7 @@ async fn write_uses(app: &App) -> Result<()> {
     }
     let written = app.store.write(move |tx| {
         store::api_keys::note_uses(tx, &uses)?;
+        odd.write(tx, now)?;
         store::rate_windows::save(tx, &windows)
     });
     written.await.inspect_err(|_| app.rates.not_saved(&kept))
@@ -102,6 +110,8 @@ pub async fn sweep(app: &App) -> Result<()> {
             store::setup::sweep(tx, now)?;
             store::rate_windows::sweep(tx, now)?;
             store::usage::sweep(tx, now)?;
+            store::service_counts::sweep(tx, now)?;
+            store::notices::sweep(tx, now)?;
             let requests = super::requests::KEPT_ROWS;
             store::logged_requests::sweep(tx, requests, now.saturating_sub(super::requests::kept()))?;
             store::webhooks::sweep(tx, now)?;

@@ -14,7 +14,9 @@ use crate::model::caller::{Caller, Reach};
 use crate::model::clock::Timestamp;
 use crate::model::ids::ApiKeyId;
 use crate::model::scope::ScopesAsked;
+use crate::model::service::ServiceName;
 use crate::model::tier::Window;
+use crate::model::usage::Outcome;
 use crate::model::{AppError, Result};
 use crate::store;
 
@@ -56,6 +58,14 @@ impl Code {
             Self::RateLimited => "rate_limited",
         }
     }
+
+    const fn outcome(self) -> Outcome {
+        match self {
+            Self::Valid => Outcome::Success,
+            Self::RateLimited => Outcome::RateLimited,
+            _ => Outcome::ClientError,
+        }
+    }
 }
 
 pub struct Verdict {
@@ -66,8 +76,9 @@ pub struct Verdict {
     pub left: Option<Decision>,
 }
 
-/// Whether a request with this secret is to be let in. It counts for the account of the secret's key.
-pub fn verify(app: &App, caller: &Caller, secret: &str, question: Question) -> Result<Verdict> {
+/// Whether a request with this secret is to be let in. It counts for the account of the secret's key, and under the
+/// label of the service that asks.
+pub fn verify(app: &App, caller: &Caller, service: &ServiceName, secret: &str, question: Question) -> Result<Verdict> {
     let found = credentials::find(app, secret)?.filter(|found| sees(caller, found));
     let Some(credential) = found else { return Ok(Verdict { code: Code::NotFound, credential: None, left: None }) };
     let now = app.clock.now();
@@ -77,6 +88,9 @@ pub fn verify(app: &App, caller: &Caller, secret: &str, question: Question) -> R
     }
     if let (Code::RateLimited, Some(left), false) = (code, &left, question.dry_run) {
         app.exceeded.note(credential.key.account_id, credential.key.id, left, now);
+    }
+    if !question.dry_run && code != Code::NotFound {
+        app.usage.count_check((credential.key.id, credential.user.account_id), service, code.outcome(), now);
     }
     // The older secret of a rotation is forgotten some time after its end: it is told as forgotten from its end on.
     let credential = Some(credential).filter(|_| code != Code::NotFound);

@@ -13,6 +13,7 @@ use crate::model::account::AccountStatus;
 use crate::model::api_key::{ApiKey, IpAllow, KeyStatus, LastUse, Metadata, Rotation};
 use crate::model::clock::Timestamp;
 use crate::model::ids::{AccountId, ApiKeyId, UserId};
+use crate::model::look::Look;
 use crate::model::name::{Name, fold};
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::scope::{Scope, ScopeSet};
@@ -42,7 +43,8 @@ const SELECT_PRESENTED: &str = concat!(
     "SELECT ",
     columns!(),
     ", s.hash, s.strip_prefix, s.expires_at AS secret_expires_at, u.account_id AS user_account_id, u.name AS user_name, u.email AS user_email,
-    u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.created_at AS user_created_at,
+    u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.theme AS user_theme,
+    u.shortcuts AS user_shortcuts, u.created_at AS user_created_at,
     u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.status AS account_status,
     t.name AS account_tier, coalesce(a.windows, t.windows) AS account_windows
     FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id JOIN accounts a ON a.id = k.account_id
@@ -258,6 +260,7 @@ fn owner(row: &Row) -> rusqlite::Result<User> {
         role: Role::parse(&row.get::<_, String>("user_role")?).map_err(|problem| damaged(problem.message))?,
         status: UserStatus::parse(&row.get::<_, String>("user_status")?).map_err(|problem| damaged(problem.message))?,
         time_zone: row.get("user_time_zone")?,
+        look: Look::new(&row.get::<_, String>("user_theme")?, row.get("user_shortcuts")?),
         created_at: at(row, "user_created_at")?,
         updated_at: at(row, "user_updated_at")?,
         revision: row.get("user_revision")?,

@@ -7,10 +7,13 @@ pub mod api_keys;
 pub mod audit_events;
 pub mod deliveries;
 pub mod idempotency_keys;
+pub mod key_networks;
 mod lists;
 pub mod logged_requests;
 pub mod migrate;
+pub mod notices;
 pub mod rate_windows;
+pub mod service_counts;
 pub mod sessions;
 pub mod settings;
 pub mod setup;
@@ -285,7 +288,7 @@ macro_rules! kept_as_bytes {
         }
     )*};
 }
-kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId, WebhookId, DeliveryId);
+kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId, NoticeId, WebhookId, DeliveryId);
 
 impl rusqlite::ToSql for Timestamp {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {

@@ -65,7 +65,11 @@ pub fn routes(cfg: &mut ServiceConfig) {
                     .route(keyed(delete().to(api_keys::revoke))),
             )
             // A gateway asks with its client's verb.
-            .service(resource("/forward-auth").route(route().to(forward_auth::answer).wrap(from_fn(admit_forwarded))))
+            .service(
+                resource("/forward-auth")
+                    .app_data(record::pattern_of("/forward-auth"))
+                    .route(route().to(forward_auth::answer).wrap(from_fn(admit_forwarded))),
+            )
             .service(at("/keys/{id}/rotate").route(keyed(post().to(api_keys::rotate))))
             .service(at("/webhooks").route(keyed(get().to(webhooks::list))).route(keyed(post().to(webhooks::create))))
             .service(

@@ -82,9 +82,7 @@ pub async fn sign_out(who: SignedIn, form: Posted) -> Result<HttpResponse, PageE
     if form.is_stale {
         return Ok(to("/"));
     }
-    if let Some(token) = who.session_cookie() {
-        services::sessions::sign_out(&who.app, token).await?;
-    }
+    services::sessions::sign_out(&who.app, who.token()).await?;
     Ok(without_session(to("/sign-in"), &who.facts))
 }
 
