@@ -45,10 +45,13 @@ pub fn run(place: &Place, command: WebhookCommand, out: &Output) -> Result<()> {
         WebhookCommand::Add { url, events, account } => add(&open, (&url, &events), account, out),
         WebhookCommand::Test { id } => {
             let id = WebhookId::parse(&id).ok_or_else(|| unknown_webhook(&id))?;
-            let delivery = open.run(deliveries::test(&open.app, &caller, id)).map_err(|err| or_unknown(err, unknown_webhook, &id))?;
+            let delivery =
+                open.run(deliveries::test(&open.app, &caller, id)).map_err(|err| or_unknown(err, unknown_webhook, &id))?;
             let (last, delivered) = (delivery.last.clone(), delivery.last.as_ref().is_some_and(|last| last.is_delivered()));
             let words = match last {
-                Some(last) if delivered => format!("Answered {} in {} ms.", last.response_code.unwrap_or(0), last.response_time_ms),
+                Some(last) if delivered => {
+                    format!("Answered {} in {} ms.", last.response_code.unwrap_or(0), last.response_time_ms)
+                }
                 last => last.and_then(|last| last.error).unwrap_or_else(|| "It was not sent.".into()),
             };
             if delivered || out.json {
@@ -112,7 +115,9 @@ fn unknown_webhook(id: &str) -> anyhow::Error {
 }
 
 fn unknown_delivery(id: &str) -> anyhow::Error {
-    Failure::not_found(format!("There is no delivery {id}.\nThe page of a webhook lists them, and GET /v1/webhooks/ID/deliveries."))
+    Failure::not_found(format!(
+        "There is no delivery {id}.\nThe page of a webhook lists them, and GET /v1/webhooks/ID/deliveries."
+    ))
 }
 
 fn or_unknown(err: anyhow::Error, unknown: fn(&str) -> anyhow::Error, id: &impl ToString) -> anyhow::Error {

@@ -31,14 +31,20 @@ impl Target {
             _ => return Err(wrong()),
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Problem::new("credentials_in_url", "Take the name and password out of the URL: the signature tells who calls."));
+            return Err(Problem::new(
+                "credentials_in_url",
+                "Take the name and password out of the URL: the signature tells who calls.",
+            ));
         }
         if url.fragment().is_some() {
             return Err(Problem::new("invalid_url", "Take the part from the # on out of the URL: it is never sent."));
         }
         let port = url.port_or_known_default().unwrap_or(0);
         if port == 0 || (port < 1_024 && port != 80 && port != 443) {
-            return Err(Problem::new("forbidden_target", format!("Port {port} is not one that webhooks go to: use 443, or one from 1024.")));
+            return Err(Problem::new(
+                "forbidden_target",
+                format!("Port {port} is not one that webhooks go to: use 443, or one from 1024."),
+            ));
         }
         if !allow_private {
             let refused = match host {
@@ -101,7 +107,9 @@ fn kind_of_v4(addr: Ipv4Addr) -> Option<&'static str> {
         ([224, 0, 0, 0], 4, "a multicast address"),
         ([240, 0, 0, 0], 4, "a reserved address"),
     ];
-    NETS.iter().find(|(net, len, _)| Ipv4Net::new((*net).into(), *len).is_ok_and(|net| net.contains(&addr))).map(|(.., kind)| *kind)
+    NETS.iter()
+        .find(|(net, len, _)| Ipv4Net::new((*net).into(), *len).is_ok_and(|net| net.contains(&addr)))
+        .map(|(.., kind)| *kind)
 }
 
 /// Only 2000::/3 is handed out; what in it stands for an IPv4 address or is special is refused too.
@@ -182,7 +190,12 @@ mod tests {
 
     #[test]
     fn what_is_public_is_let_through() {
-        for url in ["https://example.com/hooks?a=b", "https://93.184.216.34/", "https://[2606:2800:220:1::1]:8443/x", "https://172.32.0.1/"] {
+        for url in [
+            "https://example.com/hooks?a=b",
+            "https://93.184.216.34/",
+            "https://[2606:2800:220:1::1]:8443/x",
+            "https://172.32.0.1/",
+        ] {
             assert!(Target::parse(url, false).is_ok(), "{url}");
         }
         assert_eq!(Target::parse(" https://Example.COM ", false).expect("a URL").as_str(), "https://example.com/");
@@ -203,6 +216,9 @@ mod tests {
         ] {
             assert_eq!(Target::parse(url, false).expect_err(url).code, code, "{url}");
         }
-        assert_eq!(Target::parse(&format!("https://example.com/{}", "a".repeat(2048)), false).expect_err("long").code, "too_long");
+        assert_eq!(
+            Target::parse(&format!("https://example.com/{}", "a".repeat(2048)), false).expect_err("long").code,
+            "too_long"
+        );
     }
 }

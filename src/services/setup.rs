@@ -187,10 +187,9 @@ fn insert_admin(
     };
     let user = store::users::insert(tx, &insert, now)?;
     let caller = Caller { actor, ..Caller::system() };
-    let happening =
-        Happening::new("user.created", "user", user.id, &user.name)
-            .with(json!({ "email": user.email, "role": "admin" }))
-            .showing(&UserBody::from(&user));
+    let happening = Happening::new("user.created", "user", user.id, &user.name)
+        .with(json!({ "email": user.email, "role": "admin" }))
+        .showing(&UserBody::from(&user));
     store::audit_events::append(tx, &caller, now, Some(user.account_id), &happening)?;
     Ok(user)
 }

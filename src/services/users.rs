@@ -145,8 +145,9 @@ pub async fn update(app: &App, caller: &Caller, id: UserId, changes: UserChanges
             if password_hash.is_some() || disabled || before.role != after.role {
                 super::sessions::end_all(tx, id, None)?;
             }
-            let happening =
-                Happening::new("user.updated", "user", id, &after.name).with(diff(&before, &after, password_hash.is_some())).showing(&UserBody::from(&after));
+            let happening = Happening::new("user.updated", "user", id, &after.name)
+                .with(diff(&before, &after, password_hash.is_some()))
+                .showing(&UserBody::from(&after));
             store::audit_events::append(tx, &by, now, Some(after.account_id), &happening)?;
             Ok(after)
         },

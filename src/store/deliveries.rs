@@ -10,7 +10,8 @@ use crate::model::ids::{DeliveryId, WebhookId};
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::webhook::{Attempt, Delivery, DeliveryStatus, EventId, Outcome};
 
-const SELECT: &str = "SELECT d.id, d.webhook_id, d.event_id, e.type AS event_type, d.status, d.attempts, d.next_attempt_at, d.last_at,
+const SELECT: &str =
+    "SELECT d.id, d.webhook_id, d.event_id, e.type AS event_type, d.status, d.attempts, d.next_attempt_at, d.last_at,
     d.last_code, d.last_ms, d.last_error, d.created_at
     FROM webhook_deliveries d JOIN webhook_events e ON e.id = d.event_id";
 
@@ -136,8 +137,8 @@ pub fn settle(
 
 /// Sends it again from the beginning, whatever became of it.
 pub fn replay(tx: &Transaction, id: DeliveryId, now: Timestamp) -> Result<()> {
-    let mut replay = tx
-        .prepare_cached("UPDATE webhook_deliveries SET status = 'pending', attempts = 0, next_attempt_at = $1 WHERE id = $2")?;
+    let mut replay =
+        tx.prepare_cached("UPDATE webhook_deliveries SET status = 'pending', attempts = 0, next_attempt_at = $1 WHERE id = $2")?;
     replay.execute(params![now, id])?;
     Ok(())
 }

@@ -51,9 +51,7 @@ pub fn count(conn: &Connection, account: Option<AccountId>) -> Result<u64> {
             let mut one = conn.prepare_cached("SELECT count(*) FROM webhooks WHERE account_id = $1")?;
             one.query_row([account], |row| row.get(0))?
         }
-        None => conn
-            .prepare_cached("SELECT count(*) FROM webhooks WHERE account_id IS NULL")?
-            .query_row([], |row| row.get(0))?,
+        None => conn.prepare_cached("SELECT count(*) FROM webhooks WHERE account_id IS NULL")?.query_row([], |row| row.get(0))?,
     };
     Ok(count.max(0) as u64)
 }
@@ -92,20 +90,14 @@ pub fn delete(tx: &Transaction, id: WebhookId) -> Result<()> {
 /// The sealed secrets that sign now: the newer first.
 pub fn secrets(conn: &Connection, id: WebhookId, now: Timestamp) -> Result<Vec<Vec<u8>>> {
     let mut one = conn.prepare_cached(
-        "SELECT secret, CASE WHEN old_secret_ends_at > $2 THEN old_secret END AS old_secret FROM webhooks WHERE id = $1",
+        "SELECT secret, CASE WHEN old_secret_ends_at > $1 THEN old_secret END AS old_secret FROM webhooks WHERE id = $2",
     )?;
-    let found = one.query_row(params![id, now], |row| Ok((row.get("secret")?, row.get::<_, Option<Vec<u8>>>("old_secret")?)));
+    let found = one.query_row(params![now, id], |row| Ok((row.get("secret")?, row.get::<_, Option<Vec<u8>>>("old_secret")?)));
     Ok(found.optional()?.map(|(secret, old)| [Some(secret), old].into_iter().flatten().collect()).unwrap_or_default())
 }
 
 /// A new secret. The one before signs too until `old_ends`; none: it is forgotten.
-pub fn rotate(
-    tx: &Transaction,
-    id: WebhookId,
-    secret: &[u8],
-    old_ends: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<Webhook> {
+pub fn rotate(tx: &Transaction, id: WebhookId, secret: &[u8], old_ends: Option<Timestamp>, now: Timestamp) -> Result<Webhook> {
     let mut rotate = tx.prepare_cached(
         "UPDATE webhooks SET old_secret = CASE WHEN $1 IS NULL THEN NULL ELSE secret END, old_secret_ends_at = $1, secret = $2,
              updated_at = $3, revision = revision + 1

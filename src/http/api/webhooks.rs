@@ -202,7 +202,8 @@ pub async fn create(who: Allowed<WebhooksWrite>, app: Data<App>, req: HttpReques
     let [events] = body.all_of([events])?;
     let new = NewWebhook { url, events, account_id };
     let stored = |webhook: &Webhook| replay_of(StatusCode::CREATED, Some(location(webhook)), webhook);
-    let created = once(&app, &who.caller, &req, &body.bytes, stored, |keep| webhooks::create(&app, &who.caller, new, secret, keep));
+    let created =
+        once(&app, &who.caller, &req, &body.bytes, stored, |keep| webhooks::create(&app, &who.caller, new, secret, keep));
     Ok(match created.await? {
         Once::Before(response) => response,
         Once::Done((webhook, secret)) => {
@@ -213,7 +214,13 @@ pub async fn create(who: Allowed<WebhooksWrite>, app: Data<App>, req: HttpReques
     })
 }
 
-pub async fn update(who: Allowed<WebhooksWrite>, app: Data<App>, req: HttpRequest, path: Path<String>, mut body: Fields) -> Result {
+pub async fn update(
+    who: Allowed<WebhooksWrite>,
+    app: Data<App>,
+    req: HttpRequest,
+    path: Path<String>,
+    mut body: Fields,
+) -> Result {
     let allow_private = app.outbound.allow_private;
     let changes = WebhookChanges {
         url: body.text("url", |text| Target::parse(text, allow_private)),

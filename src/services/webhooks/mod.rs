@@ -255,17 +255,16 @@ fn seal(master_key: &MasterKey, id: WebhookId, secret: &WebhookSecret) -> Vec<u8
 }
 
 /// The header `webhook-signature`: one signature for each secret that signs now.
-fn signature(
-    master_key: &MasterKey,
-    id: WebhookId,
-    sealed: &[Vec<u8>],
-    message: (&str, Timestamp, &str),
-) -> Result<String> {
+fn signature(master_key: &MasterKey, id: WebhookId, sealed: &[Vec<u8>], message: (&str, Timestamp, &str)) -> Result<String> {
     let (message_id, at, body) = message;
     let mut signatures = Vec::with_capacity(sealed.len());
     for sealed in sealed {
         let secret = master_key.open(&place(id), sealed).map_err(AppError::internal)?;
         signatures.push(WebhookSecret::from_bytes(secret).sign(message_id, at.seconds(), body));
+    }
+    // A message that nobody can tell from a stranger's is not sent.
+    if signatures.is_empty() {
+        return Err(AppError::internal("a webhook has no secret"));
     }
     Ok(signatures.join(" "))
 }

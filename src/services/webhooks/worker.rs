@@ -189,14 +189,7 @@ struct After {
     disabled: Option<String>,
 }
 
-fn after(
-    tx: &Tx,
-    webhook: &Webhook,
-    attempts: u32,
-    attempt: &Attempt,
-    answer: Option<&Answer>,
-    now: Timestamp,
-) -> Result<After> {
+fn after(tx: &Tx, webhook: &Webhook, attempts: u32, attempt: &Attempt, answer: Option<&Answer>, now: Timestamp) -> Result<After> {
     let good = Standing { failures: 0, failing_since: None, hold_until: Timestamp::from_millis(0) };
     let Outcome { error, .. } = &attempt.outcome;
     let Some(error) = error else {
@@ -213,11 +206,7 @@ fn after(
     let in_order = next_attempt_at.filter(|_| attempts == 1);
     let patience = failures.checked_sub(PATIENCE).map(|n| jittered(Duration::from_secs(1 << n.min(9)).min(LONGEST_HOLD)));
     let hold_until = [in_order, asked, patience.map(|hold| now.saturating_add(hold))].into_iter().flatten().max();
-    let standing = Standing {
-        failures,
-        failing_since: Some(failing_since),
-        hold_until: hold_until.unwrap_or(good.hold_until),
-    };
+    let standing = Standing { failures, failing_since: Some(failing_since), hold_until: hold_until.unwrap_or(good.hold_until) };
     let disabled = if attempt.outcome.response_code == Some(410) {
         Some("The receiver answered 410 Gone.".to_owned())
     } else if now.since(failing_since) >= FAILING_FOR {

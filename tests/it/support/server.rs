@@ -14,13 +14,16 @@ use keyrack::model::api_key::NewApiKey;
 use keyrack::model::caller::Caller;
 use keyrack::model::clock::{Clock, Timestamp};
 use keyrack::model::email::Email;
-use keyrack::model::ids::{AccountId, SessionId, UserId};
+use keyrack::model::ids::{AccountId, DeliveryId, SessionId, UserId, WebhookId};
 use keyrack::model::name::Name;
+use keyrack::model::page::{Limit, Order, Start};
 use keyrack::model::revision::IfMatch;
 use keyrack::model::scope::{Scope, ScopeSet};
 use keyrack::model::session::{ELEVATED, Session};
+use keyrack::model::target::Target;
 use keyrack::model::tier::{Window, Windows};
 use keyrack::model::user::{NewUser, Role, User, UserChanges, UserStatus};
+use keyrack::model::webhook::{EventTypes, NewWebhook};
 use keyrack::services;
 use keyrack::services::idempotency::Keep;
 use keyrack::store;
@@ -73,6 +76,8 @@ impl TestServer {
 
     async fn on_with(dir: Arc<tempfile::TempDir>, config: Config, clock: Clock, change: impl FnOnce(&mut App)) -> Self {
         let mut app = App::open(&dir.path().join("data"), config.clone(), clock.clone()).expect("opens");
+        // No test asks the network who somebody is.
+        app.outbound.resolve = Box::new(|_, _| Box::pin(async { Ok(Vec::new()) }));
         change(&mut app);
         let app = Arc::new(app);
         services::setup::seed(&app).await.expect("seeds");
@@ -234,6 +239,22 @@ impl TestServer {
         let hash = SecretHash::of(&token);
         self.app.store.write(move |tx| store::sessions::insert(tx, hash, &session)).await.expect("a session");
         self.anonymous().header("Cookie", &format!("sid={}", *token)).header("Accept", "text/html")
+    }
+
+    /// A webhook of this user's account, and an event on its way to it.
+    pub async fn webhook_of(&self, user: &User) -> (WebhookId, DeliveryId) {
+        let operator = Caller::command_line();
+        let new = NewWebhook {
+            url: Target::parse("https://hooks.example.com/", false).expect("a target"),
+            events: EventTypes::parse(["user.created"]).expect("events"),
+            account_id: Some(user.account_id),
+        };
+        let made = services::webhooks::create(&self.app, &operator, new, None, Keep::nothing()).await;
+        let id = made.expect("a webhook").0.id;
+        self.user_in(user.account_id, Role::Member).await;
+        let first = (Start::Offset(0), Order::OldestFirst, Limit::of(1));
+        let sent = services::webhooks::deliveries::list(&self.app, &operator, id, None, first).await.expect("a list");
+        (id, sent.rows[0].id)
     }
 
     /// A new account; its name is made unique.

@@ -166,7 +166,7 @@ async fn an_account_has_a_bounded_number_of_them() {
     let server = TestServer::start().await;
     let key = member(&server).await;
     server.set_windows(&key, &[(1000, 60)]).await;
-    let body = json!({ "url": "https://93.184.216.34/", "events": ["user.created"] });
+    let body = json!({ "url": "https://hooks.example.com/", "events": ["user.created"] });
     for _ in 0..50 {
         key.post("/v1/webhooks", body.clone()).await.expect(201);
     }

@@ -152,7 +152,8 @@ async fn serve(
         Answer::Hangs => tokio::time::sleep(Duration::from_secs(60)).await,
         Answer::Says(status, head, body) => {
             let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
-            let text = format!("HTTP/1.1 {status} Said\r\ncontent-type: text/plain\r\n{head}{length}connection: close\r\n\r\n{body}");
+            let text =
+                format!("HTTP/1.1 {status} Said\r\ncontent-type: text/plain\r\n{head}{length}connection: close\r\n\r\n{body}");
             // Whoever has read enough goes away.
             let _ = stream.write_all(text.as_bytes()).await;
             let _ = stream.shutdown().await;

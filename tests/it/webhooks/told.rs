@@ -83,9 +83,8 @@ async fn an_event_has_the_id_of_its_audit_event_and_an_audited_grant_is_told_by_
     webhook(&key, &receiver).await;
     let (account, now) = (key.user().account_id, server.clock.now());
     let revoked = Happening::new("oauth.grant.revoked", "grant", "grant_1", "Reporting Tool").with(json!({ "reason": "reuse" }));
-    let append = move |tx: &keyrack::store::Tx| {
-        keyrack::store::audit_events::append(tx, &Caller::system(), now, Some(account), &revoked)
-    };
+    let append =
+        move |tx: &keyrack::store::Tx| keyrack::store::audit_events::append(tx, &Caller::system(), now, Some(account), &revoked);
     server.app.store.write(append).await.expect("appends");
     server.deliver().await;
     let told = receiver.take().remove(0);
@@ -187,7 +186,10 @@ async fn an_exceeded_limit_is_told_of_once_for_its_window_over_restarts() {
     assert_eq!(told.iter().map(Received::kind).collect::<Vec<_>>(), ["rate_limit.exceeded"]);
     let data = told[0].json()["data"].clone();
     assert_eq!((data["limit"].as_u64(), data["seconds"].as_u64()), (Some(2), Some(3600)));
-    assert_eq!((data["account_id"].as_str(), data["key_id"].as_str()), (Some(key.user().account_id.to_string().as_str()), Some(key.key_id())));
+    assert_eq!(
+        (data["account_id"].as_str(), data["key_id"].as_str()),
+        (Some(key.user().account_id.to_string().as_str()), Some(key.key_id()))
+    );
     server.advance(HOUR);
     for _ in 0..4 {
         key.get("/v1/key").await;
