@@ -119,6 +119,7 @@ pub async fn sweep(app: &App) -> Result<()> {
             store::api_keys::sweep(tx, now)
         })
         .await?;
+    while app.store.write(move |tx| store::api_keys::mark_ended(tx, now)).await? {}
     super::webhooks::deliveries::sweep(app).await?;
     super::webhooks::told::expiring(app).await
 }

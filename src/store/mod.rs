@@ -8,6 +8,7 @@ pub mod audit_events;
 pub mod deliveries;
 pub mod idempotency_keys;
 pub mod key_networks;
+pub mod key_views;
 mod lists;
 pub mod logged_requests;
 pub mod migrate;
