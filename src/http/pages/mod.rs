@@ -13,6 +13,7 @@ mod setup;
 mod sign_in;
 mod users;
 mod view;
+mod webhooks;
 
 use actix_web::web::{ServiceConfig, resource};
 
@@ -36,6 +37,18 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/requests/{id}").get(requests::show))
         .service(resource("/admin/settings/api-conventions").get(conventions::show))
         .service(resource("/admin/settings/api-conventions/{dialect}").get(conventions::ask).post(conventions::switch))
+        .service(resource("/admin/webhooks").get(webhooks::list).post(webhooks::create))
+        .service(resource("/admin/webhooks/new").get(webhooks::new))
+        .service(resource("/admin/webhooks/deliveries/{id}").get(webhooks::show_delivery))
+        .service(resource("/admin/webhooks/deliveries/{id}/replay").post(webhooks::replay))
+        .service(resource("/admin/webhooks/{id}").get(webhooks::show))
+        .service(resource("/admin/webhooks/{id}/edit").get(webhooks::edit).post(webhooks::update))
+        .service(resource("/admin/webhooks/{id}/test").post(webhooks::test))
+        .service(resource("/admin/webhooks/{id}/pause").post(webhooks::pause))
+        .service(resource("/admin/webhooks/{id}/resume").post(webhooks::resume))
+        .service(resource("/admin/webhooks/{id}/rotate").get(webhooks::show_rotate).post(webhooks::rotate))
+        .service(resource("/admin/webhooks/{id}/replay").get(webhooks::show_replay_failed).post(webhooks::replay_failed))
+        .service(resource("/admin/webhooks/{id}/delete").get(webhooks::show_delete).post(webhooks::delete))
         .service(resource("/admin/users").get(users::list).post(users::create))
         .service(resource("/admin/users/new").get(users::new))
         .service(resource("/admin/users/{id}").get(users::show))

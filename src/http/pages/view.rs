@@ -222,7 +222,7 @@ pub struct PageSize {
 
 /// A list that is paged through: what its links keep, all of it in the address.
 pub struct Listed {
-    base: &'static str,
+    base: String,
     kept: Vec<(&'static str, String)>,
     size: u32,
     /// The number of the page's first row. Only shown, so a wrong one harms nobody.
@@ -232,9 +232,9 @@ pub struct Listed {
 impl Listed {
     const SIZES: [u32; 3] = [25, 50, 100];
 
-    pub fn new(base: &'static str, size: Option<u32>, from: Option<u64>) -> Self {
+    pub fn new(base: impl Into<String>, size: Option<u32>, from: Option<u64>) -> Self {
         let size = size.filter(|size| Self::SIZES.contains(size)).unwrap_or(Self::SIZES[0]);
-        Self { base, kept: Vec::new(), size, from: from.unwrap_or(1).max(1) }
+        Self { base: base.into(), kept: Vec::new(), size, from: from.unwrap_or(1).max(1) }
     }
 
     pub fn keeping(mut self, name: &'static str, value: &str) -> Self {
@@ -257,7 +257,7 @@ impl Listed {
         }
         query.extend_pairs(more);
         let query = query.finish();
-        if query.is_empty() { self.base.into() } else { format!("{}?{query}", self.base) }
+        if query.is_empty() { self.base.clone() } else { format!("{}?{query}", self.base) }
     }
 
     pub fn pages<T>(&self, page: &Page<T>, id: impl Fn(&T) -> String) -> Pages {

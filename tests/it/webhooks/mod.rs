@@ -1,6 +1,7 @@
 //! Webhooks: who is told of what, how it is signed, and what becomes of a message that is not taken.
 
 mod endpoints;
+mod pages;
 mod receiver;
 mod retries;
 mod targets;
