@@ -11,6 +11,7 @@ mod import;
 pub mod operations;
 mod query;
 mod record;
+pub mod reference;
 mod reply;
 mod resend_keys;
 mod users;

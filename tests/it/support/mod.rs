@@ -2,6 +2,7 @@
 
 mod client;
 mod raw;
+mod reference;
 mod routes;
 mod server;
 
