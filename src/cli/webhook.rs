@@ -12,6 +12,7 @@ use crate::model::AppError;
 use crate::model::caller::Caller;
 use crate::model::ids::{DeliveryId, WebhookId};
 use crate::model::page::{Limit, Order, Start};
+use crate::model::revision::IfMatch;
 use crate::model::target::Target;
 use crate::model::webhook::{EventTypes, NewWebhook, Webhook};
 use crate::services::idempotency::Keep;
@@ -45,8 +46,9 @@ pub fn run(place: &Place, command: WebhookCommand, out: &Output) -> Result<()> {
         WebhookCommand::Add { url, events, account } => add(&open, (&url, &events), account, out),
         WebhookCommand::Test { id } => {
             let id = WebhookId::parse(&id).ok_or_else(|| unknown_webhook(&id))?;
-            let delivery =
-                open.run(deliveries::test(&open.app, &caller, id)).map_err(|err| or_unknown(err, unknown_webhook, &id))?;
+            let delivery = open
+                .run(deliveries::test(&open.app, &caller, id, IfMatch::ANY, Keep::nothing()))
+                .map_err(|err| or_unknown(err, unknown_webhook, &id))?;
             let (last, delivered) = (delivery.last.clone(), delivery.last.as_ref().is_some_and(|last| last.is_delivered()));
             let words = match last {
                 Some(last) if delivered => {
@@ -61,8 +63,9 @@ pub fn run(place: &Place, command: WebhookCommand, out: &Output) -> Result<()> {
         }
         WebhookCommand::Replay { id } => {
             let id = DeliveryId::parse(&id).ok_or_else(|| unknown_delivery(&id))?;
-            let delivery =
-                open.run(deliveries::replay(&open.app, &caller, id)).map_err(|err| or_unknown(err, unknown_delivery, &id))?;
+            let delivery = open
+                .run(deliveries::replay(&open.app, &caller, id, IfMatch::ANY, Keep::nothing()))
+                .map_err(|err| or_unknown(err, unknown_delivery, &id))?;
             out.result(&DeliveryBody::from(&delivery), || format!("Delivery {id} waits to be sent by the running server."))
         }
     }

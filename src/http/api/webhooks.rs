@@ -262,11 +262,17 @@ pub async fn rotate_secret(
     })
 }
 
-pub async fn test(who: Allowed<WebhooksWrite>, app: Data<App>, path: Path<String>, mut body: Fields) -> Result {
+pub async fn test(who: Allowed<WebhooksWrite>, app: Data<App>, req: HttpRequest, path: Path<String>, mut body: Fields) -> Result {
     body.finish()?;
     let id = id_from(path, WebhookId::parse, "webhook")?;
-    let delivery = deliveries::test(&app, &who.caller, id).await?;
-    Ok(reply::json(StatusCode::OK, &TestBody::from(&delivery)))
+    let expected = reply::if_match(&req);
+    let stored = |delivery: &Delivery| kept(StatusCode::OK, &TestBody::from(delivery));
+    let tested =
+        once(&app, &who.caller, &req, &body.bytes, stored, |keep| deliveries::test(&app, &who.caller, id, expected, keep));
+    Ok(match tested.await? {
+        Once::Before(response) => response,
+        Once::Done(delivery) => reply::json(StatusCode::OK, &TestBody::from(&delivery)),
+    })
 }
 
 pub async fn list_deliveries(
@@ -285,31 +291,63 @@ pub async fn list_deliveries(
     Ok(reply::page(&req, &app, &page, start, limit.get(), (|delivery| delivery.id, DeliveryBody::from)))
 }
 
-pub async fn show_delivery(who: Allowed<WebhooksRead>, app: Data<App>, path: Path<String>) -> Result {
+pub async fn show_delivery(who: Allowed<WebhooksRead>, app: Data<App>, req: HttpRequest, path: Path<String>) -> Result {
     let id = id_from(path, DeliveryId::parse, "delivery")?;
     let shown = deliveries::find(&app, &who.caller, id).await?;
     let log = shown.attempts.iter().map(|attempt| AttemptBody::new(attempt, shown.delivery.event_id)).collect();
-    let body = DeliveryInFull { delivery: (&shown.delivery).into(), body: &shown.body, log };
-    Ok(reply::json(StatusCode::OK, &body))
+    let delivery = &shown.delivery;
+    // Covers what changes without an attempt: that it waits again, and until when.
+    let next = delivery.next_attempt_at.map_or(0, Timestamp::millis);
+    let etag = format!("\"{}-{}-{next:x}\"", deliveries::revision(&shown.attempts), delivery.status.name());
+    Ok(reply::tagged(&req, &DeliveryInFull { delivery: delivery.into(), body: &shown.body, log }, &etag))
 }
 
 /// Answered when it waits to be sent, not when it is.
-pub async fn replay(who: Allowed<WebhooksWrite>, app: Data<App>, path: Path<String>, mut body: Fields) -> Result {
+pub async fn replay(
+    who: Allowed<WebhooksWrite>,
+    app: Data<App>,
+    req: HttpRequest,
+    path: Path<String>,
+    mut body: Fields,
+) -> Result {
     body.finish()?;
     let id = id_from(path, DeliveryId::parse, "delivery")?;
-    let delivery = deliveries::replay(&app, &who.caller, id).await?;
-    Ok(reply::json(StatusCode::ACCEPTED, &DeliveryBody::from(&delivery)))
+    let expected = reply::if_match(&req);
+    let stored = |delivery: &Delivery| kept(StatusCode::ACCEPTED, &DeliveryBody::from(delivery));
+    let replayed =
+        once(&app, &who.caller, &req, &body.bytes, stored, |keep| deliveries::replay(&app, &who.caller, id, expected, keep));
+    Ok(match replayed.await? {
+        Once::Before(response) => response,
+        Once::Done(delivery) => reply::json(StatusCode::ACCEPTED, &DeliveryBody::from(&delivery)),
+    })
 }
 
-pub async fn replay_failed(who: Allowed<WebhooksWrite>, app: Data<App>, path: Path<String>, mut body: Fields) -> Result {
+pub async fn replay_failed(
+    who: Allowed<WebhooksWrite>,
+    app: Data<App>,
+    req: HttpRequest,
+    path: Path<String>,
+    mut body: Fields,
+) -> Result {
     let since = body.required("since", |text| {
         let wrong = || Problem::new("invalid_time", "`since` must be a time such as 2026-10-27T10:00:00Z.");
         Timestamp::parse(text).ok_or_else(wrong)
     });
     let [since] = body.all_of([since])?;
     let id = id_from(path, WebhookId::parse, "webhook")?;
-    let replayed = deliveries::replay_failed(&app, &who.caller, id, since).await?;
-    Ok(reply::json(StatusCode::ACCEPTED, &json!({ "replayed": replayed })))
+    let expected = reply::if_match(&req);
+    let stored = |count: &usize| kept(StatusCode::ACCEPTED, &json!({ "replayed": count }));
+    let replayed = once(&app, &who.caller, &req, &body.bytes, stored, |keep| {
+        deliveries::replay_failed(&app, &who.caller, id, since, expected, keep)
+    });
+    Ok(match replayed.await? {
+        Once::Before(response) => response,
+        Once::Done(count) => reply::json(StatusCode::ACCEPTED, &json!({ "replayed": count })),
+    })
+}
+
+fn kept(status: StatusCode, body: &impl Serialize) -> Replay {
+    Replay { status: status.as_u16(), location: None, etag: None, body: reply::to_json(body) }
 }
 
 fn with_secret(status: StatusCode, webhook: &Webhook, secret: &WebhookSecret) -> HttpResponse {

@@ -15,9 +15,11 @@ use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::ids::{DeliveryId, WebhookId};
 use crate::model::page::{Limit, Order, Page, Start};
+use crate::model::revision::IfMatch;
 use crate::model::webhook::{Attempt, Delivery, DeliveryStatus, EventId, EventType, Outcome, Webhook};
 use crate::model::{AppError, Result};
 use crate::services::authorize::seen_webhook;
+use crate::services::idempotency::Keep;
 use crate::store::{self, Tx};
 
 /// How long an event and what became of it are kept.
@@ -74,41 +76,59 @@ fn seen(conn: &store::Conn, caller: &Caller, id: DeliveryId) -> Result<(Delivery
 }
 
 /// Sends a delivery again from the beginning, as the same message.
-pub async fn replay(app: &App, caller: &Caller, id: DeliveryId) -> Result<Delivery> {
+pub async fn replay(app: &App, caller: &Caller, id: DeliveryId, expected: IfMatch, keep: Keep<Delivery>) -> Result<Delivery> {
     let (by, now) = (caller.clone(), app.clock.now());
     let replayed = move |tx: &Tx| {
         let (delivery, webhook) = seen(tx, &by, id)?;
+        expected.check(revision(&store::deliveries::attempts(tx, id)?))?;
         store::deliveries::replay(tx, id, now)?;
         store::webhooks::queue(tx, webhook.id, now)?;
         let happening = Happening::new("webhook.replayed", "webhook", webhook.id, &webhook.url)
             .with(json!({ "delivery": id, "event": delivery.event_id }));
         store::audit_events::append(tx, &by, now, webhook.account_id, &happening)?;
-        Ok(seen(tx, &by, id)?.0)
+        let replayed = seen(tx, &by, id)?.0;
+        keep.store(tx, &replayed, now)?;
+        Ok(replayed)
     };
     app.change(caller, replayed, |_| Concerns::Nobody).await
 }
 
+/// Grows with every attempt.
+pub fn revision(attempts: &[Attempt]) -> i64 {
+    attempts.last().map_or(0, |last| last.number.into())
+}
+
 /// Sends all again that were stored since then and failed. Gives how many there are.
-pub async fn replay_failed(app: &App, caller: &Caller, id: WebhookId, since: Timestamp) -> Result<usize> {
+pub async fn replay_failed(
+    app: &App,
+    caller: &Caller,
+    id: WebhookId,
+    since: Timestamp,
+    expected: IfMatch,
+    keep: Keep<usize>,
+) -> Result<usize> {
     let (by, now) = (caller.clone(), app.clock.now());
     let replayed = move |tx: &Tx| {
         let webhook = seen_webhook(&by, store::webhooks::find(tx, id)?)?;
+        expected.check(webhook.revision)?;
         let count = store::deliveries::replay_failed(tx, id, since, now)?;
         if count > 0 {
             let happening = Happening::new("webhook.replayed", "webhook", id, &webhook.url)
                 .with(json!({ "failed_since": since, "deliveries": count }));
             store::audit_events::append(tx, &by, now, webhook.account_id, &happening)?;
         }
+        keep.store(tx, &count, now)?;
         Ok(count)
     };
     app.change(caller, replayed, |_| Concerns::Nobody).await
 }
 
 /// Sends a test now, once, to see what comes back: to a paused or disabled webhook too. It changes neither.
-pub async fn test(app: &App, caller: &Caller, id: WebhookId) -> Result<Delivery> {
+pub async fn test(app: &App, caller: &Caller, id: WebhookId, expected: IfMatch, keep: Keep<Delivery>) -> Result<Delivery> {
     let (by, now) = (caller.clone(), app.clock.now());
     let begun = move |tx: &Tx| {
         let webhook = seen_webhook(&by, store::webhooks::find(tx, id)?)?;
+        expected.check(webhook.revision)?;
         let event = EventId::new();
         let data = json!({ "webhook_id": webhook.id, "message": "A test, sent because somebody asked for it." });
         store::webhook_events::insert(tx, event, EventType::TEST, &data, now)?;
@@ -123,7 +143,9 @@ pub async fn test(app: &App, caller: &Caller, id: WebhookId) -> Result<Delivery>
     let ended = move |tx: &Tx| {
         store::deliveries::insert_attempt(tx, delivery, &attempt)?;
         store::deliveries::settle(tx, delivery, status_after(&attempt.outcome), None, &attempt.outcome)?;
-        store::deliveries::find(tx, delivery)?.ok_or(AppError::NotFound("delivery"))
+        let tested = store::deliveries::find(tx, delivery)?.ok_or(AppError::NotFound("delivery"))?;
+        keep.store(tx, &tested, now)?;
+        Ok(tested)
     };
     app.store.write(ended).await
 }

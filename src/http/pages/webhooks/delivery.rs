@@ -20,7 +20,9 @@ use crate::model::AppError;
 use crate::model::clock::Timestamp;
 use crate::model::error::Problem;
 use crate::model::ids::DeliveryId;
+use crate::model::revision::IfMatch;
 use crate::model::webhook::{Attempt, Webhook};
+use crate::services::idempotency::Keep;
 use crate::services::webhooks::deliveries::{self, Shown};
 
 #[derive(Template)]
@@ -143,7 +145,7 @@ pub async fn replay(who: SignedIn, id: Path<String>, form: Posted) -> Result<Htt
     if form.is_stale {
         return Ok(to(format!("{page}?done=renewed")));
     }
-    deliveries::replay(&who.app, &who.caller, shown.delivery.id).await?;
+    deliveries::replay(&who.app, &who.caller, shown.delivery.id, IfMatch::ANY, Keep::nothing()).await?;
     Ok(to(format!("{page}?done=replayed")))
 }
 
@@ -167,7 +169,7 @@ pub async fn replay_failed(who: SignedIn, id: Path<String>, form: Posted) -> Res
         let wrong = Problem::new("invalid_time", "Enter a day and a time, for example 2026-11-22T10:00.").of("since");
         return Ok(who.page(StatusCode::BAD_REQUEST, &replay_page(&who, &webhook, typed, FormErrors::of_refusal(wrong)?)));
     };
-    let count = deliveries::replay_failed(&who.app, &who.caller, webhook.id, since).await?;
+    let count = deliveries::replay_failed(&who.app, &who.caller, webhook.id, since, IfMatch::ANY, Keep::nothing()).await?;
     let done = if count == 0 { "nothing-failed" } else { "replayed" };
     Ok(to(format!("{}?done={done}", path_of(&webhook))))
 }

@@ -25,6 +25,7 @@ use crate::model::page::{Limit, Order, Start};
 use crate::model::revision::IfMatch;
 use crate::model::webhook::{Delivery, DeliveryStatus, EventType, Webhook, WebhookChanges, WebhookStatus};
 use crate::services;
+use crate::services::idempotency::Keep;
 use crate::services::webhooks::worker::MOST_ATTEMPTS;
 use crate::services::webhooks::{self, deliveries};
 
@@ -232,7 +233,7 @@ pub async fn test(who: SignedIn, id: Path<String>, form: Posted) -> Result<HttpR
     if form.is_stale {
         return Ok(to(format!("{}?done=renewed", path_of(&webhook))));
     }
-    let delivery = deliveries::test(&who.app, &who.caller, webhook.id).await?;
+    let delivery = deliveries::test(&who.app, &who.caller, webhook.id, IfMatch::ANY, Keep::nothing()).await?;
     Ok(to(format!("{BASE}/deliveries/{}", delivery.id)))
 }
 
