@@ -154,7 +154,7 @@ impl Outbound {
         if roots.is_empty() {
             return Err(CallError::Tls("this machine has no authorities to check it with; install ca-certificates".into()));
         }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let builder = versions.map_err(|err| CallError::Tls(err.to_string()))?;
         let mut config = builder.with_root_certificates(roots).with_no_client_auth();

@@ -61,7 +61,7 @@ impl Browser {
     /// A path as the router has it, about this user or their key.
     fn path(&self, pattern: &str) -> String {
         let id = if pattern.starts_with("/admin/users") { self.user.id.to_string() } else { self.key_id.clone() };
-        pattern.replace("{id}", &id).replace("{dialect}", "plain")
+        pattern.replace("{id}", &id).replace("{dialect}", "plain").replace("{name}", "Free")
     }
 
     async fn get(&self, path: &str) -> Reply {

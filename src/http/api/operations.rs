@@ -68,6 +68,7 @@ operations! {
     show_delivery GET "/v1/webhooks/deliveries/{id}" Access::Scope(Scope::WebhooksRead), "One delivery, with what was sent and what was answered at each attempt.";
     replay_delivery POST "/v1/webhooks/deliveries/{id}/replay" Access::Scope(Scope::WebhooksWrite), "Send a delivery again, as the same message.";
     forward_auth ANY "/v1/forward-auth" Access::AnyKey, "Tell a gateway whether to let its client in, and who it is.";
+    metrics GET "/metrics" Access::Anyone, "Figures for Prometheus: for this machine, or with the configured token.";
     health GET "/healthz" Access::Anyone, "Whether the process is up.";
     readiness GET "/readyz" Access::Anyone, "Whether the server can do its work.";
 }

@@ -1,9 +1,11 @@
 //! The pages: sign-in, first set-up, one's own settings, and the dashboard of administrators.
 
 mod api_keys;
+mod audit;
 mod chart;
 mod confirm;
 mod conventions;
+mod go;
 mod notices;
 mod overview;
 mod requests;
@@ -11,6 +13,9 @@ mod security;
 mod settings;
 mod setup;
 mod sign_in;
+mod status;
+mod tiers;
+mod usage;
 mod users;
 mod view;
 mod webhooks;
@@ -19,11 +24,15 @@ use actix_web::web::{ServiceConfig, resource};
 
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(resource("/").get(sign_in::start))
+        .service(resource("/status").get(status::show))
         .service(resource("/sign-in").get(sign_in::show).post(sign_in::sign_in))
         .service(resource("/sign-out").post(sign_in::sign_out))
         .service(resource("/setup").get(setup::ask).post(setup::enter))
         .service(resource("/setup/{code}").get(setup::show).post(setup::finish))
         .service(resource("/settings").get(settings::show))
+        .service(resource("/go").get(go::go))
+        .service(resource("/settings/usage").get(usage::own))
+        .service(resource("/admin/accounts/{id}/usage").get(usage::of_account))
         .service(resource("/settings/look").post(settings::look))
         .service(resource("/settings/time-zone").post(settings::time_zone))
         .service(resource("/settings/security").get(security::show))
@@ -32,6 +41,9 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/settings/security/sessions/{id}/end").post(security::end_session))
         .service(resource("/admin").get(overview::show))
         .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
+        .service(resource("/admin/audit").get(audit::list))
+        .service(resource("/admin/audit/export").get(audit::export))
+        .service(resource("/admin/audit/{id}").get(audit::show))
         .service(resource("/admin/requests").get(requests::list))
         .service(resource("/admin/requests/live").get(requests::live))
         .service(resource("/admin/requests/{id}").get(requests::show))
@@ -49,6 +61,10 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/webhooks/{id}/rotate").get(webhooks::show_rotate).post(webhooks::rotate))
         .service(resource("/admin/webhooks/{id}/replay").get(webhooks::show_replay_failed).post(webhooks::replay_failed))
         .service(resource("/admin/webhooks/{id}/delete").get(webhooks::show_delete).post(webhooks::delete))
+        .service(resource("/admin/tiers").get(tiers::list).post(tiers::create))
+        .service(resource("/admin/tiers/new").get(tiers::new))
+        .service(resource("/admin/tiers/{name}/edit").get(tiers::edit).post(tiers::update))
+        .service(resource("/admin/tiers/{name}/delete").get(tiers::show_delete).post(tiers::delete))
         .service(resource("/admin/users").get(users::list).post(users::create))
         .service(resource("/admin/users/new").get(users::new))
         .service(resource("/admin/users/{id}").get(users::show))

@@ -112,7 +112,7 @@ async fn with_certificate(name: &str) -> (CertificateDer<'static>, Receiver) {
     let key = KeyPair::generate().expect("a key");
     let certificate =
         CertificateParams::new(vec![name.to_owned()]).expect("parameters").signed_by(&key, &authority).expect("signed");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
