@@ -2,9 +2,11 @@
 
 pub mod callers;
 pub mod certificate;
+pub mod exceeded;
 mod live;
 pub mod master_key;
 pub mod metrics;
+pub mod outbound;
 pub mod request_log;
 pub mod spikes;
 pub mod usage;
@@ -16,6 +18,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::crypto::secret::has_form;
@@ -32,9 +35,11 @@ use crate::store::{self, idempotency_keys};
 use crate::store::{OpenError, Store, Tx};
 use crate::tls::Certificates;
 use callers::{Callers, Concerns};
+use exceeded::Exceeded;
 pub use live::Live;
 use master_key::MasterKeyFile;
 use metrics::Metrics;
+use outbound::Outbound;
 use request_log::RequestLog;
 use spikes::Spikes;
 use usage::Usage;
@@ -72,6 +77,12 @@ pub struct App {
     pub started_at: Timestamp,
     /// How the server was when the public was told last.
     pub told: Mutex<Option<Told>>,
+    /// Limits that accounts have met, until a batch tells of them.
+    pub exceeded: Exceeded,
+    /// How this program calls others.
+    pub outbound: Outbound,
+    /// There may be something for webhooks to send.
+    pub to_send: Notify,
     /// Refusals of the last hour: without a valid credential, and for a limit.
     pub spikes: Mutex<(Spikes, Spikes)>,
     /// The server is stopping: no new work should be sent to it.
@@ -122,6 +133,9 @@ impl App {
             request_log: RequestLog::new(config.log.request_log_sample),
             backing_up: tokio::sync::Mutex::default(),
             draining: Arc::default(),
+            exceeded: Exceeded::default(),
+            outbound: Outbound::new(config.webhooks.allow_private_targets),
+            to_send: Notify::new(),
             spikes: Mutex::default(),
             in_progress: Mutex::default(),
             verified: Mutex::default(),
@@ -147,12 +161,14 @@ impl App {
         work: impl FnOnce(&Tx) -> Result<T> + Send + 'static,
         concerns: impl FnOnce(&T) -> Concerns + Send + 'static,
     ) -> Result<T> {
-        let (callers, caller, now) = (self.callers.clone(), caller.clone(), self.clock.now());
+        let (callers, by, now) = (self.callers.clone(), caller.clone(), self.clock.now());
         let work = move |tx: &Tx| {
-            store::actors::must_still_act(tx, &caller, now)?;
+            store::actors::must_still_act(tx, &by, now)?;
             work(tx)
         };
-        self.store.write_then(work, move |changed| callers.forget(concerns(changed))).await
+        let changed = self.store.write_then(work, move |changed| callers.forget(concerns(changed))).await;
+        self.to_send.notify_one();
+        changed
     }
 
     /// What the secret of a new key begins with.

@@ -26,6 +26,7 @@ mod user;
 mod user_file;
 mod values;
 mod volatile;
+mod webhook;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -45,6 +46,7 @@ Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 Start      serve   setup-link   status   doctor   admin {create|disable-mfa|reset-password}
 Manage     user {list|show|add|set|disable|enable|delete|import|export}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
+           webhook {list|add|test|replay}
 Data       backup {create|verify|restore}   audit {list|verify|export}   migrate   config {show|check|explain}   completions SHELL
 
 Options:
@@ -132,6 +134,9 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Addresses that are told of events
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// Copies of the database: made while the server runs, checked, and put back
     #[command(subcommand)]
     Backup(backup::BackupCommand),
@@ -199,6 +204,7 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
         Command::Account(command) => account::run(&place, command, out),
         Command::Tier(command) => tier::run(&place, command, out),
         Command::Key(command) => key::run(&place, command, out),
+        Command::Webhook(command) => webhook::run(&place, command, out),
         Command::Backup(command) => backup::run(&place, command, out),
         Command::Status => status::run(&place, out),
         Command::Doctor => doctor::run(&place, out),

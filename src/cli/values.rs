@@ -13,6 +13,7 @@ use crate::model::name::Name;
 use crate::model::scope::ScopesAsked;
 use crate::model::tier::{Window, Windows};
 use crate::model::user::Role;
+use crate::model::webhook::EventTypes;
 
 use super::failure::Failure;
 
@@ -45,6 +46,10 @@ pub fn key_status(text: &str) -> Parsed<KeyStatus> {
 /// A scope that exists, or a short word for several.
 pub fn scope(text: &str) -> Parsed<String> {
     ScopesAsked::parse([text]).map(|_| text.to_owned()).map_err(words)
+}
+
+pub fn event(text: &str) -> Parsed<String> {
+    EventTypes::parse([text]).map(|_| text.to_owned()).map_err(words)
 }
 
 pub fn network(text: &str) -> Parsed<String> {

@@ -112,6 +112,10 @@ settings! {
         anonymous_per_minute: u64 = 100, |given: &_| read::number(given, 1, 1_000_000_000), None,
             "Requests without a valid key that one client address may make in a minute.";
     }
+    webhooks: Webhooks {
+        allow_private_targets: bool = false, read::boolean, None,
+            "Let webhooks go to private, loopback and link-local addresses, and over plain HTTP.";
+    }
     metrics: Metrics {
         token: Option<SecretText> = None, read::token, None,
             "What a scraper beyond this machine sends behind Bearer to read /metrics. Empty: this machine alone may.";

@@ -7,6 +7,7 @@ use ipnet::{IpNet, Ipv4Net};
 use serde_json::{Map, Value};
 
 use super::clock::Timestamp;
+use super::duration;
 use super::error::{AppError, Problem, Result};
 use super::ids::{AccountId, ApiKeyId, UserId};
 use super::name::Name;
@@ -256,6 +257,12 @@ impl Overlap {
             return Err(Problem::new("out_of_range", "The overlap is at most 30d."));
         }
         Ok(Self(span))
+    }
+
+    /// `24h`, `30m`, `0s`.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let span = duration::parse(text).map_err(|words| Problem::new("invalid_duration", format!("{words}.")))?;
+        Self::new(span)
     }
 
     pub const fn get(self) -> Duration {

@@ -77,6 +77,8 @@ id!(
     "req"
 );
 id!(AuditEventId, "evt");
+id!(WebhookId, "wh");
+id!(DeliveryId, "del");
 id!(NoticeId, "note");
 
 fn encode(bits: u128) -> [u8; SUFFIX_LEN] {

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod api_key;
 pub mod audit_event;
+pub mod body;
 pub mod caller;
 pub mod check;
 pub mod clock;
@@ -29,8 +30,10 @@ pub mod scope;
 pub mod service;
 pub mod session;
 pub mod sheet;
+pub mod target;
 pub mod tier;
 pub mod usage;
 pub mod user;
+pub mod webhook;
 
 pub use error::{AppError, FieldErrors, Result};

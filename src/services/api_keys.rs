@@ -14,6 +14,7 @@ use crate::crypto::secret::{has_checksum, hint_of};
 use crate::crypto::{Secret, SecretHash};
 use crate::model::api_key::{ApiKey, ApiKeyChanges, NewApiKey, Overlap};
 use crate::model::audit_event::{Happening, changed};
+use crate::model::body::KeyBody;
 use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
 use crate::model::ids::{ApiKeyId, UserId};
@@ -399,7 +400,7 @@ pub(super) fn note(
     key: &ApiKey,
     diff: serde_json::Value,
 ) -> Result<()> {
-    let happening = Happening::new(action, "key", key.id, &key.name).with(diff);
+    let happening = Happening::new(action, "key", key.id, &key.name).with(diff).showing(&KeyBody::new(key, now));
     store::audit_events::append(tx, caller, now, Some(key.account_id), &happening)
 }
 

@@ -60,7 +60,7 @@ pub async fn restore_windows(app: &App) -> Result<()> {
 /// Writes what was used since the last time.
 pub async fn flush(app: &App) -> Result<()> {
     let uses = write_uses(app).await;
-    uses.and(super::usage::flush(app).await)
+    uses.and(super::usage::flush(app).await).and(super::webhooks::told::exceeded(app).await)
 }
 
 async fn write_uses(app: &App) -> Result<()> {
@@ -116,9 +116,12 @@ pub async fn sweep(app: &App) -> Result<()> {
             store::notices::sweep(tx, now)?;
             let requests = super::requests::KEPT_ROWS;
             store::logged_requests::sweep(tx, requests, now.saturating_sub(super::requests::kept()))?;
+            store::webhooks::sweep(tx, now)?;
+            store::webhooks::sweep_exceeded(tx, now)?;
             store::api_keys::sweep(tx, now)
         })
         .await?;
     while app.store.write(move |tx| store::api_keys::mark_ended(tx, now)).await? {}
-    Ok(())
+    super::webhooks::deliveries::sweep(app).await?;
+    super::webhooks::told::expiring(app).await
 }

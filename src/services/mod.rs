@@ -30,3 +30,4 @@ pub mod tiers;
 pub mod usage;
 pub mod users;
 pub mod verify;
+pub mod webhooks;

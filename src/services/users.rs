@@ -13,6 +13,7 @@ use crate::crypto::SecretHash;
 use crate::crypto::secret::random_token;
 use crate::model::account::NewAccount;
 use crate::model::audit_event::{Happening, changed};
+use crate::model::body::UserBody;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::email::Email;
@@ -164,7 +165,8 @@ pub(super) fn insert(
     };
     let user = store::users::insert(tx, &insert, now)?;
     let happening = Happening::new("user.created", "user", user.id, &user.name)
-        .with(json!({ "email": user.email, "role": user.role.name() }));
+        .with(json!({ "email": user.email, "role": user.role.name() }))
+        .showing(&UserBody::from(&user));
     store::audit_events::append(tx, caller, now, Some(account_id), &happening)?;
     Ok(user)
 }
@@ -237,8 +239,9 @@ pub(super) fn change(
         // A link that was given before the password was set would set another.
         store::password_links::delete_of(tx, before.id)?;
     }
-    let happening =
-        Happening::new("user.updated", "user", before.id, &after.name).with(diff(&before, &after, password_hash.is_some()));
+    let happening = Happening::new("user.updated", "user", before.id, &after.name)
+        .with(diff(&before, &after, password_hash.is_some()))
+        .showing(&UserBody::from(&after));
     store::audit_events::append(tx, caller, now, Some(after.account_id), &happening)?;
     Ok(after)
 }
@@ -284,7 +287,7 @@ async fn delete_if(
                 ("role", json!(user.role.name()), json!(null)),
                 ("status", json!(user.status.name()), json!(null)),
             ]);
-            let happening = Happening::new("user.deleted", "user", id, &user.name).with(was);
+            let happening = Happening::new("user.deleted", "user", id, &user.name).with(was).showing(&UserBody::from(&user));
             store::audit_events::append(tx, &by, now, Some(user.account_id), &happening)?;
             Ok(user)
         },

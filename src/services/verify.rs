@@ -86,6 +86,9 @@ pub fn verify(app: &App, caller: &Caller, service: &ServiceName, secret: &str, q
     if !question.dry_run && matches!(code, Code::Valid | Code::RateLimited) {
         app.callers.note_use(&credential, now, question.ip, "");
     }
+    if let (Code::RateLimited, Some(left), false) = (code, &left, question.dry_run) {
+        app.exceeded.note(credential.key.account_id, credential.key.id, left, now);
+    }
     if !question.dry_run && code != Code::NotFound {
         app.usage.count_check((credential.key.id, credential.user.account_id), service, code.outcome(), now);
     }

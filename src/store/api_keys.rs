@@ -1,5 +1,7 @@
 //! API keys and their secrets.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::lists::{self, Conditions};
@@ -128,6 +130,28 @@ pub fn list_expiring(conn: &Connection, now: Timestamp, until: Timestamp, limit:
          ORDER BY k.expires_at LIMIT $3"
     ))?;
     Ok(ending.query_map(params![now, until, limit], from_row)?.collect::<Result<_, _>>()?)
+}
+
+/// Keys that work, end within this time, and were not told of since it began. Those that were made later are new enough.
+pub fn list_to_tell(conn: &Connection, before: Duration, now: Timestamp, limit: u32) -> Result<Vec<ApiKey>> {
+    let mut ending = conn.prepare_cached(&format!(
+        "{SELECT} WHERE k.expires_at > $1 AND k.expires_at <= $2 AND k.revoked_at IS NULL AND k.enabled = 1
+         AND k.created_at < k.expires_at - $3 AND (k.expiring_told IS NULL OR k.expiring_told < k.expires_at - $3)
+         ORDER BY k.expires_at LIMIT $4"
+    ))?;
+    let millis = i64::try_from(before.as_millis()).unwrap_or(i64::MAX);
+    let rows = ending.query_map(params![now, now.saturating_add(before), millis, limit], from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether nobody told of it before: a key that was given another end is told of anew.
+pub fn mark_told(tx: &Transaction, key: &ApiKey, before: Duration) -> Result<bool> {
+    let Some(end) = key.expires_at else { return Ok(false) };
+    let mut mark = tx.prepare_cached(
+        "UPDATE api_keys SET expiring_told = $1 WHERE id = $2 AND expires_at = $3 AND revoked_at IS NULL
+         AND (expiring_told IS NULL OR expiring_told < $1) RETURNING id",
+    )?;
+    Ok(mark.exists(params![end.saturating_sub(before), key.id, end])?)
 }
 
 /// Keys that work, are older than `since`, and were not used after it; those that were idle the longest come first.

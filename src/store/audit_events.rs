@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use super::lists::{self, Conditions};
+use super::webhook_events::{self, Event};
 use super::{at, damaged};
 use crate::model::Result;
 use crate::model::audit_event::{
@@ -13,6 +14,7 @@ use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
 use crate::model::ids::{AccountId, AuditEventId};
 use crate::model::page::{Limit, Order, Page, Start};
+use crate::model::webhook::EventType;
 
 /// The actor's name is the one that the log last told of them then: it stays when they are gone.
 const SELECT: &str = "SELECT seq, id, at, actor_kind, actor_id, account_id, action, target_kind, target_id, target_name, diff, ip,
@@ -21,7 +23,7 @@ const SELECT: &str = "SELECT seq, id, at, actor_kind, actor_id, account_id, acti
      WHERE named.target_id = audit_events.actor_id AND named.seq <= audit_events.seq ORDER BY named.seq DESC LIMIT 1) AS actor_name
     FROM audit_events";
 
-/// Appends what happened, in the transaction of the change.
+/// Appends what happened, in the transaction of the change, and stores it for the webhooks that are told of it.
 pub fn append(tx: &Transaction, caller: &Caller, now: Timestamp, account: Option<AccountId>, what: &Happening) -> Result<()> {
     let before = head(tx)?;
     let (actor_kind, actor_id) = match caller.actor {
@@ -66,7 +68,10 @@ pub fn append(tx: &Transaction, caller: &Caller, now: Timestamp, account: Option
         before.hash.0.as_slice(),
         hash.0.as_slice()
     ])?;
-    Ok(())
+    match EventType::parse(what.action) {
+        Some(kind) => webhook_events::store(tx, &Event { id: fields.id, kind, account, at: now }, || what.data()),
+        None => Ok(()),
+    }
 }
 
 pub fn is_empty(conn: &Connection) -> Result<bool> {

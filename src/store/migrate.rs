@@ -19,6 +19,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0008_people.sql"),
     include_str!("migrations/0009_user_imports.sql"),
     include_str!("migrations/0010_second_factors.sql"),
+    include_str!("migrations/0011_webhooks.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();

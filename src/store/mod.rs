@@ -6,6 +6,7 @@ pub mod actors;
 pub mod api_keys;
 pub mod audit_events;
 pub mod backups;
+pub mod deliveries;
 pub mod found;
 pub mod idempotency_keys;
 pub mod inspect;
@@ -26,6 +27,8 @@ pub mod tiers;
 pub mod usage;
 pub mod user_imports;
 pub mod users;
+pub mod webhook_events;
+pub mod webhooks;
 mod writer;
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -348,7 +351,7 @@ macro_rules! kept_as_bytes {
         }
     )*};
 }
-kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId, NoticeId);
+kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId, NoticeId, WebhookId, DeliveryId);
 
 impl rusqlite::ToSql for Timestamp {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {

@@ -4,16 +4,16 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { findings, openPage, shoot, sidewaysPixels, startBrowser } from "./support/browser.js";
 import { callApi, endElevation, startServer } from "./support/server.js";
-import { admin, confirmation, generateKey, setUp, shownSecret, signIn, store } from "./support/steps.js";
+import { addWebhook, admin, confirmation, generateKey, setUp, shownSecret, signIn, store, storeWebhook } from "./support/steps.js";
 
 const FIRST_VISIT_BYTES = 45 * 1024;
 const NEXT_PAGE_BYTES = 14 * 1024;
 const sizes = [{ width: 1280, height: 800 }, { width: 360, height: 740 }];
 
-let browser, server, key, rotating, user, account;
+let browser, server, key, rotating, user, account, webhook;
 before(async () => {
   browser = await startBrowser();
-  server = await startServer();
+  server = await startServer(undefined, { KEYRACK_WEBHOOKS_ALLOW_PRIVATE_TARGETS: "true" });
 });
 after(async () => {
   await browser?.close();
@@ -85,6 +85,14 @@ describe("pages", () => {
     await page.getByRole("heading", { level: 1, name: "Grace Hopper" }).waitFor();
     user = new URL(page.url()).pathname;
     account = await page.getByRole("link", { name: "Default", exact: true }).getAttribute("href");
+    await page.goto("/admin/webhooks");
+    await look(page, "webhooks-empty");
+    await addWebhook(page, "http://127.0.0.1:9/hooks/keyrack");
+    await look(page, "webhook-secret");
+    webhook = await storeWebhook(page);
+    await page.getByRole("button", { name: "Send test event" }).click();
+    await page.getByRole("heading", { level: 1, name: "webhook.test" }).waitFor();
+    webhook.delivery = new URL(page.url()).pathname;
     storageState = await context.storageState();
     watch.check();
     await context.close();
@@ -178,6 +186,14 @@ describe("pages", () => {
         ["user-edit", `${user}/edit`],
         ["user-disable", `${user}/disable`],
         ["user-delete", `${user}/delete`],
+        ["webhooks", "/admin/webhooks"],
+        ["webhook", webhook.href],
+        ["webhook-new", "/admin/webhooks/new"],
+        ["webhook-edit", `${webhook.href}/edit`],
+        ["webhook-rotate", `${webhook.href}/rotate`],
+        ["webhook-replay", `${webhook.href}/replay`],
+        ["webhook-delete", `${webhook.href}/delete`],
+        ["webhook-delivery", webhook.delivery],
         ["docs", "/docs"],
         ["docs-error-inside", "/docs/errors/rate_limit_exceeded"],
         ["not-found", "/admin/no-such-page"],

@@ -594,6 +594,48 @@ fn users_are_imported_from_a_file_and_exported_to_one() {
     assert!(copy.starts_with("id,name,email,") && copy.contains(",Ada,ada@example.com,member,active,"), "{copy}");
 }
 
+#[test]
+fn webhooks_are_managed_from_the_shell_and_a_running_server_tells_of_what_the_shell_does() {
+    let keyrack = Keyrack::with_admin();
+    let receiver = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/hook", receiver.local_addr().expect("an address"));
+    keyrack.run(&["webhook", "add", &url, "--event", "user.created"]).fails(1, "begins with https://");
+    let config = keyrack.root.path().join("keyrack.toml");
+    std::fs::write(&config, "[webhooks]\nallow_private_targets = true\n").expect("writes");
+    let config = config.to_str().expect("a path").to_owned();
+    let (told, tells) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in receiver.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = vec![0; 8192];
+            let read = stream.read(&mut request).expect("a request");
+            stream.write_all(b"HTTP/1.1 204 Taken\r\nconnection: close\r\n\r\n").expect("an answer");
+            drop(told.send(String::from_utf8_lossy(&request[..read]).into_owned()));
+        }
+    });
+    let added = keyrack.json(&["--config", &config, "webhook", "add", &url, "--event", "user.created"]);
+    assert!(text(&added["secret"]).starts_with("whsec_"));
+    let listed = keyrack.json(&["webhook", "list"]);
+    assert_eq!((&listed[0]["id"], listed[0].get("secret")), (&added["id"], None));
+    let id = text(&added["id"]);
+    let tested = keyrack.json(&["--config", &config, "webhook", "test", id]);
+    assert_eq!((text(&tested["status"]), tested["response_code"].as_u64()), ("delivered", Some(204)));
+    assert!(tells.recv_timeout(Duration::from_secs(10)).expect("a test").contains("webhook.test"));
+    keyrack.run(&["webhook", "test", id]).fails(1, "Blocked: 127.0.0.1 is a loopback address");
+    keyrack.run(&["webhook", "test", "wh_01h455vb4pex5vsknk084sn02q"]).fails(3, "There is no webhook");
+    keyrack.run(&["webhook", "replay", "del_01h455vb4pex5vsknk084sn02q"]).fails(3, "There is no delivery");
+    keyrack.run(&["webhook", "add", &url, "--event", "user.create"]).fails(2, "Did you mean `user.created`?");
+
+    let server = keyrack.serve(&["--config", &config]);
+    keyrack.run(&["user", "add", "--email", "grace@example.com", "--name", "Grace"]).ok();
+    let told = tells.recv_timeout(Duration::from_secs(10)).expect("an event");
+    assert!(told.contains("user.created") && told.contains("grace@example.com"), "{told}");
+    let began = Instant::now();
+    server.terminate();
+    assert_eq!(server.stopped(), 0);
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
 /// A server that is to show the certificate of these files, and is started with them in `root/tls`.
 fn serve_files(keyrack: &Keyrack) -> Command {
     let mut command = keyrack.command(&["serve", "--json"]);

@@ -48,4 +48,5 @@ mod upgrades;
 mod usage;
 mod verify;
 mod watching;
+mod webhooks;
 mod well_known;

@@ -13,7 +13,7 @@ use keyrack::model::caller::Caller;
 use keyrack::model::clock::Timestamp;
 use keyrack::model::dialect::default_tiers;
 use keyrack::model::email::Email;
-use keyrack::model::ids::{AuditEventId, SessionId};
+use keyrack::model::ids::{AuditEventId, SessionId, WebhookId};
 use keyrack::model::key_view::{KeySort, KeySought, KeyView};
 use keyrack::model::name::Name;
 use keyrack::model::network::Network;
@@ -26,6 +26,7 @@ use keyrack::model::service::{Checks, ServiceName, ServiceRow};
 use keyrack::model::session::Session;
 use keyrack::model::usage::{Outcome, Span, Subject, Tally, UsageRow};
 use keyrack::model::user::{Role, UserStatus, UserText};
+use keyrack::model::webhook::{Attempt, DeliveryStatus, EventId, EventType, EventTypes, Outcome as Told};
 use keyrack::store::key_views::Whose;
 use keyrack::store::rate_windows::SavedWindow;
 use keyrack::store::{self, Conn};
@@ -415,6 +416,71 @@ fn explain() -> String {
     plan!(plans, audit_events::hash_at(&tx, 1));
     plan!(plans, audit_events::verify(&tx, Head::START, 100));
 
+    let events = EventTypes::parse(["user.created"]).expect("events");
+    let insert = store::webhooks::Insert {
+        id: WebhookId::new(),
+        account_id: Some(account.id),
+        url: "https://example.com/",
+        events,
+        secret: &[],
+    };
+    let webhook = plan!(plans, webhooks::insert(&tx, &insert, now));
+    plan!(plans, webhooks::find(&tx, webhook.id));
+    plan!(plans, "of all", webhooks::list(&tx, None, (Start::Offset(0), oldest, limit)));
+    plan!(plans, "of one account", webhooks::list(&tx, Some(account.id), (Start::After(webhook.id), oldest, limit)));
+    plan!(plans, "of one account", webhooks::count(&tx, Some(account.id)));
+    plan!(plans, "of every account", webhooks::count(&tx, None));
+    plan!(plans, webhooks::list_failing(&tx, 5));
+    plan!(plans, webhooks::update(&tx, &webhook, now));
+    plan!(plans, webhooks::secrets(&tx, webhook.id, now));
+    plan!(plans, webhooks::rotate(&tx, webhook.id, &[], Some(later), now));
+    plan!(plans, webhooks::sweep(&tx, now));
+    plan!(plans, webhooks::listening(&tx, Some(account.id), EventType::UserCreated));
+    plan!(plans, webhooks::has_any(&tx));
+    let standing = plan!(plans, webhooks::standing(&tx, webhook.id)).expect("a webhook");
+    plan!(plans, webhooks::set_standing(&tx, webhook.id, &standing));
+    plan!(plans, webhooks::queue(&tx, webhook.id, now));
+    plan!(plans, webhooks::requeue(&tx, webhook.id));
+    for failing in [false, true] {
+        plan!(plans, webhooks::list_due(&tx, failing, now, 10));
+        plan!(plans, webhooks::next_due_at(&tx, failing, now));
+    }
+    plan!(plans, webhooks::tell_exceeded(&tx, account.id, 60, later, now));
+    plan!(plans, webhooks::sweep_exceeded(&tx, now));
+    let event =
+        store::webhook_events::Event { id: EventId::new(), kind: EventType::UserCreated, account: Some(account.id), at: now };
+    plan!(plans, webhook_events::store(&tx, &event, || serde_json::json!({})));
+    let test = EventId::new();
+    plan!(plans, webhook_events::insert(&tx, test, EventType::TEST, &serde_json::json!({}), now));
+    plan!(plans, webhook_events::body(&tx, test));
+    let delivery = plan!(plans, deliveries::insert(&tx, webhook.id, test, None, now));
+    for status in [None, Some(DeliveryStatus::Failed)] {
+        let filter = store::deliveries::Filter { webhook: webhook.id, status };
+        plan!(plans, deliveries::list(&tx, &filter, (Start::After(delivery), newest, limit)));
+    }
+    plan!(plans, deliveries::find(&tx, delivery));
+    plan!(plans, deliveries::attempts(&tx, delivery));
+    plan!(plans, deliveries::next_of(&tx, webhook.id, now));
+    let outcome = Told { at: now, response_code: None, response_time_ms: 1, error: None };
+    let attempt = Attempt {
+        number: 0,
+        url: String::new(),
+        signature: String::new(),
+        outcome: outcome.clone(),
+        content_type: None,
+        excerpt: None,
+    };
+    plan!(plans, deliveries::insert_attempt(&tx, delivery, &attempt));
+    plan!(plans, deliveries::settle(&tx, delivery, DeliveryStatus::Failed, None, &outcome));
+    plan!(plans, deliveries::replay(&tx, delivery, now));
+    plan!(plans, deliveries::replay_failed(&tx, webhook.id, now, now));
+    plan!(plans, deliveries::counts(&tx, webhook.id));
+    plan!(plans, deliveries::give_up(&tx, webhook.id));
+    plan!(plans, webhook_events::sweep(&tx, later, 10));
+    plan!(plans, webhooks::delete(&tx, webhook.id));
+    plan!(plans, api_keys::list_to_tell(&tx, Duration::from_secs(1), now, 5));
+    plan!(plans, api_keys::mark_told(&tx, &key, Duration::from_secs(1)));
+
     plan!(plans, users::delete(&tx, user.id));
     plan!(plans, "when no account has it", tiers::delete(&tx, "Nobody's"));
     plans.text
@@ -427,8 +493,22 @@ fn every_statement_finds_its_rows_as_it_did() {
 
 #[test]
 fn nothing_scans_a_table_that_grows_with_the_customers() {
-    const GROWING: &[&str] =
-        &["users", "k", "api_keys", "s", "key_secrets", "old", "sessions", "idempotency_keys", "audit_events", "form_nonces"];
+    const GROWING: &[&str] = &[
+        "users",
+        "k",
+        "api_keys",
+        "s",
+        "key_secrets",
+        "old",
+        "sessions",
+        "idempotency_keys",
+        "audit_events",
+        "form_nonces",
+        "webhook_events",
+        "webhook_deliveries",
+        "d",
+        "e",
+    ];
     /// Sessions and forms are swept whole every ten minutes, and are few. Of the history the first or the last row alone is read.
     /// The keys in use are counted once, for the person who is about to switch the dialect for all of them.
     const KNOWN: &[&str] = &[

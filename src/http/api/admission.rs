@@ -180,7 +180,10 @@ fn count(
     app.callers.note_use(&credential, now, Some(arrival.client.ip), user_agent);
     match left.check() {
         Ok(()) => Ok((credential, left)),
-        Err(error) => Err(Box::new(Refusal { error, left, credential: Some(credential) })),
+        Err(error) => {
+            app.exceeded.note(credential.key.account_id, credential.key.id, &left, now);
+            Err(Box::new(Refusal { error, left, credential: Some(credential) }))
+        }
     }
 }
 

@@ -82,13 +82,22 @@ impl Fields {
 
     /// A text that must be given.
     pub fn required<T>(&mut self, field: &'static str, parse: impl FnOnce(&str) -> Result<T, Problem>) -> Option<T> {
-        if self.map.get(field).is_none_or(Value::is_null) {
+        if self.lacks(field) { None } else { self.text(field, parse) }
+    }
+
+    /// A list of texts that must be given.
+    pub fn required_texts<T>(&mut self, field: &'static str, parse: impl FnOnce(&[&str]) -> Result<T, Problem>) -> Option<T> {
+        if self.lacks(field) { None } else { self.texts(field, parse) }
+    }
+
+    fn lacks(&mut self, field: &'static str) -> bool {
+        let lacks = self.map.get(field).is_none_or(Value::is_null);
+        if lacks {
             self.map.remove(field);
             self.known.push(field);
             self.error(field, "required", format!("`{field}` is required."));
-            return None;
         }
-        self.text(field, parse)
+        lacks
     }
 
     /// A whole number within the range, if given.

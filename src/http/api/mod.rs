@@ -16,10 +16,12 @@ mod reply;
 mod resend_keys;
 mod users;
 mod verify;
+mod webhooks;
 
 // The command line answers with the same fields.
 pub use api_keys::{KeyBody, KeyWithSecret};
 pub use users::UserBody;
+pub use webhooks::{DeliveryBody, TestBody, WebhookBody, WebhookWithSecret};
 
 use actix_web::dev::ServiceRequest;
 use actix_web::guard::fn_guard;
@@ -70,6 +72,19 @@ pub fn routes(cfg: &mut ServiceConfig) {
                     .route(route().to(forward_auth::answer).wrap(from_fn(admit_forwarded))),
             )
             .service(at("/keys/{id}/rotate").route(keyed(post().to(api_keys::rotate))))
+            .service(at("/webhooks").route(keyed(get().to(webhooks::list))).route(keyed(post().to(webhooks::create))))
+            .service(
+                at("/webhooks/{id}")
+                    .route(keyed(get().to(webhooks::show)))
+                    .route(keyed(patch().to(webhooks::update)))
+                    .route(keyed(delete().to(webhooks::delete))),
+            )
+            .service(at("/webhooks/{id}/test").route(keyed(post().to(webhooks::test))))
+            .service(at("/webhooks/{id}/rotate-secret").route(keyed(post().to(webhooks::rotate_secret))))
+            .service(at("/webhooks/{id}/deliveries").route(keyed(get().to(webhooks::list_deliveries))))
+            .service(at("/webhooks/{id}/replay").route(keyed(post().to(webhooks::replay_failed))))
+            .service(at("/webhooks/deliveries/{id}").route(keyed(get().to(webhooks::show_delivery))))
+            .service(at("/webhooks/deliveries/{id}/replay").route(keyed(post().to(webhooks::replay))))
             .default_service(to(no_route)),
     )
     .service(

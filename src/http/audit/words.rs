@@ -24,6 +24,13 @@ pub const KNOWN: &[(&str, &str)] = &[
     ("key.disabled", "Disabled a key"),
     ("key.enabled", "Enabled a key"),
     ("key.revoked", "Revoked a key"),
+    ("key.expiring", "Told that a key is about to end"),
+    ("webhook.created", "Added a webhook"),
+    ("webhook.updated", "Changed a webhook"),
+    ("webhook.deleted", "Deleted a webhook"),
+    ("webhook.secret_rotated", "Gave a webhook a new secret"),
+    ("webhook.replayed", "Replayed deliveries"),
+    ("webhook.disabled", "Disabled a webhook"),
     ("account.created", "Added an account"),
     ("account.updated", "Changed an account"),
     ("account.suspended", "Suspended an account"),
@@ -130,6 +137,14 @@ impl Sentence {
             "key.revoked" => match event.diff["reason"].as_str() {
                 Some(reason) => sentence.text(" revoked key ").name(target).text(format!(", {reason}")),
                 None => sentence.text(" revoked key ").name(target),
+            },
+            "key.expiring" => sentence.text(" told that key ").name(target).text(" is about to end"),
+            "webhook.created" => sentence.text(" added webhook ").name(target),
+            "webhook.secret_rotated" => sentence.text(" gave a new secret to webhook ").name(target),
+            "webhook.replayed" => sentence.text(" sent again what had gone to ").name(target),
+            "webhook.disabled" => match event.diff["reason"].as_str() {
+                Some(reason) => sentence.text(" disabled webhook ").name(target).text(format!(": {reason}")),
+                None => sentence.text(" disabled webhook ").name(target),
             },
             "setting.changed" => match (&event.diff["value"]["from"], &event.diff["value"]["to"]) {
                 (_, Value::String(to)) if target == "security.second_factor" => match to.as_str() {

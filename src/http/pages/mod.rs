@@ -23,6 +23,7 @@ mod tiers;
 mod usage;
 mod users;
 mod view;
+mod webhooks;
 
 use actix_web::web::{ServiceConfig, resource};
 
@@ -65,6 +66,18 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/settings/backup/{name}/verify").post(backup::verify))
         .service(resource("/admin/settings/backup/{name}/download").post(backup::download))
         .service(resource("/admin/settings/network").get(network::show))
+        .service(resource("/admin/webhooks").get(webhooks::list).post(webhooks::create))
+        .service(resource("/admin/webhooks/new").get(webhooks::new))
+        .service(resource("/admin/webhooks/deliveries/{id}").get(webhooks::show_delivery))
+        .service(resource("/admin/webhooks/deliveries/{id}/replay").post(webhooks::replay))
+        .service(resource("/admin/webhooks/{id}").get(webhooks::show))
+        .service(resource("/admin/webhooks/{id}/edit").get(webhooks::edit).post(webhooks::update))
+        .service(resource("/admin/webhooks/{id}/test").post(webhooks::test))
+        .service(resource("/admin/webhooks/{id}/pause").post(webhooks::pause))
+        .service(resource("/admin/webhooks/{id}/resume").post(webhooks::resume))
+        .service(resource("/admin/webhooks/{id}/rotate").get(webhooks::show_rotate).post(webhooks::rotate))
+        .service(resource("/admin/webhooks/{id}/replay").get(webhooks::show_replay_failed).post(webhooks::replay_failed))
+        .service(resource("/admin/webhooks/{id}/delete").get(webhooks::show_delete).post(webhooks::delete))
         .service(resource("/admin/tiers").get(tiers::list).post(tiers::create))
         .service(resource("/admin/tiers/new").get(tiers::new))
         .service(resource("/admin/tiers/{name}/edit").get(tiers::edit).post(tiers::update))

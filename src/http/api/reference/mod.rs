@@ -7,6 +7,7 @@ pub mod schemas;
 mod services;
 mod the_server;
 mod users;
+mod webhooks;
 
 use serde_json::{Value, json};
 
@@ -33,17 +34,19 @@ pub enum Group {
     Users,
     ApiKeys,
     Services,
+    Webhooks,
     Server,
 }
 
 impl Group {
-    pub const ALL: &[Self] = &[Self::Users, Self::ApiKeys, Self::Services, Self::Server];
+    pub const ALL: &[Self] = &[Self::Users, Self::ApiKeys, Self::Services, Self::Webhooks, Self::Server];
 
     pub const fn title(self) -> &'static str {
         match self {
             Self::Users => "Users",
             Self::ApiKeys => "API keys",
             Self::Services => "Keys for other services",
+            Self::Webhooks => "Webhooks",
             Self::Server => "The server",
         }
     }
@@ -53,6 +56,7 @@ impl Group {
             Self::Users => "People and programs that belong to an account.",
             Self::ApiKeys => "Credentials: made, rotated and revoked.",
             Self::Services => "Checking keys for an API of your own, and bringing in those that you have.",
+            Self::Webhooks => "Your systems are told what happened, signed and until they take it.",
             Self::Server => "Whether it is up.",
         }
     }
@@ -91,7 +95,7 @@ pub enum Answer {
 
 /// Every operation, in the order of the documentation.
 pub fn all() -> Vec<Reference> {
-    [users::all(), api_keys::all(), services::all(), the_server::all()].into_iter().flatten().collect()
+    [users::all(), api_keys::all(), services::all(), webhooks::all(), the_server::all()].into_iter().flatten().collect()
 }
 
 pub fn find(id: &str) -> Option<Reference> {
