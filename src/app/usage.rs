@@ -31,7 +31,7 @@ struct Shard(Mutex<HashMap<Cell, Tally>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Cell {
-    who: Option<(ApiKeyId, AccountId)>,
+    who: Option<(Option<ApiKeyId>, AccountId)>,
     route: RouteName,
     /// When the request came, to the minute: a batch may be written in the next one.
     minute: Timestamp,
@@ -68,7 +68,7 @@ impl Usage {
     /// Counts one request. `took` is none for one that was refused.
     pub fn count(
         &self,
-        who: Option<(ApiKeyId, AccountId)>,
+        who: Option<(Option<ApiKeyId>, AccountId)>,
         route: RouteName,
         outcome: Outcome,
         took: Option<Duration>,
@@ -85,7 +85,7 @@ impl Usage {
             let counted = std::mem::take(&mut *shard.0.lock());
             for (Cell { who, route, minute }, tally) in counted {
                 let whose = match who {
-                    Some((key, account)) => [Some(Subject::Key(key)), Some(Subject::Account(account))],
+                    Some((key, account)) => [key.map(Subject::Key), Some(Subject::Account(account))],
                     None => [Some(Subject::NoKey), None],
                 };
                 for subject in whose.into_iter().flatten().chain([Subject::Everyone]) {

@@ -267,6 +267,7 @@ async fn show(visit: Visit) -> HttpResponse {
         scope: match operation.access {
             Access::Anyone => "No key".into(),
             Access::AnyKey => "Any key".into(),
+            Access::Client => "Client".into(),
             Access::Scope(scope) => scope.name().into(),
         },
     });

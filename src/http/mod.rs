@@ -10,6 +10,7 @@ mod docs;
 mod faults;
 mod health;
 mod moment;
+mod oauth;
 mod page;
 mod pages;
 mod samples;
@@ -75,6 +76,7 @@ pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
     api::routes(cfg);
     health::routes(cfg);
     assets::routes(cfg);
+    oauth::routes(cfg);
     well_known::routes(cfg);
     // Last, since a scope without a prefix answers whatever is left.
     cfg.service(
@@ -82,6 +84,7 @@ pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
             .wrap(from_fn(shell))
             .wrap(Compress::default())
             .configure(pages::routes)
+            .configure(oauth::page_routes)
             .configure(docs::routes)
             .default_service(to(shell::nothing_here)),
     );

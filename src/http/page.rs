@@ -278,11 +278,16 @@ impl ResponseError for PageError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         if let Self::SignIn { next } = self {
-            let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-            response.insert_header((LOCATION, if next == "%2F" { "/sign-in".into() } else { format!("/sign-in?next={next}") }));
+            response.insert_header((LOCATION, sign_in_path(next)));
         }
         response.finish()
     }
+}
+
+/// The sign-in page, which leads on to a path of ours.
+pub fn sign_in_path(next: &str) -> String {
+    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    if next.is_empty() || next == "%2F" { "/sign-in".into() } else { format!("/sign-in?next={next}") }
 }
 
 /// What an error page says and where it leads.

@@ -68,6 +68,16 @@ id!(
     "req"
 );
 id!(AuditEventId, "evt");
+id!(
+    /// A program that asks users for access: the `client_id` of OAuth.
+    ClientId,
+    "client"
+);
+id!(
+    /// What a user allowed a client, or a client's own access.
+    GrantId,
+    "grant"
+);
 
 fn encode(bits: u128) -> [u8; SUFFIX_LEN] {
     let mut out = [0; SUFFIX_LEN];

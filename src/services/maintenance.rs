@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
-use crate::app::callers::Concerns;
+use crate::app::callers::{Bearer, Concerns};
 use crate::limits::rate::{KeptWindow, Subject};
 use crate::model::Result;
 use crate::model::ids::{AccountId, ApiKeyId};
@@ -65,7 +65,13 @@ pub async fn flush(app: &App) -> Result<()> {
 }
 
 async fn write_uses(app: &App) -> Result<()> {
-    let uses: Vec<Use> = app.callers.take_uses().into_iter().map(|(key_id, secret, last)| Use { key_id, secret, last }).collect();
+    let (mut uses, mut grants) = (Vec::new(), Vec::new());
+    for (credential, last) in app.callers.take_uses() {
+        match &credential.bearer {
+            Bearer::Key(bearer) => uses.push(Use { key_id: bearer.key.id, secret: credential.secret, last }),
+            Bearer::Token(token) => grants.push((token.grant_id, last.at, last.ip)),
+        }
+    }
     let now = app.clock.now();
     let kept = app.rates.snapshot(app.clock.tick());
     let windows: Vec<SavedWindow> = kept
@@ -80,11 +86,12 @@ async fn write_uses(app: &App) -> Result<()> {
             ends_at: now.saturating_add(window.ends_in),
         })
         .collect();
-    if uses.is_empty() && windows.is_empty() {
+    if uses.is_empty() && grants.is_empty() && windows.is_empty() {
         return Ok(());
     }
     let written = app.store.write(move |tx| {
         store::api_keys::note_uses(tx, &uses)?;
+        store::grants::note_uses(tx, &grants)?;
         store::rate_windows::save(tx, &windows)
     });
     written.await.inspect_err(|_| app.rates.not_saved(&kept))
@@ -104,6 +111,7 @@ pub async fn sweep(app: &App) -> Result<()> {
             store::usage::sweep(tx, now)?;
             let requests = super::requests::KEPT_ROWS;
             store::logged_requests::sweep(tx, requests, now.saturating_sub(super::requests::kept()))?;
+            super::oauth::sweep(tx, now)?;
             store::api_keys::sweep(tx, now)
         })
         .await

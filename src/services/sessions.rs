@@ -110,7 +110,7 @@ pub async fn resolve(app: &App, token: &str) -> Result<Option<(User, Session)>> 
 }
 
 /// An administrator of a suspended account can still sign in: somebody must be able to resume it.
-fn may_be_signed_in(conn: &store::Conn, user: &User) -> Result<bool> {
+pub(super) fn may_be_signed_in(conn: &store::Conn, user: &User) -> Result<bool> {
     let is_running = |account: Account| account.status == AccountStatus::Active;
     let account_runs = || Ok::<_, AppError>(store::accounts::find(conn, user.account_id)?.is_some_and(is_running));
     Ok(user.status == UserStatus::Active && (user.role == Role::Admin || account_runs()?))

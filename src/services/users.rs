@@ -11,6 +11,7 @@ use crate::app::callers::Concerns;
 use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
 use crate::model::email::Email;
+use crate::model::grant::Ended;
 use crate::model::ids::UserId;
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::revision::IfMatch;
@@ -103,7 +104,8 @@ pub async fn create(app: &App, caller: &Caller, new: NewUser, keep: Keep<User>) 
     .await
 }
 
-/// Changes the fields given. A new password or a disabling ends the user's sessions.
+/// Changes the fields given. A new password or a disabling ends the user's sessions, a
+/// new password what they allowed to clients, too.
 pub async fn update(app: &App, caller: &Caller, id: UserId, changes: UserChanges, expected: IfMatch) -> Result<User> {
     if changes.role.is_some() || changes.status.is_some() {
         caller.must_have(Scope::Admin)?;
@@ -142,6 +144,9 @@ pub async fn update(app: &App, caller: &Caller, id: UserId, changes: UserChanges
             if password_hash.is_some() || disabled || before.role != after.role {
                 store::sessions::delete_all_of(tx, id)?;
             }
+            if password_hash.is_some() {
+                super::grants::end_all_of(tx, &by, id, Ended::PasswordChanged, now)?;
+            }
             let happening =
                 Happening::new("user.updated", "user", id, &after.name).with(diff(&before, &after, password_hash.is_some()));
             store::audit_events::append(tx, &by, now, Some(after.account_id), &happening)?;
@@ -162,6 +167,7 @@ pub async fn delete(app: &App, caller: &Caller, id: UserId, expected: IfMatch) -
             may_change_user(&by, &user)?;
             expected.check(user.revision)?;
             keep_an_admin(tx, &user)?;
+            super::grants::end_all_of(tx, &by, id, Ended::UserDeleted, now)?;
             store::users::delete(tx, id)?;
             let happening = Happening::new("user.deleted", "user", id, &user.name).with(json!({ "email": user.email }));
             store::audit_events::append(tx, &by, now, Some(user.account_id), &happening)?;

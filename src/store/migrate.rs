@@ -7,6 +7,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_imported_keys.sql"),
     include_str!("migrations/0003_usage.sql"),
+    include_str!("migrations/0004_oauth.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();

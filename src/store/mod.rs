@@ -5,10 +5,15 @@ pub mod accounts;
 pub mod actors;
 pub mod api_keys;
 pub mod audit_events;
+pub mod grants;
+pub mod holders;
 pub mod idempotency_keys;
 mod lists;
 pub mod logged_requests;
 pub mod migrate;
+pub mod oauth_clients;
+pub mod oauth_codes;
+pub mod oauth_tokens;
 pub mod rate_windows;
 pub mod sessions;
 pub mod settings;
@@ -30,6 +35,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
 
 use crate::model::clock::Timestamp;
+use crate::model::scope::{Scope, ScopeSet};
 use crate::model::{AppError, Result};
 use migrate::{MigrateError, Migrated};
 use writer::Writer;
@@ -264,6 +270,12 @@ fn at_opt(row: &rusqlite::Row, column: &str) -> rusqlite::Result<Option<Timestam
     Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
 }
 
+/// Scopes, kept as their names with blanks between them.
+fn scopes(row: &rusqlite::Row, column: &str) -> rusqlite::Result<ScopeSet> {
+    let names: String = row.get(column)?;
+    names.split_whitespace().try_fold(ScopeSet::EMPTY, |set, name| Ok(set.with(Scope::parse(name).ok_or_else(|| damaged(name))?)))
+}
+
 fn damaged(what: impl std::fmt::Display) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, format!("damaged row: {what}").into())
 }
@@ -282,7 +294,7 @@ macro_rules! kept_as_bytes {
         }
     )*};
 }
-kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId);
+kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId, ClientId, GrantId);
 
 impl rusqlite::ToSql for Timestamp {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {

@@ -15,6 +15,8 @@ const OPEN: &[(&str, &str)] = &[
     ("GET", "/.well-known/{path:.*}"),
     ("GET", "/docs"),
     ("GET", "/docs/errors/{code}"),
+    // Tells whoever comes with a wrong link what is wrong with it; leads to sign-in with a right one.
+    ("GET", "/oauth/authorize"),
     ("GET", "/setup"),
     ("GET", "/setup/{code}"),
     ("GET", "/sign-in"),

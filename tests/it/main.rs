@@ -20,6 +20,7 @@ mod idempotency;
 mod import;
 mod limits;
 mod master_key;
+mod oauth;
 mod protocol;
 mod restart;
 mod sessions;

@@ -130,7 +130,7 @@ fn count(
         Err(error @ (AppError::Internal(_) | AppError::Busy { .. })) => return Err(unlimited(app, arrival, error)),
         Err(error) => return Err(guessed(app, arrival, error)),
     };
-    if !credential.key.ip_allow.allows(arrival.client.ip) {
+    if !credential.allows_from(arrival.client.ip) {
         let refusal = unlimited(app, arrival, AppError::IpNotAllowed(arrival.client.ip));
         return Err(Box::new(Refusal { credential: Some(credential), ..*refusal }));
     }

@@ -51,7 +51,7 @@ pub async fn verify(who: Allowed<KeysVerify>, app: Data<App>, mut body: Fields) 
     let body = VerdictBody {
         valid: verdict.code == Code::Valid,
         code: verdict.code.name(),
-        key: found.map(|found| KeyBody::new(&found.key, app.clock.now())),
+        key: found.and_then(|found| found.key()).map(|key| KeyBody::new(key, app.clock.now())),
         user: found.map(|found| UserBody::from(&found.user)),
         account: found.map(|found| AccountBody {
             id: found.user.account_id,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::http::csrf::Posted;
 use crate::http::faults::status;
-use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
+use crate::http::page::{Banner, FormErrors, Frame, PageError, Place, sign_in_path};
 use crate::http::signed_in::{SignedIn, Visit, safe_next, to, with_session, without_session};
 use crate::model::AppError;
 use crate::model::user::{Password, Role};
@@ -85,7 +85,8 @@ pub async fn sign_out(who: SignedIn, form: Posted) -> Result<HttpResponse, PageE
     if let Some(token) = who.session_cookie() {
         services::sessions::sign_out(&who.app, token).await?;
     }
-    Ok(without_session(to("/sign-in"), &who.facts))
+    // Whoever wants to go on as somebody else does so at the same place.
+    Ok(without_session(to(sign_in_path(safe_next(form.text("next")))), &who.facts))
 }
 
 fn page(visit: &Visit, errors: FormErrors, email: &str, next: &str) -> SignInPage {

@@ -1,6 +1,7 @@
 //! A server for each test, and clients in their roles.
 
 mod client;
+mod oauth;
 mod raw;
 mod routes;
 mod server;
@@ -8,6 +9,7 @@ mod server;
 use std::time::{Duration, Instant};
 
 pub use client::{Client, Reply};
+pub use oauth::{OauthApp, VERIFIER, challenge_of, consent_form, form, query_of};
 pub use raw::Raw;
 pub use routes::routes;
 pub use server::{TestServer, windows_of};

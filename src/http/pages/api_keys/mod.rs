@@ -240,8 +240,8 @@ fn key_of_secret(who: &SignedIn, realm: Realm, q: &str) -> Option<String> {
     }
     let found = services::credentials::authenticate(&who.app, q, who.app.clock.now()).ok();
     let found = found.filter(|found| !realm.is_own() || found.user.id == who.user.id);
-    Some(match found {
-        Some(found) => format!("{}/{}", realm.base(), found.key.id),
+    Some(match found.as_ref().and_then(|found| found.key()) {
+        Some(key) => format!("{}/{}", realm.base(), key.id),
         None => format!("{}?q=no-working-key-has-this-secret", realm.base()),
     })
 }
