@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use parking_lot::{Mutex, RwLock};
+use smallvec::SmallVec;
 
 use crate::crypto::SecretHash;
 use crate::limits::rate::Counters;
@@ -17,7 +18,9 @@ use crate::model::account::AccountStatus;
 use crate::model::api_key::{ApiKey, LastUse};
 use crate::model::clock::{Tick, Timestamp};
 use crate::model::ids::{AccountId, ClientId, GrantId};
+use crate::model::network::Network;
 use crate::model::scope::ScopeSet;
+use crate::model::service::ServiceName;
 use crate::model::tier::Windows;
 use crate::model::user::{User, UserStatus};
 
@@ -63,6 +66,8 @@ pub struct BearerKey {
     /// The end of this secret, if it is the older one of a rotation.
     pub secret_expires_at: Option<Timestamp>,
     pub counters: Option<Arc<Counters>>,
+    /// What checks that this key asks for are counted under.
+    pub service: ServiceName,
 }
 
 /// An access token.
@@ -139,6 +144,14 @@ impl Found {
         }
     }
 
+    /// What checks that this credential asks for are counted under.
+    pub fn service(&self) -> &ServiceName {
+        match &self.bearer {
+            Bearer::Key(bearer) => &bearer.service,
+            Bearer::Token(_) => &ServiceName::NONE,
+        }
+    }
+
     /// The user for whom it acts.
     pub fn acts_for(&self) -> Option<&User> {
         match &self.bearer {
@@ -176,11 +189,38 @@ impl Found {
     }
 }
 
-/// The latest use of a credential, until it is written.
+/// The uses of a credential, until they are written.
 #[derive(Debug, Default)]
 pub struct Usage {
     waits: AtomicBool,
-    last: Mutex<Option<LastUse>>,
+    noted: Mutex<Noted>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    last: Option<LastUse>,
+    /// From where it was used since the last batch, as far as it is told apart.
+    networks: SmallVec<[Network; 2]>,
+}
+
+/// Networks of one credential that are told apart in one batch.
+const MOST_NETWORKS: usize = 8;
+
+impl Noted {
+    fn note_network(&mut self, ip: IpAddr) {
+        let network = Network::of(ip);
+        if !self.networks.contains(&network) && self.networks.len() < MOST_NETWORKS {
+            self.networks.push(network);
+        }
+    }
+}
+
+/// A credential's latest use, and from where it was used since the last batch.
+#[derive(Debug)]
+pub struct Used {
+    pub credential: Arc<Credential>,
+    pub last: LastUse,
+    pub networks: SmallVec<[Network; 2]>,
 }
 
 /// The cache. A change to an account, its users or its keys makes every older entry of that account stale at once; the
@@ -283,8 +323,11 @@ impl Callers {
     /// Notes a use; costs no look-up and no write.
     pub fn note_use(&self, credential: &Arc<Credential>, at: Timestamp, ip: Option<IpAddr>, user_agent: &str) {
         // Who finds it locked comes at the same moment as another: one of the two is as good as the latest.
-        if let Some(mut last) = credential.usage.last.try_lock() {
-            match &mut *last {
+        if let Some(mut noted) = credential.usage.noted.try_lock() {
+            if let Some(ip) = ip {
+                noted.note_network(ip);
+            }
+            match &mut noted.last {
                 Some(last) if last.user_agent == user_agent => (last.at, last.ip) = (at, ip),
                 slot => *slot = Some(LastUse { at, ip, user_agent: user_agent.chars().take(200).collect() }),
             }
@@ -295,15 +338,16 @@ impl Callers {
     }
 
     /// The uses noted since the last call.
-    pub fn take_uses(&self) -> Vec<(Arc<Credential>, LastUse)> {
+    pub fn take_uses(&self) -> Vec<Used> {
         let used = std::mem::take(&mut *self.used.lock());
         let mut uses = Vec::with_capacity(used.len());
         for credential in used {
             credential.usage.waits.store(false, SeqCst);
-            let last = credential.usage.last.lock().clone();
-            if let Some(last) = last {
-                uses.push((credential, last));
-            }
+            let mut noted = credential.usage.noted.lock();
+            let Some(last) = noted.last.clone() else { continue };
+            let networks = std::mem::take(&mut noted.networks);
+            drop(noted);
+            uses.push(Used { credential, last, networks });
         }
         uses
     }

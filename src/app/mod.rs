@@ -4,6 +4,7 @@ pub mod callers;
 mod live;
 pub mod master_key;
 pub mod request_log;
+pub mod spikes;
 pub mod usage;
 
 use std::collections::{BTreeMap, HashSet};
@@ -29,6 +30,7 @@ use callers::{Callers, Concerns};
 pub use live::Live;
 use master_key::MasterKeyFile;
 use request_log::RequestLog;
+use spikes::Spikes;
 use usage::Usage;
 
 pub struct App {
@@ -52,6 +54,8 @@ pub struct App {
     /// How many requests there were, until a batch writes it.
     pub usage: Usage,
     pub request_log: RequestLog,
+    /// Refusals of the last hour: without a valid credential, and for a limit.
+    pub spikes: Mutex<(Spikes, Spikes)>,
     /// The server is stopping: no new work should be sent to it.
     pub draining: AtomicBool,
     /// Requests with an `Idempotency-Key` that are being worked on.
@@ -90,6 +94,7 @@ impl App {
             callers: Arc::default(),
             usage: Usage::default(),
             request_log: RequestLog::new(config.log.request_log_sample),
+            spikes: Mutex::default(),
             draining: AtomicBool::new(false),
             in_progress: Mutex::default(),
             fixed: BTreeMap::new(),

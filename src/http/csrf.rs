@@ -60,6 +60,10 @@ impl Posted {
         self.fields.iter().find(|field| field.0 == name).map_or("", |field| field.1.as_str())
     }
 
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Whether the page had such a field.
     pub fn has(&self, name: &str) -> bool {
         self.fields.iter().any(|field| field.0 == name)

@@ -26,6 +26,8 @@ pub struct DocsPage {
     pub limits: Vec<(String, String)>,
     /// The dialect has its paths at the root, too.
     pub at_root: bool,
+    /// What secret scanners look for.
+    pub pattern: String,
     pub errors: Vec<ErrorRow>,
 }
 
@@ -276,6 +278,7 @@ async fn show(visit: Visit) -> HttpResponse {
         samples: samples::first_request(visit.facts.base_url(), "YOUR_API_KEY"),
         operations: operations.collect(),
         limits: preview::limit_headers(visit.app.dialect(), &visit.app.clock),
+        pattern: visit.app.key_prefix().pattern(),
         at_root: preview::is_at_root(visit.app.dialect()),
         errors: error_rows(visit.app.dialect()),
     })

@@ -7,6 +7,7 @@ pub mod body;
 pub mod client_addr;
 mod csrf;
 mod docs;
+mod elevation;
 mod faults;
 mod health;
 mod moment;

@@ -16,6 +16,11 @@ impl Now {
         self.zone.iana_name().unwrap_or("UTC").to_owned()
     }
 
+    /// The time of the day.
+    pub fn time(&self, at: Timestamp) -> String {
+        at.to_jiff().to_zoned(self.zone.clone()).strftime("%H:%M").to_string()
+    }
+
     pub fn moment(&self, at: Timestamp) -> Moment {
         let zoned = at.to_jiff().to_zoned(self.zone.clone());
         Moment {

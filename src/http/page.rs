@@ -7,9 +7,11 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::assets::AssetUrls;
+use super::elevation::Kept;
 use super::faults::status;
 use crate::model::AppError;
 use crate::model::error::{FieldError, FieldErrors};
+use crate::model::look::Look;
 
 /// What the shell of a page shows around it.
 #[derive(Clone)]
@@ -82,6 +84,7 @@ pub enum Place {
     Keys,
     Users,
     Settings,
+    Security,
     OwnKeys,
     Conventions,
     Docs,
@@ -96,6 +99,7 @@ impl Place {
             Self::Keys => "keys",
             Self::Users => "users",
             Self::Settings => "settings",
+            Self::Security => "security",
             Self::OwnKeys => "own-keys",
             Self::Conventions => "conventions",
             Self::Docs => "docs",
@@ -110,38 +114,8 @@ pub struct Who {
     pub name: String,
     pub email: String,
     pub is_admin: bool,
-}
-
-/// How a reader wants the pages to be, from a cookie that the settings write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
-    pub theme: &'static str,
-    pub shortcuts: bool,
-}
-
-impl Default for Look {
-    fn default() -> Self {
-        Self { theme: "system", shortcuts: true }
-    }
-}
-
-impl Look {
-    pub const COOKIE: &str = "look";
-    pub const THEMES: [(&str, &str); 3] = [("system", "As the system"), ("light", "Light"), ("dark", "Dark")];
-
-    pub fn new(theme: &str, shortcuts: bool) -> Self {
-        let theme = Self::THEMES.iter().find(|known| known.0 == theme).map_or("system", |known| known.0);
-        Self { theme, shortcuts }
-    }
-
-    pub fn parse(cookie: &str) -> Self {
-        let (theme, keys) = cookie.split_once('.').unwrap_or((cookie, "keys"));
-        Self::new(theme, keys != "nokeys")
-    }
-
-    pub fn to_cookie(&self) -> String {
-        format!("{}.{}", self.theme, if self.shortcuts { "keys" } else { "nokeys" })
-    }
+    /// Until when they are not asked again who they are, as a time of the day.
+    pub elevated_until: Option<String>,
 }
 
 /// One thing to know, at the top of the page until the next one.
@@ -180,6 +154,8 @@ impl Done {
             "renewed" => Some(Banner::renewed()),
             "switched" => Some(Banner::ok("Saved", "It holds for every request from now on.")),
             "deleted" => Some(Banner::ok("User deleted", "Their keys and sessions have stopped.")),
+            "password" => Some(Banner::ok("Password changed", "Everywhere else you are signed out.")),
+            "signed-out" => Some(Banner::ok("Signed out", "Whoever uses that device has to sign in again.")),
             "saved" => Some(Banner::ok("Saved", "")),
             _ => None,
         }
@@ -264,6 +240,9 @@ pub enum PageError {
     /// Nobody is signed in.
     #[error("Sign in first.")]
     SignIn { next: String },
+    /// Somebody is, and has to prove it again before this.
+    #[error("Confirm that it is you.")]
+    Elevation(Box<Kept>),
 }
 
 impl ResponseError for PageError {
@@ -272,6 +251,7 @@ impl ResponseError for PageError {
             Self::App(err) => status(err),
             Self::Forged => StatusCode::FORBIDDEN,
             Self::SignIn { .. } => StatusCode::SEE_OTHER,
+            Self::Elevation(kept) => kept.status,
         }
     }
 

@@ -18,6 +18,7 @@ use futures_util::FutureExt;
 use super::X_REQUEST_ID;
 use super::api;
 use super::arrival::{Arrival, Arrived, path_of};
+use super::elevation::ElevationPage;
 use super::faults::{chain, words_of};
 use super::page::{ErrorPage, Frame, PageError, Place, render};
 use super::signed_in::{Visit, app_of};
@@ -105,16 +106,19 @@ async fn error_page(req: &HttpRequest, err: &PageError) -> HttpResponse {
     if let PageError::App(AppError::Internal(source)) = err {
         tracing::error!(request_id = &*request_id, error = %chain(source.as_ref()), "a page failed");
     }
+    let error = |frame| render(err.status_code(), &ErrorPage::new(frame, err, &request_id));
     // Where even the session cannot be read, the page is a stranger's.
     let frame = match Visit::of(req).await {
         Ok(visit) => visit.frame("", Place::Elsewhere),
         Err(_) => Frame::of_a_stranger(),
     };
-    let mut page = render(err.status_code(), &ErrorPage::new(frame, err, &request_id));
-    if let PageError::App(err) = err
-        && let Some(wait) = err.retry_after()
-    {
-        page.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    let (mut page, wait) = match err {
+        PageError::Elevation(kept) => (render(kept.status, &ElevationPage::new(frame, kept)), kept.retry_after),
+        PageError::App(err) => (error(frame), err.retry_after().map(|wait| wait.as_secs().max(1))),
+        _ => (error(frame), None),
+    };
+    if let Some(wait) = wait {
+        page.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait));
     }
     page
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
-use actix_web::http::header::{LOCATION, USER_AGENT};
+use actix_web::http::header::{HeaderName, LOCATION, REFERER, USER_AGENT};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -17,11 +17,12 @@ use jiff::tz::TimeZone;
 use super::arrival::{Arrived, base_url, path_of};
 use super::csrf;
 use super::moment::Now;
-use super::page::{Frame, Look, PageError, Place, Who, render};
+use super::page::{Frame, PageError, Place, Who, render};
 use crate::app::App;
 use crate::crypto::secret::random_token;
 use crate::model::AppError;
 use crate::model::caller::Caller;
+use crate::model::look::Look;
 use crate::model::session::Session;
 use crate::model::user::{Role, User};
 use crate::services;
@@ -36,6 +37,8 @@ pub struct Facts {
     pub is_behind_a_stranger: bool,
     pub request_id: Arc<str>,
     pub user_agent: String,
+    /// The page of ours that led here; empty where another did, or none.
+    pub referer: String,
     base_url: String,
 }
 
@@ -54,6 +57,7 @@ pub struct Visit {
 pub struct SignedIn {
     pub visit: Visit,
     pub user: User,
+    pub session: Session,
     pub caller: Caller,
 }
 
@@ -90,14 +94,16 @@ const fn before_name(https: bool) -> &'static str {
 impl Facts {
     pub fn of(req: &HttpRequest, app: &App) -> Self {
         let arrival = req.arrival();
-        let agent = req.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        let header = |name: HeaderName| req.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let (agent, base_url) = (header(USER_AGENT), base_url(req, app));
         Self {
             ip: arrival.client.ip,
             https: arrival.client.https,
             is_behind_a_stranger: arrival.client.ignored_forwarding,
             request_id: arrival.request_id,
             user_agent: agent.to_owned(),
-            base_url: base_url(req, app),
+            referer: header(REFERER).strip_prefix(&base_url).unwrap_or_default().to_owned(),
+            base_url,
         }
     }
 
@@ -136,7 +142,10 @@ impl Visit {
                 cookies.made_before = true;
             }
         }
-        let look = req.cookie(Look::COOKIE).map_or_else(Look::default, |cookie| Look::parse(cookie.value()));
+        let look = match &who {
+            Some((user, _)) => user.look.clone(),
+            None => req.cookie(Look::COOKIE).map_or_else(Look::default, |cookie| Look::parse(cookie.value())),
+        };
         // A form is not sent again by itself: whoever was signed out while filling it begins anew.
         let is_page = req.method() == Method::GET;
         let asked = req.uri().path_and_query().filter(|_| is_page).map_or_else(|| "/".to_owned(), ToString::to_string);
@@ -144,17 +153,19 @@ impl Visit {
     }
 
     pub fn frame(&self, title: impl Into<String>, place: Place) -> Frame {
+        let now = self.now();
         Frame {
             title: title.into(),
             place,
-            who: self.who.as_ref().map(|(user, _)| Who {
+            who: self.who.as_ref().map(|(user, session)| Who {
                 name: user.name.clone(),
                 email: user.email.clone(),
                 is_admin: user.role == Role::Admin,
+                elevated_until: session.is_elevated(now.at).then(|| now.time(session.elevated_until)),
             }),
             csrf: self.cookies.values().next().map(csrf::token).unwrap_or_default(),
             look: self.look.clone(),
-            zone: self.now().zone_name(),
+            zone: now.zone_name(),
             plain_http: self.facts.is_in_the_clear(),
             ..Frame::of_a_stranger()
         }
@@ -180,6 +191,11 @@ impl Visit {
         self.page(StatusCode::OK, page)
     }
 
+    /// The path that was asked for, as the router reads it.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     pub fn session_cookie(&self) -> Option<&str> {
         self.cookies.session.as_deref()
     }
@@ -188,13 +204,18 @@ impl Visit {
 impl SignedIn {
     pub async fn of(req: &HttpRequest) -> Result<Self, PageError> {
         let visit = Visit::of(req).await?;
-        let Some((user, _)) = &visit.who else { return Err(PageError::SignIn { next: visit.asked.clone() }) };
+        let Some((user, session)) = &visit.who else { return Err(PageError::SignIn { next: visit.asked.clone() }) };
         if is_for_admins(&visit.path) && user.role != Role::Admin {
             return Err(AppError::NotAnAdmin.into());
         }
-        let user = user.clone();
+        let (user, session) = (user.clone(), session.clone());
         let caller = services::sessions::caller(&user, visit.facts.ip, visit.facts.request_id.clone());
-        Ok(Self { user, caller, visit })
+        Ok(Self { user, session, caller, visit })
+    }
+
+    /// What the cookie of the session holds.
+    pub fn token(&self) -> &str {
+        self.session_cookie().unwrap_or_default()
     }
 }
 

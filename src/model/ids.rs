@@ -78,6 +78,7 @@ id!(
     GrantId,
     "grant"
 );
+id!(NoticeId, "note");
 
 fn encode(bits: u128) -> [u8; SUFFIX_LEN] {
     let mut out = [0; SUFFIX_LEN];

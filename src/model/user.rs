@@ -7,6 +7,7 @@ use super::clock::Timestamp;
 use super::email::Email;
 use super::error::Problem;
 use super::ids::{AccountId, UserId};
+use super::look::Look;
 use super::name::Name;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,7 @@ pub struct User {
     pub status: UserStatus,
     /// An IANA name: the zone in which the dashboard shows times.
     pub time_zone: String,
+    pub look: Look,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Grows with every change; what ETags are made of.

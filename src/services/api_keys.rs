@@ -308,7 +308,9 @@ pub async fn report(app: &App, secret: &str, caller: &Caller) -> Result<()> {
     let reported = move |tx: &Tx| {
         let Some(key) = store::api_keys::find(tx, id)?.filter(|key| key.revoked_at.is_none()) else { return Ok(None) };
         let holder = Caller { actor: Actor::Key(key.id), ..by };
-        end(tx, &holder, key, now, json!({ "reason": "reported as leaked" })).map(Some)
+        let key = end(tx, &holder, key, now, json!({ "reason": "reported as leaked" }))?;
+        super::notices::note_report(tx, &holder, &key, now)?;
+        Ok(Some(key))
     };
     let reported = app.change(caller, reported, |key| key.as_ref().map_or(Concerns::Nobody, concerned)).await?;
     if let Some(key) = reported {

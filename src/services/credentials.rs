@@ -12,6 +12,7 @@ use crate::crypto::secret::{Kind, SecretHash, has_checksum};
 use crate::model::caller::{Actor, Caller, Reach};
 use crate::model::clock::Timestamp;
 use crate::model::scope::{Scope, ScopeSet, ScopesAsked};
+use crate::model::service::ServiceName;
 use crate::model::{AppError, Result};
 use crate::store::api_keys::Presented;
 use crate::store::holders::Holder;
@@ -121,7 +122,8 @@ pub(super) fn with_counters(app: &App, presented: Presented) -> Found {
     let Presented { secret, strip_prefix, secret_expires_at, key, holder } = presented;
     let counters = (!key.windows.is_empty()).then(|| app.rates.counters_of_key(key.id));
     let scopes = key.scopes.both(scopes_of_role(holder.user.role));
-    let bearer = Bearer::Key(Box::new(BearerKey { key, strip_prefix, secret_expires_at, counters }));
+    let service = ServiceName::of_metadata(&key.metadata);
+    let bearer = Bearer::Key(Box::new(BearerKey { key, strip_prefix, secret_expires_at, counters, service }));
     found(app, secret, bearer, scopes, holder)
 }
 

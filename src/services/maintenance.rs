@@ -65,11 +65,17 @@ pub async fn flush(app: &App) -> Result<()> {
 }
 
 async fn write_uses(app: &App) -> Result<()> {
+    let used = app.callers.take_uses();
+    // That it cannot be compared is no reason to lose the uses.
+    let odd = super::notices::look(app, &used).await.inspect_err(|err| tracing::warn!(error = %err, "uses were not compared"));
+    let odd = odd.unwrap_or_default();
     let (mut uses, mut grants) = (Vec::new(), Vec::new());
-    for (credential, last) in app.callers.take_uses() {
-        match &credential.bearer {
-            Bearer::Key(bearer) => uses.push(Use { key_id: bearer.key.id, secret: credential.secret, last }),
-            Bearer::Token(token) => grants.push((token.grant_id, last.at, last.ip)),
+    for used in used {
+        match &used.credential.bearer {
+            Bearer::Key(bearer) => {
+                uses.push(Use { key_id: bearer.key.id, secret: used.credential.secret, last: used.last });
+            }
+            Bearer::Token(token) => grants.push((token.grant_id, used.last.at, used.last.ip)),
         }
     }
     let now = app.clock.now();
@@ -92,6 +98,7 @@ async fn write_uses(app: &App) -> Result<()> {
     let written = app.store.write(move |tx| {
         store::api_keys::note_uses(tx, &uses)?;
         store::grants::note_uses(tx, &grants)?;
+        odd.write(tx, now)?;
         store::rate_windows::save(tx, &windows)
     });
     written.await.inspect_err(|_| app.rates.not_saved(&kept))
@@ -109,6 +116,8 @@ pub async fn sweep(app: &App) -> Result<()> {
             store::setup::sweep(tx, now)?;
             store::rate_windows::sweep(tx, now)?;
             store::usage::sweep(tx, now)?;
+            store::service_counts::sweep(tx, now)?;
+            store::notices::sweep(tx, now)?;
             let requests = super::requests::KEPT_ROWS;
             store::logged_requests::sweep(tx, requests, now.saturating_sub(super::requests::kept()))?;
             super::oauth::sweep(tx, now)?;

@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::guess::Guess;
 use crate::app::App;
+use crate::app::callers::Concerns;
 use crate::crypto::SecretHash;
 use crate::crypto::password::Verdict;
 use crate::crypto::secret::random_token;
-use crate::limits::BucketKey;
 use crate::model::account::{Account, AccountStatus};
 use crate::model::audit_event::Happening;
 use crate::model::caller::{Actor, Caller, Reach};
@@ -19,7 +20,7 @@ use crate::model::clock::Timestamp;
 use crate::model::email::Email;
 use crate::model::ids::{SessionId, UserId};
 use crate::model::scope::{Scope, ScopeSet};
-use crate::model::session::{ABSOLUTE, IDLE, Session};
+use crate::model::session::{ABSOLUTE, ELEVATED, IDLE, Session};
 use crate::model::user::{Password, Role, User, UserStatus};
 use crate::model::{AppError, Result};
 use crate::store;
@@ -35,6 +36,10 @@ pub struct NewSession {
 pub struct Token(Zeroizing<String>);
 
 impl Token {
+    pub(super) fn new() -> Self {
+        Self(random_token())
+    }
+
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -55,7 +60,7 @@ const REFUSED: &str = "The email address or the password is not right.";
 /// Checks the password and begins a session. Unknown addresses take as long as wrong passwords.
 pub async fn sign_in(app: &App, email: &str, password: Password, device: NewSession) -> Result<(User, SignedIn)> {
     let email = Email::parse(email).map_err(|_| refused())?;
-    let guess = Guess::take(app, &email, device.ip)?;
+    let guess = Guess::take(app, email.canonical(), device.ip)?;
     let address = email.clone();
     let found = app.store.read(move |conn| store::users::find_to_sign_in(conn, &address)).await?;
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
@@ -121,6 +126,53 @@ pub async fn sign_out(app: &App, token: &str) -> Result<()> {
     app.store.write(move |tx| store::sessions::delete(tx, hash)).await
 }
 
+/// One's own sessions, the last used first.
+pub async fn list(app: &App, user: UserId) -> Result<Vec<Session>> {
+    let now = app.clock.now();
+    app.store.read(move |conn| store::sessions::list_of(conn, user, now, idle_since(now))).await
+}
+
+/// Signs one device of the user out.
+pub async fn end(app: &App, caller: &Caller, user: &User, id: SessionId) -> Result<()> {
+    let ended = move |tx: &store::Tx, user: UserId| match store::sessions::delete_of(tx, user, id)? {
+        true => Ok(json!({ "session": id })),
+        false => Err(AppError::NotFound("session")),
+    };
+    end_some(app, caller, user, ended).await
+}
+
+/// Signs the user out everywhere but here.
+pub async fn end_others(app: &App, caller: &Caller, user: &User, cookie: &str) -> Result<()> {
+    let here = SecretHash::of(cookie);
+    let ended = move |tx: &store::Tx, user| Ok(json!({ "sessions": store::sessions::delete_all_of(tx, user, Some(here))? }));
+    end_some(app, caller, user, ended).await
+}
+
+async fn end_some(
+    app: &App,
+    caller: &Caller,
+    user: &User,
+    end: impl FnOnce(&store::Tx, UserId) -> Result<serde_json::Value> + Send + 'static,
+) -> Result<()> {
+    let (id, name, account, by, now) = (user.id, user.name.clone(), user.account_id, caller.clone(), app.clock.now());
+    app.change(
+        caller,
+        move |tx| {
+            let happening = Happening::new("session.ended", "user", id, name).with(end(tx, id)?);
+            store::audit_events::append(tx, &by, now, Some(account), &happening)
+        },
+        |()| Concerns::Nobody,
+    )
+    .await
+}
+
+/// Ends whatever somebody may hold who signed in as this user: called where a password, a role or a second factor
+/// changes, and where a user is disabled. One session may be kept.
+pub(super) fn end_all(tx: &store::Tx, user: UserId, but: Option<SecretHash>) -> Result<()> {
+    store::sessions::delete_all_of(tx, user, but)?;
+    Ok(())
+}
+
 /// Who calls, by a session.
 pub fn caller(user: &User, ip: IpAddr, request_id: Arc<str>) -> Caller {
     let (reach, scopes) = match user.role {
@@ -132,7 +184,7 @@ pub fn caller(user: &User, ip: IpAddr, request_id: Arc<str>) -> Caller {
 
 /// A session that has no user yet, and its token.
 pub(super) fn begin(now: Timestamp, device: NewSession) -> (Draft, Token) {
-    (Draft { now, device }, Token(random_token()))
+    (Draft { now, device }, Token::new())
 }
 
 pub(super) struct Draft {
@@ -148,35 +200,10 @@ impl Draft {
             created_at: self.now,
             last_seen_at: self.now,
             expires_at: self.now.saturating_add(ABSOLUTE),
+            elevated_until: self.now.saturating_add(ELEVATED),
             ip: Some(self.device.ip),
             user_agent: self.device.user_agent.chars().take(200).collect(),
         }
-    }
-}
-
-/// A try to sign in, counted before the password is checked, so that many at once do not slip through together.
-struct Guess {
-    of_user: BucketKey,
-    of_address: BucketKey,
-}
-
-impl Guess {
-    fn take(app: &App, email: &Email, ip: IpAddr) -> Result<Self> {
-        let of_address = BucketKey::of_address(ip);
-        let of_user = BucketKey::of_user_at(email.canonical(), ip);
-        let now = app.clock.tick();
-        let decisions = [app.guesses.of_user.take(of_user, now), app.guesses.of_address.take(of_address, now)];
-        match decisions.iter().filter_map(crate::limits::Decision::retry_after).max() {
-            Some(retry_after) => Err(AppError::TooManyAttempts { retry_after }),
-            None => Ok(Self { of_user, of_address }),
-        }
-    }
-
-    /// The password was right: only failures count.
-    fn refund(&self, app: &App) {
-        let now = app.clock.tick();
-        app.guesses.of_user.refund(self.of_user, now);
-        app.guesses.of_address.refund(self.of_address, now);
     }
 }
 

@@ -1,16 +1,17 @@
 //! What was used: the figures and charts of the dashboard, and the batches in which requests are counted.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
 
 use super::authorize::seen_key;
 use crate::app::App;
+use crate::app::usage::Batch;
 use crate::model::Result;
 use crate::model::api_key::ApiKey;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::ids::ApiKeyId;
 use crate::model::scope::Scope;
+use crate::model::service::{Checks, ServiceRow};
 use crate::model::usage::{Range, Span, Subject, Tally, UsageRow};
 use crate::store;
 
@@ -18,6 +19,8 @@ pub use crate::store::usage::KeyCounts;
 
 /// Rows of one write: other changes need not wait for a whole batch.
 const ROWS_OF_A_WRITE: usize = 1_000;
+/// Routes and services of one subject.
+const ROWS_SHOWN: u32 = 8;
 
 /// The requests of one subject over a range.
 #[derive(Clone, Debug)]
@@ -28,6 +31,8 @@ pub struct Used {
     pub total: Tally,
     /// The routes that were called most. Those of a whole day where the range is an hour.
     pub routes: Vec<(String, Tally)>,
+    /// The services that had keys checked most, by label; of a whole day, too, where the range is an hour.
+    pub services: Vec<(String, Checks)>,
 }
 
 /// What the overview tells of everyone.
@@ -90,7 +95,13 @@ fn used(conn: &store::Conn, subject: Subject, range: Range, now: Timestamp) -> R
         }
     }
     let (span, since) = if span == Span::Minute { (Span::Hour, Range::Day.start(now)) } else { (span, since) };
-    Ok(Used { range, bars, total, routes: store::usage::routes(conn, subject, span, since, 8)? })
+    Ok(Used {
+        range,
+        bars,
+        total,
+        routes: store::usage::routes(conn, subject, span, since, ROWS_SHOWN)?,
+        services: store::service_counts::most(conn, subject, span, since, ROWS_SHOWN)?,
+    })
 }
 
 /// Writes what was counted, and the request log, since the last time.
@@ -100,14 +111,23 @@ pub async fn flush(app: &App) -> Result<()> {
 }
 
 async fn write_counts(app: &App) -> Result<()> {
-    let rows: Arc<[UsageRow]> = app.usage.take().into();
-    for from in (0..rows.len()).step_by(ROWS_OF_A_WRITE) {
-        let some = rows.clone();
-        let upto = (from + ROWS_OF_A_WRITE).min(rows.len());
-        let written = app.store.write(move |tx| store::usage::add(tx, &some[from..upto])).await;
-        written.inspect_err(|_| app.usage.not_written(&rows[from..]))?;
+    let Batch { requests, services, refused, rate_limited } = app.usage.take();
+    let (mut requests, mut services) = (VecDeque::from(requests), VecDeque::from(services));
+    while !requests.is_empty() || !services.is_empty() {
+        let of_requests: Vec<UsageRow> = requests.drain(..requests.len().min(ROWS_OF_A_WRITE)).collect();
+        let of_services: Vec<ServiceRow> = services.drain(..services.len().min(ROWS_OF_A_WRITE)).collect();
+        let (some, others) = (of_requests.clone(), of_services.clone());
+        let write = app.store.write(move |tx| {
+            store::usage::add(tx, &some)?;
+            store::service_counts::add(tx, &others)
+        });
+        if let Err(err) = write.await {
+            app.usage.not_written(&of_requests, &of_services);
+            app.usage.not_written(requests.make_contiguous(), services.make_contiguous());
+            return Err(err);
+        }
     }
-    Ok(())
+    super::notices::note_refusals(app, refused, rate_limited).await
 }
 
 async fn write_log(app: &App) -> Result<()> {

@@ -13,6 +13,7 @@ use crate::model::caller::Caller;
 use crate::model::email::Email;
 use crate::model::grant::Ended;
 use crate::model::ids::UserId;
+use crate::model::look::Look;
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::revision::IfMatch;
 use crate::model::scope::Scope;
@@ -142,7 +143,7 @@ pub async fn update(app: &App, caller: &Caller, id: UserId, changes: UserChanges
             }
             let after = store::users::update(tx, id, &update, now)?;
             if password_hash.is_some() || disabled || before.role != after.role {
-                store::sessions::delete_all_of(tx, id)?;
+                super::sessions::end_all(tx, id, None)?;
             }
             if password_hash.is_some() {
                 super::grants::end_all_of(tx, &by, id, Ended::PasswordChanged, now)?;
@@ -155,6 +156,11 @@ pub async fn update(app: &App, caller: &Caller, id: UserId, changes: UserChanges
         |user| Concerns::Account(user.account_id),
     )
     .await
+}
+
+/// How one wants the pages to be.
+pub async fn set_look(app: &App, caller: &Caller, id: UserId, look: Look) -> Result<()> {
+    app.change(caller, move |tx| store::users::set_look(tx, id, &look), |()| Concerns::Nobody).await
 }
 
 /// Deletes the user with keys and sessions, which stop at once.

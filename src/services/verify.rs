@@ -14,7 +14,9 @@ use crate::model::caller::{Caller, Reach};
 use crate::model::clock::Timestamp;
 use crate::model::ids::ApiKeyId;
 use crate::model::scope::ScopesAsked;
+use crate::model::service::ServiceName;
 use crate::model::tier::Window;
+use crate::model::usage::Outcome;
 use crate::model::{AppError, Result};
 use crate::store;
 
@@ -56,6 +58,14 @@ impl Code {
             Self::RateLimited => "rate_limited",
         }
     }
+
+    const fn outcome(self) -> Outcome {
+        match self {
+            Self::Valid => Outcome::Success,
+            Self::RateLimited => Outcome::RateLimited,
+            _ => Outcome::ClientError,
+        }
+    }
 }
 
 pub struct Verdict {
@@ -66,14 +76,19 @@ pub struct Verdict {
     pub left: Option<Decision>,
 }
 
-/// Whether a request with this secret is to be let in. It counts for the account of the secret's key.
-pub fn verify(app: &App, caller: &Caller, secret: &str, question: Question) -> Result<Verdict> {
+/// Whether a request with this secret is to be let in. It counts for the account of the secret's key, and under the
+/// label of the service that asks.
+pub fn verify(app: &App, caller: &Caller, service: &ServiceName, secret: &str, question: Question) -> Result<Verdict> {
     let found = credentials::find(app, secret)?.filter(|found| found.key().is_some() && sees(caller, found));
     let Some(credential) = found else { return Ok(Verdict { code: Code::NotFound, credential: None, left: None }) };
     let now = app.clock.now();
     let (code, left) = judge(app, &credential, question, now);
     if !question.dry_run && matches!(code, Code::Valid | Code::RateLimited) {
         app.callers.note_use(&credential, now, question.ip, "");
+    }
+    if !question.dry_run && code != Code::NotFound {
+        let key = credential.key().map(|key| key.id);
+        app.usage.count_check((key, credential.user.account_id), service, code.outcome(), now);
     }
     // The older secret of a rotation is forgotten some time after its end: it is told as forgotten from its end on.
     let credential = Some(credential).filter(|_| code != Code::NotFound);

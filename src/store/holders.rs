@@ -5,6 +5,7 @@ use rusqlite::Row;
 use super::tiers::windows_from_json;
 use super::{at, damaged};
 use crate::model::account::AccountStatus;
+use crate::model::look::Look;
 use crate::model::tier::Windows;
 use crate::model::user::{Role, User, UserStatus};
 
@@ -12,7 +13,8 @@ use crate::model::user::{Role, User, UserStatus};
 macro_rules! holder_columns {
     () => {
         "u.id AS holder_id, u.account_id AS user_account_id, u.name AS user_name, u.email AS user_email,
-    u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.created_at AS user_created_at,
+    u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.theme AS user_theme,
+    u.shortcuts AS user_shortcuts, u.created_at AS user_created_at,
     u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.status AS account_status,
     t.name AS account_tier, coalesce(a.windows, t.windows) AS account_windows"
     };
@@ -54,6 +56,7 @@ pub(super) fn from_row(row: &Row) -> rusqlite::Result<Holder> {
             role: Role::parse(&row.get::<_, String>("user_role")?).map_err(|problem| damaged(problem.message))?,
             status: UserStatus::parse(&row.get::<_, String>("user_status")?).map_err(|problem| damaged(problem.message))?,
             time_zone: row.get("user_time_zone")?,
+            look: Look::new(&row.get::<_, String>("user_theme")?, row.get("user_shortcuts")?),
             created_at: at(row, "user_created_at")?,
             updated_at: at(row, "user_updated_at")?,
             revision: row.get("user_revision")?,

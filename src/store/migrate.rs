@@ -7,7 +7,9 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_imported_keys.sql"),
     include_str!("migrations/0003_usage.sql"),
-    include_str!("migrations/0004_oauth.sql"),
+    include_str!("migrations/0004_services_and_notices.sql"),
+    include_str!("migrations/0005_sessions.sql"),
+    include_str!("migrations/0006_oauth.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();

@@ -8,13 +8,16 @@ pub mod audit_events;
 pub mod grants;
 pub mod holders;
 pub mod idempotency_keys;
+pub mod key_networks;
 mod lists;
 pub mod logged_requests;
 pub mod migrate;
+pub mod notices;
 pub mod oauth_clients;
 pub mod oauth_codes;
 pub mod oauth_tokens;
 pub mod rate_windows;
+pub mod service_counts;
 pub mod sessions;
 pub mod settings;
 pub mod setup;
@@ -294,7 +297,7 @@ macro_rules! kept_as_bytes {
         }
     )*};
 }
-kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId, ClientId, GrantId);
+kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId, NoticeId, ClientId, GrantId);
 
 impl rusqlite::ToSql for Timestamp {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {

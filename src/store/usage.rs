@@ -131,7 +131,7 @@ pub fn sweep(tx: &Transaction, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-fn kept(subject: Subject) -> (&'static str, Vec<u8>) {
+pub(super) fn kept(subject: Subject) -> (&'static str, Vec<u8>) {
     match subject {
         Subject::Everyone => ("everyone", Vec::new()),
         Subject::NoKey => ("no_key", Vec::new()),
@@ -149,6 +149,6 @@ fn tally(row: &Row) -> rusqlite::Result<Tally> {
     Ok(tally)
 }
 
-fn number(row: &Row, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn number(row: &Row, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(|number| number.max(0) as u64)
 }

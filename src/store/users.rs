@@ -7,12 +7,14 @@ use super::{at, damaged, violated_unique};
 use crate::model::clock::Timestamp;
 use crate::model::email::Email;
 use crate::model::ids::{AccountId, UserId};
+use crate::model::look::Look;
 use crate::model::name::{Name, fold};
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::user::{Role, User, UserStatus};
 use crate::model::{AppError, Result};
 
-const COLUMNS: &str = "id, account_id, name, email, role, status, time_zone, created_at, updated_at, revision";
+const COLUMNS: &str = "id, account_id, name, email, role, status, time_zone, theme, shortcuts, created_at,
+     updated_at, revision";
 
 /// What a list of users is narrowed to.
 #[derive(Clone, Debug, Default)]
@@ -184,6 +186,19 @@ pub fn rehash(tx: &Transaction, id: UserId, old: &str, new: &str) -> Result<()> 
     Ok(())
 }
 
+/// How the user wants the pages to be: no change of what anyone else sees.
+pub fn set_look(tx: &Transaction, id: UserId, look: &Look) -> Result<()> {
+    let mut set = tx.prepare_cached("UPDATE users SET theme = $1, shortcuts = $2 WHERE id = $3")?;
+    set.execute(params![look.theme, look.shortcuts, id])?;
+    Ok(())
+}
+
+/// The password's hash, if one is set.
+pub fn password_hash(conn: &Connection, id: UserId) -> Result<Option<String>> {
+    let mut one = conn.prepare_cached("SELECT password_hash FROM users WHERE id = $1")?;
+    Ok(one.query_row([id], |row| row.get(0)).optional()?.flatten())
+}
+
 /// The user, with keys and sessions.
 pub fn delete(tx: &Transaction, id: UserId) -> Result<bool> {
     Ok(tx.prepare_cached("DELETE FROM users WHERE id = $1")?.execute([id])? > 0)
@@ -205,6 +220,7 @@ pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
         role: Role::parse(&row.get::<_, String>("role")?).map_err(|problem| damaged(problem.message))?,
         status: UserStatus::parse(&row.get::<_, String>("status")?).map_err(|problem| damaged(problem.message))?,
         time_zone: row.get("time_zone")?,
+        look: Look::new(&row.get::<_, String>("theme")?, row.get("shortcuts")?),
         created_at: at(row, "created_at")?,
         updated_at: at(row, "updated_at")?,
         revision: row.get("revision")?,

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { findings, openPage, shoot, sidewaysPixels, startBrowser } from "./support/browser.js";
-import { callApi, startServer } from "./support/server.js";
+import { callApi, endElevation, startServer } from "./support/server.js";
 import { admin, confirmation, generateKey, setUp, shownSecret, signIn, store } from "./support/steps.js";
 
 const FIRST_VISIT_BYTES = 45 * 1024;
@@ -116,6 +116,7 @@ describe("pages", () => {
         ["requests-none-match", "/admin/requests?status=5xx"],
         ["request", "/admin/requests/seen-by-axe"],
         ["settings", "/settings"],
+        ["security", "/settings/security"],
         ["keys-own", "/settings/api-keys"],
         ["keys", "/admin/keys"],
         ["keys-none-match", "/admin/keys?q=nothing-like-it"],
@@ -160,6 +161,12 @@ describe("pages", () => {
       await page.getByRole("button", { name: "Add user" }).click();
       await page.getByText("There is a problem").waitFor();
       await look(page, "user-new-wrong");
+      endElevation(server);
+      await page.goto(`${user}/delete`);
+      await page.getByLabel("Type").fill("grace@example.com");
+      await page.getByRole("button", { name: "Delete user" }).click();
+      await page.getByRole("heading", { name: "Confirm that it is you" }).waitFor();
+      await look(page, "confirm-it-is-you");
       await generateKey(page, { name: `seen at ${page.viewportSize().width}` });
       await look(page, "key-secret");
       for (const language of ["JavaScript", "Python", "Go", "Rust", "PowerShell"]) {

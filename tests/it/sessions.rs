@@ -10,12 +10,12 @@ use serde_json::json;
 
 use crate::support::{Client, DAY, HOUR, MINUTE, Reply, SECOND, TestServer};
 
-const PASSWORD: &str = "securepassword123";
+pub const PASSWORD: &str = "securepassword123";
 
 /// A browser that keeps its cookies and sends the forms that it was shown.
 pub struct Browser {
-    client: Client,
-    cookies: BTreeMap<String, String>,
+    pub client: Client,
+    pub cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
@@ -24,7 +24,7 @@ impl Browser {
         Self { client, cookies: BTreeMap::new() }
     }
 
-    async fn send(&mut self, method: Method, path: &str, form: Option<String>) -> Reply {
+    pub async fn send(&mut self, method: Method, path: &str, form: Option<String>) -> Reply {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let client =
             self.client.header("Cookie", &cookies.join("; ")).header("Content-Type", "application/x-www-form-urlencoded");
@@ -54,22 +54,37 @@ impl Browser {
         self.send(Method::POST, action, Some(form.finish())).await
     }
 
-    async fn sign_in(&mut self, email: &str, password: &str) -> Reply {
+    /// Sends the form that a page shows in `main`, with what it keeps and with these fields.
+    pub async fn send_on(&mut self, page: &str, fields: &[(&str, &str)]) -> Reply {
+        let main = page.split_once("<main").expect("a page").1;
+        let form = main.split_once("<form method=\"post\" action=\"").unwrap_or_else(|| panic!("a form: {main}")).1;
+        let form = form.split_once("</form>").expect("its end").0;
+        let action = form.split_once('"').expect("an action").0;
+        let mut sent = url::form_urlencoded::Serializer::new(String::new());
+        for input in form.split("<input type=\"hidden\" name=\"").skip(1) {
+            let (name, rest) = input.split_once("\" value=\"").expect("a name");
+            sent.append_pair(name, rest.split_once('"').expect("a value").0);
+        }
+        sent.extend_pairs(fields);
+        self.send(Method::POST, action, Some(sent.finish())).await
+    }
+
+    pub async fn sign_in(&mut self, email: &str, password: &str) -> Reply {
         self.submit("/sign-in", &[("email", email), ("password", password)]).await
     }
 
-    async fn is_signed_in(&mut self) -> bool {
+    pub async fn is_signed_in(&mut self) -> bool {
         self.get("/settings/api-keys").await.status == 200
     }
 }
 
-async fn with_password(server: &TestServer, role: Role) -> User {
+pub async fn with_password(server: &TestServer, role: Role) -> User {
     let account = server.account("Team").await;
     server.user_with(account, role, |new| new.password = Some(Password::typed(PASSWORD))).await
 }
 
 /// Somebody who has signed in by the form.
-async fn signed_in(server: &TestServer, role: Role) -> (Browser, User) {
+pub async fn signed_in(server: &TestServer, role: Role) -> (Browser, User) {
     let user = with_password(server, role).await;
     let mut browser = Browser::new(server);
     server.admin().await;

@@ -16,11 +16,14 @@ use keyrack::model::email::Email;
 use keyrack::model::grant::Granted;
 use keyrack::model::ids::SessionId;
 use keyrack::model::name::Name;
+use keyrack::model::network::Network;
+use keyrack::model::notice::NoticeKind;
 use keyrack::model::oauth_client::ClientKind;
 use keyrack::model::page::{Limit, Order, Start};
 use keyrack::model::redirect_uri::RedirectUri;
 use keyrack::model::request::{LoggedRequest, RequestFilter};
 use keyrack::model::scope::ScopeSet;
+use keyrack::model::service::{Checks, ServiceName, ServiceRow};
 use keyrack::model::session::Session;
 use keyrack::model::usage::{Outcome, Span, Subject, Tally, UsageRow};
 use keyrack::model::user::{Role, UserStatus};
@@ -130,6 +133,8 @@ fn explain() -> String {
     plan!(plans, users::first_admin(&tx));
     plan!(plans, users::has_other_admin(&tx, user.id));
     plan!(plans, users::update(&tx, user.id, &store::users::Update::default(), now));
+    plan!(plans, users::password_hash(&tx, user.id));
+    plan!(plans, users::set_look(&tx, user.id, &Default::default()));
     plan!(plans, users::rehash(&tx, user.id, "old", "new"));
     let all = store::users::Filter::default;
     let mine = || store::users::Filter { account: Some(account.id), ..all() };
@@ -206,14 +211,20 @@ fn explain() -> String {
         created_at: now,
         last_seen_at: now,
         expires_at: later,
+        elevated_until: later,
         ip: None,
         user_agent: "test".into(),
     };
     plan!(plans, sessions::insert(&tx, hash("cookie"), &session));
     plan!(plans, sessions::find(&tx, hash("cookie")));
+    plan!(plans, sessions::list_of(&tx, user.id, now, now));
+    plan!(plans, sessions::elevate(&tx, hash("cookie"), later));
+    plan!(plans, sessions::renew(&tx, hash("cookie"), hash("another")));
     plan!(plans, sessions::touch(&tx, hash("cookie"), now));
     plan!(plans, sessions::delete(&tx, hash("cookie")));
-    plan!(plans, sessions::delete_all_of(&tx, user.id));
+    plan!(plans, sessions::delete_of(&tx, user.id, session.id));
+    plan!(plans, "but one", sessions::delete_all_of(&tx, user.id, Some(hash("another"))));
+    plan!(plans, "each", sessions::delete_all_of(&tx, user.id, None));
     plan!(plans, sessions::sweep(&tx, now, now));
 
     plan!(plans, setup::insert_link(&tx, hash("code"), now, later));
@@ -248,6 +259,25 @@ fn explain() -> String {
     plan!(plans, usage::requests_of(&tx, &[key.id], Span::Hour, now));
     plan!(plans, usage::has_any(&tx));
     plan!(plans, usage::sweep(&tx, now));
+
+    let service = ServiceName::parse("billing").expect("a label");
+    let row = ServiceRow { subject: Subject::Key(key.id), span: Span::Hour, start: now, service, checks: Checks::default() };
+    plan!(plans, service_counts::add(&tx, &[row]));
+    plan!(plans, service_counts::most(&tx, Subject::Key(key.id), Span::Hour, now, 5));
+    plan!(plans, service_counts::sweep(&tx, now));
+
+    plan!(plans, key_networks::insert(&tx, key.id, Network::of([203, 0, 113, 7].into()), now));
+    plan!(plans, key_networks::list(&tx, key.id));
+
+    for key_id in [Some(key.id), None] {
+        let event = store::notices::Event { kind: NoticeKind::Woke, key_id, detail: String::new(), count: 1 };
+        plan!(plans, notices::note(&tx, &event, now));
+    }
+    plan!(plans, notices::last_of_all(&tx, NoticeKind::Woke));
+    plan!(plans, notices::list_standing(&tx, 20));
+    let [notice, ..] = &plan!(plans, notices::list_of_key(&tx, key.id, 5))[..] else { panic!("no notice") };
+    plan!(plans, notices::dismiss(&tx, notice.id, now));
+    plan!(plans, notices::sweep(&tx, now));
 
     let request = LoggedRequest {
         seq: 0,

@@ -21,6 +21,8 @@ use crate::http::api::dialect::Dialect;
 use crate::http::arrival::{Arrival, Arrived};
 use crate::limits::{BucketKey, Decision, Slot};
 use crate::model::clock::{Tick, Timestamp};
+use crate::model::service::ServiceName;
+use crate::model::usage::Outcome;
 use crate::model::{AppError, Result};
 use crate::services::credentials;
 
@@ -80,7 +82,17 @@ pub async fn admit_forwarded(
     let (now, began) = (app.clock.now(), app.clock.tick());
     let dialect = Dialect::of(arrival.dialect);
     let passed = pass_forwarded(&app, &req, &arrival, now);
+    let whose = match &passed {
+        Ok(pass) => pass.credential.as_deref(),
+        Err(refusal) => refusal.credential.as_deref(),
+    };
+    let whose = whose.map(|found| (found.key().map(|key| key.id), found.user.account_id));
+    let counting = app.clone();
     let mut response = answer(app, req, next, passed, (arrival, dialect, now, began)).await?;
+    if let Some(whose) = whose {
+        let service = forward_auth::service(response.request()).unwrap_or(ServiceName::NONE);
+        counting.usage.count_check(whose, &service, Outcome::of(response.status().as_u16()), now);
+    }
     if response.status() == StatusCode::TOO_MANY_REQUESTS && forward_auth::is_for_nginx(response.request()) {
         forward_auth::put_for_nginx(response.response_mut().head_mut());
     }

@@ -8,8 +8,10 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::Result;
 use super::allowed::{Allowed, AnyScope};
-use crate::model::AppError;
+use crate::model::error::Problem;
 use crate::model::scope::ScopesAsked;
+use crate::model::service::ServiceName;
+use crate::model::{self, AppError};
 use crate::services::credentials;
 
 const USER_ID: HeaderName = HeaderName::from_static("x-keyrack-user-id");
@@ -23,6 +25,9 @@ const STATUS: HeaderName = HeaderName::from_static("x-keyrack-status");
 /// The body is not asked for, so it is never read.
 pub async fn answer(who: Allowed<AnyScope>, req: HttpRequest) -> Result {
     let found = &who.credential;
+    if let Err(problem) = service(&req) {
+        return Err(problem.of("service").into());
+    }
     let lacking = asked(&req)?.map(|asked| credentials::lacks(found, asked)).unwrap_or_default();
     if let Some(scope) = lacking.iter().next() {
         return Err(AppError::MissingScope(scope).into());
@@ -53,6 +58,11 @@ fn asked(req: &HttpRequest) -> Result<Option<ScopesAsked>> {
     Ok(Some(asked))
 }
 
+/// What the gateway calls the service behind it, `?service=`: what its questions are counted under.
+pub fn service(req: &HttpRequest) -> model::Result<ServiceName, Problem> {
+    parameter(req, "service").map_or(Ok(ServiceName::NONE), |label| ServiceName::parse(&label))
+}
+
 /// nginx makes a 500 of every answer to `auth_request` but 2xx, 401 and 403.
 pub fn is_for_nginx(req: &HttpRequest) -> bool {
     parameter(req, "status").is_some_and(|status| status == "nginx")
@@ -66,5 +76,8 @@ pub fn put_for_nginx(head: &mut ResponseHead) {
 
 fn parameter<'r>(req: &'r HttpRequest, name: &str) -> Option<std::borrow::Cow<'r, str>> {
     let query = req.query_string();
+    if query.is_empty() {
+        return None;
+    }
     url::form_urlencoded::parse(query.as_bytes()).find(|(given, _)| given == name).map(|(_, value)| value)
 }

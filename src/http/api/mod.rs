@@ -64,7 +64,11 @@ pub fn routes(cfg: &mut ServiceConfig) {
                     .route(keyed(delete().to(api_keys::revoke))),
             )
             // A gateway asks with its client's verb.
-            .service(resource("/forward-auth").route(route().to(forward_auth::answer).wrap(from_fn(admit_forwarded))))
+            .service(
+                resource("/forward-auth")
+                    .app_data(record::pattern_of("/forward-auth"))
+                    .route(route().to(forward_auth::answer).wrap(from_fn(admit_forwarded))),
+            )
             .service(at("/keys/{id}/rotate").route(keyed(post().to(api_keys::rotate))))
             .default_service(to(no_route)),
     )

@@ -46,7 +46,7 @@ pub async fn verify(who: Allowed<KeysVerify>, app: Data<App>, mut body: Fields) 
         dry_run: body.boolean("dry_run").unwrap_or(false),
     };
     let [secret] = body.all_of([secret])?;
-    let verdict = services::verify::verify(&app, &who.caller, &secret, question)?;
+    let verdict = services::verify::verify(&app, &who.caller, who.credential.service(), &secret, question)?;
     let found = verdict.credential.as_deref();
     let body = VerdictBody {
         valid: verdict.code == Code::Valid,

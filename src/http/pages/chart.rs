@@ -31,6 +31,7 @@ pub struct Chart {
     pub rows: Vec<Row>,
     pub routes: Vec<Route>,
     pub routes_words: &'static str,
+    pub services: Vec<Service>,
     pub is_empty: bool,
 }
 
@@ -74,6 +75,15 @@ pub struct Route {
     pub p95: String,
 }
 
+/// A service that had keys checked.
+pub struct Service {
+    /// Empty: it has no label.
+    pub label: String,
+    pub accepted: String,
+    pub refused: String,
+    pub rate_limited: String,
+}
+
 impl Chart {
     /// `base` is the address of the page, whose links choose another range.
     pub fn new(used: &Used, base: &str, now: &Now) -> Self {
@@ -100,6 +110,12 @@ impl Chart {
             failures: grouped(tally.total() - tally.of(Outcome::Success)),
             p95: tally.quantile(0.95).map_or_else(|| "–".into(), took_words),
         });
+        let services = used.services.iter().map(|(label, checks)| Service {
+            label: label.clone(),
+            accepted: grouped(checks.accepted),
+            refused: grouped(checks.refused),
+            rate_limited: grouped(checks.rate_limited),
+        });
         Self {
             words: words(used.range),
             summary: format!("{}.", counts_words(&used.total)),
@@ -125,6 +141,7 @@ impl Chart {
             },
             rows: rows.collect(),
             routes: routes.collect(),
+            services: services.collect(),
             routes_words: if used.range == Range::Hour { words(Range::Day) } else { words(used.range) },
             is_empty: used.total.total() == 0,
         }

@@ -4,8 +4,10 @@ mod api_keys;
 mod chart;
 mod confirm;
 mod conventions;
+mod notices;
 mod overview;
 mod requests;
+mod security;
 mod settings;
 mod setup;
 mod sign_in;
@@ -23,7 +25,12 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/settings").get(settings::show))
         .service(resource("/settings/look").post(settings::look))
         .service(resource("/settings/time-zone").post(settings::time_zone))
+        .service(resource("/settings/security").get(security::show))
+        .service(resource("/settings/security/password").post(security::change_password))
+        .service(resource("/settings/security/sessions/end-others").post(security::end_other_sessions))
+        .service(resource("/settings/security/sessions/{id}/end").post(security::end_session))
         .service(resource("/admin").get(overview::show))
+        .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
         .service(resource("/admin/requests").get(requests::list))
         .service(resource("/admin/requests/live").get(requests::live))
         .service(resource("/admin/requests/{id}").get(requests::show))

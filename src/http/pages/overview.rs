@@ -8,10 +8,12 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::chart::{Chart, share_words, took_words};
+use super::notices::NoticeRow;
 use super::view::{KeyRow, grouped};
-use crate::http::page::{Banner, Frame, PageError, Place};
+use crate::http::page::{Banner, Done, Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
 use crate::model::api_key::ApiKey;
+use crate::model::notice::Notice;
 use crate::model::page::{Limit, Order, Start};
 use crate::model::usage::{Outcome, Range};
 use crate::services;
@@ -28,6 +30,7 @@ const UNUSED_FOR: Duration = DAY.saturating_mul(30);
 pub struct OverviewPage {
     pub frame: Frame,
     pub summary: String,
+    pub notices: Vec<NoticeRow>,
     pub steps: Vec<Step>,
     pub done_count: usize,
     pub figures: Vec<Figure>,
@@ -69,13 +72,15 @@ pub struct Asked {
     range: String,
 }
 
-pub async fn show(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, PageError> {
+pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>) -> Result<HttpResponse, PageError> {
     let range = Range::parse(&asked.range).unwrap_or_default();
     let told = services::usage::overview(&who.app, &who.caller, range, KEYS_SHOWN).await?;
     let in_need = services::api_keys::in_need(&who.app, &who.caller, ENDS_SOON, UNUSED_FOR, KEYS_SHOWN).await?;
     let newest = (Start::Offset(0), Order::NewestFirst, Limit::of(1));
     let newest = services::api_keys::list(&who.app, &who.caller, Default::default(), newest).await?.rows.pop();
-    let ids = told.most.iter().chain(&told.most_limited).map(|key| key.key_id).collect();
+    let notices = services::notices::list(&who.app, &who.caller).await?;
+    let noticed = notices.iter().filter_map(|notice| notice.key_id);
+    let ids = told.most.iter().chain(&told.most_limited).map(|key| key.key_id).chain(noticed).collect();
     let names = services::api_keys::find_all(&who.app, &who.caller, ids).await?;
     let owners = in_need.expiring.iter().chain(&in_need.unused).map(|key| key.user_id).collect();
     let owners = services::users::find_all(&who.app, &who.caller, owners).await?;
@@ -92,6 +97,7 @@ pub async fn show(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Pa
         keys.iter().map(|key| KeyRow::new(key, &owner(key), &now)).collect::<Vec<_>>()
     };
     let has_begun = told.has_begun || newest.as_ref().is_some_and(|key| key.last_used.is_some());
+    let name = |notice: &Notice| names.get(&notice.key_id?).map(|key| key.name.as_str());
     let steps = steps(&who, newest.as_ref(), has_begun);
     let total = &told.used.total;
     let figures = [
@@ -102,8 +108,10 @@ pub async fn show(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Pa
         ("Active users", grouped(told.active_users)),
     ];
     let chart = Chart::new(&told.used, "/admin", &now);
+    let banner = done.banner().or_else(|| who.facts.is_behind_a_stranger.then(untrusted_proxy));
     let page = OverviewPage {
-        frame: who.frame("Overview", Place::Overview).with_banner(who.facts.is_behind_a_stranger.then(untrusted_proxy)),
+        notices: notices.iter().map(|notice| NoticeRow::new(notice, name(notice), &now)).collect(),
+        frame: who.frame("Overview", Place::Overview).with_banner(banner),
         summary: format!("Keyrack {} at {}. Times in {}.", env!("CARGO_PKG_VERSION"), who.facts.base_url(), now.zone_name()),
         done_count: steps.iter().filter(|step| step.done).count(),
         steps,

@@ -7,9 +7,10 @@ use askama::Template;
 
 use super::view::{capitalized, grouped};
 use crate::http::csrf::Posted;
-use crate::http::page::{Banner, Done, FormErrors, Frame, Look, PageError, Place};
+use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to, with_look};
 use crate::model::error::FieldErrors;
+use crate::model::look::Look;
 use crate::model::page::{Limit, Order, Start};
 use crate::model::revision::IfMatch;
 use crate::model::user::{UserChanges, parse_time_zone};
@@ -44,6 +45,8 @@ pub async fn look(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError
         return Ok(to("/settings?done=renewed"));
     }
     let look = Look::new(form.text("theme"), form.text("shortcuts") == "on");
+    services::users::set_look(&who.app, &who.caller, who.user.id, look.clone()).await?;
+    // The pages before the sign-in are in the same look.
     Ok(with_look(to("/settings?done=saved"), &who.facts, &look))
 }
 

@@ -82,9 +82,7 @@ pub async fn sign_out(who: SignedIn, form: Posted) -> Result<HttpResponse, PageE
     if form.is_stale {
         return Ok(to("/"));
     }
-    if let Some(token) = who.session_cookie() {
-        services::sessions::sign_out(&who.app, token).await?;
-    }
+    services::sessions::sign_out(&who.app, who.token()).await?;
     // Whoever wants to go on as somebody else does so at the same place.
     Ok(without_session(to(sign_in_path(safe_next(form.text("next")))), &who.facts))
 }

@@ -154,7 +154,10 @@ pub async fn create(who: SignedIn, form: Posted) -> Result<HttpResponse, PageErr
     if form.is_stale {
         return stale(&who, None, typed).await;
     }
-    let made = match typed.to_new(form.text("password")) {
+    if typed.role == Role::Admin.name() {
+        who.must_be_elevated(&form).await?;
+    }
+    let made = match typed.to_new(&form) {
         Ok(new) => services::users::create(&who.app, &who.caller, new, Keep::nothing()).await,
         Err(err) => Err(err),
     };
@@ -177,7 +180,10 @@ pub async fn update(who: SignedIn, id: Path<String>, form: Posted) -> Result<Htt
     if form.is_stale {
         return stale(&who, Some(&user), typed).await;
     }
-    let saved = match typed.to_changes(form.text("password")) {
+    if typed.role != user.role.name() {
+        who.must_be_elevated(&form).await?;
+    }
+    let saved = match typed.to_changes(&form) {
         Ok(changes) => services::users::update(&who.app, &who.caller, user.id, changes, IfMatch::ANY).await,
         Err(err) => Err(err),
     };
@@ -205,11 +211,11 @@ impl TypedUser {
         Self { name: text("name"), email: text("email"), role: text("role") }
     }
 
-    fn to_new(&self, password: &str) -> Result<NewUser, AppError> {
+    fn to_new(&self, form: &Posted) -> Result<NewUser, AppError> {
         let mut errors = FieldErrors::default();
         let name = errors.note("name", Name::parse(&self.name));
         let email = errors.note("email", Email::parse(&self.email));
-        let password = errors.note("password", Password::parse(password, is_common));
+        let password = errors.note("password", password_of(form));
         let role = errors.note("role", Role::parse(&self.role));
         match (name, email, password, role) {
             (Some(name), Some(email), Some(password), Some(role)) => {
@@ -219,19 +225,28 @@ impl TypedUser {
         }
     }
 
-    fn to_changes(&self, password: &str) -> Result<UserChanges, AppError> {
+    fn to_changes(&self, form: &Posted) -> Result<UserChanges, AppError> {
         let mut errors = FieldErrors::default();
         let changes = UserChanges {
             name: errors.note("name", Name::parse(&self.name)),
             email: errors.note("email", Email::parse(&self.email)),
-            password: match password {
-                "" => None,
-                text => errors.note("password", Password::parse(text, is_common)),
+            password: match form.text("password") {
+                "" if !form.lost("password") => None,
+                _ => errors.note("password", password_of(form)),
             },
             role: errors.note("role", Role::parse(&self.role)),
             ..UserChanges::default()
         };
         errors.check().map(|()| changes)
+    }
+}
+
+fn password_of(form: &Posted) -> Result<Password, Problem> {
+    match form.text("password") {
+        "" if form.lost("password") => {
+            Err(Problem::new("lost", "Enter the password once more: it was not kept while you confirmed who you are."))
+        }
+        text => Password::parse(text, is_common),
     }
 }
 
@@ -332,6 +347,7 @@ pub async fn delete(who: SignedIn, id: Path<String>, form: Posted) -> Result<Htt
         let different = Problem::new("different", format!("Type {} to delete the user.", user.email)).of("confirm");
         return not_done(&who, &user, Act::Delete, typed.into(), different).await;
     }
+    who.must_be_elevated(&form).await?;
     match services::users::delete(&who.app, &who.caller, user.id, IfMatch::ANY).await {
         Ok(_) => Ok(to(format!("{BASE}?done=deleted"))),
         Err(err) => not_done(&who, &user, Act::Delete, typed.into(), err).await,

@@ -18,7 +18,7 @@ use keyrack::model::ids::{AccountId, SessionId, UserId};
 use keyrack::model::name::Name;
 use keyrack::model::revision::IfMatch;
 use keyrack::model::scope::{Scope, ScopeSet};
-use keyrack::model::session::Session;
+use keyrack::model::session::{ELEVATED, Session};
 use keyrack::model::tier::{Window, Windows};
 use keyrack::model::user::{NewUser, Role, User, UserChanges, UserStatus};
 use keyrack::services;
@@ -212,6 +212,7 @@ impl TestServer {
             created_at: now,
             last_seen_at: now,
             expires_at: now.saturating_add(super::DAY),
+            elevated_until: now.saturating_add(ELEVATED),
             ip: None,
             user_agent: "test".into(),
         };

@@ -112,6 +112,7 @@ fn user(name: &str, email: &str, now: Timestamp) -> User {
         role: Role::Member,
         status: UserStatus::Active,
         time_zone: "UTC".into(),
+        look: Default::default(),
         created_at: now,
         updated_at: now,
         revision: 1,

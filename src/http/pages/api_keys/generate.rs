@@ -131,6 +131,9 @@ pub async fn create(who: SignedIn, realm: Realm, form: Posted) -> Result<HttpRes
         page.frame.banner = Some(Banner::renewed());
         return Ok(who.ok(&page));
     }
+    if typed.is_for_everything() {
+        who.must_be_elevated(&form).await?;
+    }
     let made = match parse(&who, realm, &typed).await {
         Ok(new) => services::api_keys::create_by_form(&who.app, &who.caller, new, &nonce).await,
         Err(err) => Err(err),
@@ -249,6 +252,10 @@ impl TypedKey {
             expires_on: text("expires_on"),
             ip_allow: form.text("ip_allow").replace("\r\n", "\n").trim_end().to_owned(),
         }
+    }
+
+    fn is_for_everything(&self) -> bool {
+        self.preset == "custom" && self.scopes.has(Scope::Admin)
     }
 
     fn asked(&self) -> Result<ScopesAsked, Problem> {

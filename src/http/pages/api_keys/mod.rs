@@ -19,13 +19,16 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::chart::Chart;
+use super::notices::NoticeRow;
 use super::view::{KeyRow, Listed, Pages, window_words};
 use crate::http::arrival::path_of;
+use crate::http::moment::{Moment, Now};
 use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, KeyStatus};
 use crate::model::ids::{ApiKeyId, UserId};
+use crate::model::notice::{Notice, NoticeKind};
 use crate::model::page::{Limit, Order, Start};
 use crate::model::usage::Range;
 use crate::model::user::User;
@@ -126,8 +129,27 @@ pub struct KeyPage {
     pub limits: String,
     /// What a request would meet now.
     pub verdict: String,
+    pub report: Option<Report>,
+    /// What else was noticed of it.
+    pub notices: Vec<NoticeRow>,
     pub base_url: String,
     pub chart: Chart,
+}
+
+/// The key was reported as leaked.
+pub struct Report {
+    pub at: Moment,
+    pub from: String,
+    pub next: &'static str,
+}
+
+impl Report {
+    fn of(notices: &[Notice], now: &Now) -> Option<Self> {
+        let report = notices.iter().find(|notice| notice.kind == NoticeKind::Reported)?;
+        let from = if report.detail.is_empty() { String::new() } else { format!(" from {}", report.detail) };
+        let next = "Generate a new one for them, and find out where this one stood.";
+        Some(Self { at: now.moment(report.first_at), from, next })
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -205,7 +227,11 @@ pub async fn show(
     let row = KeyRow::new(&key, &owner.email, &now);
     let range = Range::parse(&asked.range).unwrap_or_default();
     let used = services::usage::of_key(&who.app, &who.caller, &key, range).await?;
+    let noticed = services::notices::of_key(&who.app, &who.caller, &key).await?;
+    let others = noticed.iter().filter(|notice| notice.kind != NoticeKind::Reported);
     let page = KeyPage {
+        report: Report::of(&noticed, &now),
+        notices: others.map(|notice| NoticeRow::new(notice, Some(&key.name), &now)).collect(),
         frame: who.frame(&key.name, realm.place()).with_banner(done.banner()),
         chart: Chart::new(&used, &realm.of(&key), &now),
         realm,

@@ -18,6 +18,7 @@ use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, Overlap};
 use crate::model::error::Problem;
+use crate::model::scope::Scope;
 use crate::services;
 use crate::services::api_keys::Formed;
 
@@ -55,6 +56,9 @@ pub async fn rotate(who: SignedIn, realm: Realm, id: Path<String>, form: Posted)
         let mut page = form_page(&who, realm, &key, typed, nonce, FormErrors::default()).await?;
         page.frame.banner = Some(Banner::renewed());
         return Ok(who.ok(&page));
+    }
+    if key.scopes.has(Scope::Admin) {
+        who.must_be_elevated(&form).await?;
     }
     let rotated = match typed.parse() {
         Ok(overlap) => services::api_keys::rotate_by_form(&who.app, &who.caller, key.id, overlap, &nonce).await,

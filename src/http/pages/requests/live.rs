@@ -84,8 +84,7 @@ impl Tail {
     }
 
     async fn is_still_admin(&self) -> bool {
-        let Some(token) = self.who.session_cookie() else { return false };
-        let found = services::sessions::resolve(&self.who.app, token).await;
+        let found = services::sessions::resolve(&self.who.app, self.who.token()).await;
         found.ok().flatten().is_some_and(|(user, _)| user.role == Role::Admin)
     }
 
