@@ -3,6 +3,7 @@
 use keyrack::model::caller::Caller;
 use keyrack::model::name::Name;
 use keyrack::model::oauth_client::{ClientKind, NewClient};
+use keyrack::model::page::{Limit, Order, Start};
 use keyrack::model::pkce::Challenge;
 use keyrack::model::redirect_uri::RedirectUri;
 use keyrack::model::scope::{ScopeSet, ScopesAsked};
@@ -110,6 +111,16 @@ impl TestServer {
         let more = [("scope", scope), ("code_challenge", challenge.as_str()), ("code_challenge_method", "S256")];
         let code = self.code(app, user, &more).await;
         app.redeem(&code, &[("code_verifier", VERIFIER)]).await.expect(200).json()
+    }
+
+    /// The id of something that this user allowed.
+    pub async fn grant_of(&self, user: &User) -> String {
+        let app = self.oauth_app().await;
+        self.tokens(&app, user, "users:read").await;
+        let filter = services::grants::Filter { user: Some(user.id), ..Default::default() };
+        let place = (Start::Offset(0), Order::NewestFirst, Limit::of(1));
+        let found = services::grants::list(&self.app, &Caller::command_line(), filter, place).await.expect("grants");
+        found.rows[0].id.to_string()
     }
 
     /// What calls the API with an access token.
