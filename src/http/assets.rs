@@ -15,13 +15,20 @@ struct Files;
 #[derive(Clone)]
 pub struct AssetUrls {
     pub css: String,
+    /// Of the documentation alone.
+    pub docs_css: String,
     pub js: String,
     pub icon: String,
 }
 
 impl AssetUrls {
     pub fn current() -> Self {
-        Self { css: url("css/keyrack.css"), js: url("js/keyrack.js"), icon: url("icons/favicon.svg") }
+        Self {
+            css: url("css/keyrack.css"),
+            docs_css: url("css/docs.css"),
+            js: url("js/keyrack.js"),
+            icon: url("icons/favicon.svg"),
+        }
     }
 }
 
@@ -87,7 +94,7 @@ mod tests {
     #[test]
     fn every_asset_that_pages_name_is_there_under_a_name_that_lasts() {
         let urls = AssetUrls::current();
-        for url in [urls.css, urls.js, urls.icon] {
+        for url in [urls.css, urls.docs_css, urls.js, urls.icon] {
             let (_, kept) = find(url.trim_start_matches("/static/")).expect("an embedded file");
             assert!(kept, "{url}");
         }

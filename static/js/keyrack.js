@@ -340,7 +340,7 @@ if (liveButton) {
 }
 
 // The language of the samples is remembered.
-const languages = all(".langs > input");
+const languages = all(".langs > input").filter((input) => isNaN(input.value));
 try {
   const last = localStorage.getItem("language");
   for (const input of languages) {

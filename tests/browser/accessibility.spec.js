@@ -93,6 +93,11 @@ describe("pages", () => {
         ["already-set-up", "/setup"],
         ["docs-outside", "/docs"],
         ["docs-error", "/docs/errors/invalid_api_key"],
+        ["docs-guide", "/docs/authentication"],
+        ["docs-operation", "/docs/api/create_api_key"],
+        ["docs-list", "/docs/api/list_users"],
+        ["docs-search", "/docs/search?q=limit"],
+        ["docs-search-nothing", "/docs/search?q=zzzz"],
         ["not-found-outside", "/no-such-page"],
       ]) {
         await page.goto(path);

@@ -14,7 +14,10 @@ const OPEN: &[(&str, &str)] = &[
     ("GET", "/"),
     ("GET", "/.well-known/{path:.*}"),
     ("GET", "/docs"),
-    ("GET", "/docs/errors/{code}"),
+    ("GET", "/docs/search"),
+    ("GET", "/docs/{path:.+}"),
+    ("GET", "/llms.txt"),
+    ("GET", "/openapi.json"),
     // Tells whoever comes with a wrong link what is wrong with it; leads to sign-in with a right one.
     ("GET", "/oauth/authorize"),
     ("GET", "/setup"),

@@ -12,6 +12,7 @@ mod authority;
 mod cli;
 mod credentials;
 mod dialects;
+mod docs;
 mod errors;
 mod forward_auth;
 mod fuzz;

@@ -227,6 +227,6 @@ async fn old_notices_go_and_a_report_stays_with_its_key() {
 #[tokio::test]
 async fn the_reference_tells_how_secret_scanners_find_keys() {
     let server = TestServer::start().await;
-    let docs = server.anonymous().header("Accept", "text/html").get("/docs").await.expect(200).text;
+    let docs = server.anonymous().header("Accept", "text/html").get("/docs/authentication").await.expect(200).text;
     assert!(docs.contains("kr_[0-9A-Za-z]{49}"), "{docs}");
 }

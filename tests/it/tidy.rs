@@ -210,7 +210,8 @@ fn there_are_no_globals_that_change() {
 
 #[test]
 fn the_surfaces_do_not_name_one_another() {
-    const SURFACES: &[&str] = &["api", "oauth", "pages", "docs"];
+    // The documentation is no surface of its own: it tells of the others, and is made from what they are made from.
+    const SURFACES: &[&str] = &["api", "oauth", "pages"];
     let mut wrong = Vec::new();
     for file in sources().iter().filter(|file| file.module() == "http") {
         let inner = file.path.trim_start_matches("src/http/");
@@ -247,6 +248,9 @@ fn nobody_but_admission_and_its_folder_asks_which_dialect_is_on() {
         "src/app/",
         "src/cli/",
         "src/http/pages/",
+        // Which conventions the documentation speaks of.
+        "src/http/api/reference/openapi.rs",
+        "src/http/docs/",
     ];
     for file in sources().iter().filter(|file| !PLACES.iter().any(|place| file.path.starts_with(place))) {
         for (line, code) in file.shipped() {

@@ -12,6 +12,7 @@ mod import;
 pub mod operations;
 mod query;
 mod record;
+pub mod reference;
 mod reply;
 mod resend_keys;
 mod users;

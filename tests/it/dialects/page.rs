@@ -80,7 +80,7 @@ async fn every_code_that_a_dialect_tells_has_its_page_in_that_dialect() {
         for error in examples::each() {
             let code = examples::code(dialect, &error);
             let page = stranger.get(&format!("/docs/errors/{code}")).await.expect(200).text;
-            assert!(page.contains("<h2 id=\"what\">") && page.contains(code), "{code}");
+            assert!(page.contains("<h2 id=\"what-happened\">") && page.contains(code), "{code}");
             assert!(docs.contains(&format!("href=\"/docs/errors/{code}\"")), "{code} is not in the list");
         }
         // The limits as this dialect tells them: by the names that a real answer has.

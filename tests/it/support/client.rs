@@ -1,12 +1,15 @@
 //! A program that calls the API.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
 
+use keyrack::app::App;
+use keyrack::model::dialect::DialectName;
 use keyrack::model::user::User;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::TestServer;
+use super::{TestServer, reference};
 
 #[derive(Clone)]
 pub struct Client {
@@ -18,6 +21,8 @@ pub struct Client {
     /// Whose key it is.
     pub(super) user: Option<User>,
     headers: Vec<(String, String)>,
+    /// Whose answers are held against the reference.
+    app: Weak<App>,
 }
 
 /// An answer, read whole.
@@ -32,7 +37,13 @@ impl Client {
     pub fn new(addr: SocketAddr, secret: Option<&str>) -> Self {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
         let base = format!("http://{addr}");
-        Self { base, http, secret: secret.map(str::to_owned), key_id: None, user: None, headers: Vec::new() }
+        let secret = secret.map(str::to_owned);
+        Self { base, http, secret, key_id: None, user: None, headers: Vec::new(), app: Weak::new() }
+    }
+
+    /// The same client, whose answers from the native API must be as `openapi.json` says.
+    pub(super) fn checked(self, app: &Arc<App>) -> Self {
+        Self { app: Arc::downgrade(app), ..self }
     }
 
     /// The same client with a header on every request.
@@ -44,7 +55,7 @@ impl Client {
 
     /// The same client, towards a server that has started again.
     pub fn at(&self, server: &TestServer) -> Self {
-        Self { base: format!("http://{}", server.addr), ..self.clone() }
+        Self { base: format!("http://{}", server.addr), app: Arc::downgrade(&server.app), ..self.clone() }
     }
 
     pub fn secret(&self) -> &str {
@@ -95,9 +106,15 @@ impl Client {
     }
 
     pub async fn send(&self, method: Method, path: &str, body: Option<String>) -> Reply {
-        let response = self.begin(method, path, body).await;
+        let is_native = || self.app.upgrade().is_some_and(|app| app.dialect() == DialectName::Native);
+        let was_native = is_native();
+        let response = self.begin(method.clone(), path, body).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Reply { status, headers, text: response.text().await.expect("a body") }
+        let reply = Reply { status, headers, text: response.text().await.expect("a body") };
+        if was_native && is_native() && reply.header("content-type") != "application/problem+json" {
+            reference::check(&method, path, &reply);
+        }
+        reply
     }
 
     /// The answer with its body still to come.

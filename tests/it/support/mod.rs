@@ -3,6 +3,7 @@
 mod client;
 mod oauth;
 mod raw;
+mod reference;
 mod routes;
 mod server;
 

@@ -138,11 +138,11 @@ impl TestServer {
 
     /// Somebody without a credential.
     pub fn anonymous(&self) -> Client {
-        Client::new(self.addr, None)
+        Client::new(self.addr, None).checked(&self.app)
     }
 
     pub fn with_secret(&self, secret: &str) -> Client {
-        Client::new(self.addr, Some(secret))
+        Client::new(self.addr, Some(secret)).checked(&self.app)
     }
 
     /// A key of a new member in an account of its own.

@@ -2,9 +2,10 @@
 
 use actix_web::HttpResponse;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Dialect;
+use crate::http::api::reference::schemas::closed;
 
 #[derive(Clone, Copy, Debug)]
 pub enum DeleteAnswer {
@@ -14,6 +15,18 @@ pub enum DeleteAnswer {
     IdAndObject,
     /// 200 `{"object","id","deleted"}`
     ObjectAndId,
+}
+
+impl DeleteAnswer {
+    /// The answer as JSON Schema, or nothing where it is empty.
+    pub fn schema(self, object: &str) -> Option<Value> {
+        let text = || json!({ "type": "string" });
+        let fields = [("id", text()), ("object", json!({ "const": object })), ("deleted", json!({ "const": true }))];
+        match self {
+            Self::Empty => None,
+            Self::IdAndObject | Self::ObjectAndId => Some(closed(&fields)),
+        }
+    }
 }
 
 impl Dialect {

@@ -5,9 +5,11 @@ use std::fmt::Display;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, LINK};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::Dialect;
 use crate::http::api::query::Query;
+use crate::http::api::reference::schemas::closed;
 use crate::model::FieldErrors;
 use crate::model::page::{Limit, Page, Start};
 
@@ -42,10 +44,35 @@ pub enum Paging {
     Whole,
 }
 
+impl Envelope {
+    /// The wrapped rows as JSON Schema, for rows of this one.
+    pub fn schema(self, row: Value) -> Value {
+        let rows = json!({ "type": "array", "items": row });
+        let neighbour = || json!({ "type": ["string", "null"] });
+        match self {
+            Self::Bare => rows,
+            Self::Results => closed(&[("results", rows), ("next", neighbour()), ("previous", neighbour())]),
+            Self::ObjectList => {
+                closed(&[("object", json!({ "const": "list" })), ("has_more", json!({ "type": "boolean" })), ("data", rows)])
+            }
+        }
+    }
+}
+
 /// Marks a cursor that leads backwards. No id begins so.
 const BACKWARDS: &str = "before_";
 
 impl Paging {
+    /// Whether a client may send this parameter.
+    pub fn reads(self, name: &str) -> bool {
+        match self {
+            Self::Anywhere => ["limit", "offset", "after", "before"].contains(&name),
+            Self::Cursor => ["limit", "cursor"].contains(&name),
+            Self::Keyset => ["limit", "after", "before"].contains(&name),
+            Self::Whole => false,
+        }
+    }
+
     pub fn of_request(req: &HttpRequest) -> Self {
         Dialect::of_request(req).list.paging
     }

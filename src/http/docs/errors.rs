@@ -1,61 +1,8 @@
-//! The plain API reference at `/docs`, and a page for each error code that the API may answer with.
+//! A page for each error code that the API may answer with, in the words of the dialect that is on.
 
-use actix_web::HttpResponse;
-use actix_web::web::{Path, ServiceConfig, resource};
-use askama::Template;
-
-use super::api::dialect::{examples, preview};
-use super::api::operations::{Access, OPERATIONS};
-use super::page::{Frame, PageError, Place};
-use super::samples::{self, Sample};
-use super::signed_in::Visit;
-use crate::model::AppError;
-use crate::model::dialect::DialectName;
-
-pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(resource("/docs").get(show)).service(resource("/docs/errors/{code}").get(show_error));
-}
-
-#[derive(Template)]
-#[template(path = "docs/index.html")]
-pub struct DocsPage {
-    pub frame: Frame,
-    pub samples: Vec<Sample>,
-    pub operations: Vec<OperationRow>,
-    /// The limits on a first answer, as the dialect that is on tells them.
-    pub limits: Vec<(String, String)>,
-    /// The dialect has its paths at the root, too.
-    pub at_root: bool,
-    /// What secret scanners look for.
-    pub pattern: String,
-    pub errors: Vec<ErrorRow>,
-}
-
-/// A code of the dialect that is on.
-pub struct ErrorRow {
-    pub code: &'static str,
-    pub status: u16,
-    pub what: &'static str,
-}
-
-pub struct OperationRow {
-    pub request: String,
-    pub words: String,
-    pub scope: String,
-}
-
-#[derive(Template)]
-#[template(path = "docs/error.html")]
-pub struct ErrorDocPage {
-    pub frame: Frame,
-    /// What stands behind the code: one error, or in some dialects several.
-    pub errors: Vec<&'static ErrorDoc>,
-    pub code: String,
-    pub status: u16,
-    /// The answer that carries the error, as a client gets it.
-    pub body: String,
-    pub related: Vec<&'static str>,
-}
+use super::Reader;
+use super::article::Article;
+use crate::http::api::dialect::examples;
 
 /// What the page of an error code says.
 pub struct ErrorDoc {
@@ -66,11 +13,88 @@ pub struct ErrorDoc {
     pub related: &'static [&'static str],
 }
 
+/// A code of the dialect that is on.
+pub struct ErrorRow {
+    pub code: &'static str,
+    pub status: u16,
+    pub what: &'static str,
+}
+
+/// A row for each code that the dialect tells, with the first error that stands behind it.
+pub fn rows(reader: &Reader) -> Vec<ErrorRow> {
+    let mut rows: Vec<ErrorRow> = Vec::new();
+    for error in examples::each() {
+        let code = examples::code(reader.dialect, &error);
+        let Some(known) = ERRORS.iter().find(|known| known.code == error.code()) else { continue };
+        if !rows.iter().any(|row| row.code == code) {
+            let (status, _) = examples::answer(reader.dialect, &error, "");
+            rows.push(ErrorRow { code, status, what: known.what });
+        }
+    }
+    rows
+}
+
+/// The codes as a table, each with a link to its page.
+pub fn table(reader: &Reader) -> String {
+    let mut text = String::from("| Code | Status | What happened |\n|---|---|---|\n");
+    for row in rows(reader) {
+        text += &format!("| [`{0}`](/docs/errors/{0}) | {1} | {2} |\n", row.code, row.status, row.what);
+    }
+    text
+}
+
+pub fn all(reader: &Reader) -> Article {
+    let text = format!("An error has a stable code, words for people, and the id of its request.\n\n{}", table(reader));
+    Article::new("errors", "Errors", "Every code that the API may answer with.", text)
+}
+
+/// The page of a code; in some dialects several errors stand behind it.
+pub fn page(reader: &Reader, code: &str) -> Option<Article> {
+    let behind = examples::under(reader.dialect, code);
+    let (status, body) = examples::answer(reader.dialect, behind.first()?, reader.base_url);
+    let mut errors: Vec<&ErrorDoc> = Vec::new();
+    for error in &behind {
+        let known = ERRORS.iter().find(|known| known.code == error.code());
+        errors.extend(known.filter(|known| !errors.iter().any(|there| there.code == known.code)));
+    }
+    let one = errors.len() == 1;
+    let told = |words: fn(&ErrorDoc) -> &'static str| match errors.as_slice() {
+        [error] => format!("{}\n", words(error)),
+        several => several.iter().map(|error| format!("- {}\n", words(error))).collect(),
+    };
+    let mut text = format!("Status {status}\n\n## What happened\n\n");
+    if !one {
+        text += "One of these; the message of the answer says which.\n\n";
+    }
+    text += &format!("{}\n## How to fix it\n\n{}\n", told(|error| error.what), told(|error| error.fix));
+    let mistakes: Vec<&str> = errors.iter().filter(|_| one).flat_map(|error| error.mistakes).copied().collect();
+    if !mistakes.is_empty() {
+        text += "## Common mistakes\n\n";
+        text.extend(mistakes.iter().map(|line| format!("- {line}\n")));
+        text += "\n";
+    }
+    text += &format!("## The answer\n\n```json\n{body}\n```\n");
+    // Named as the dialect names them, where those pages are.
+    let named = |native: &'static str| {
+        examples::under(reader.dialect, native).first().map_or(native, |error| examples::code(reader.dialect, error))
+    };
+    let mut related: Vec<&str> = errors.iter().flat_map(|error| error.related).map(|&native| named(native)).collect();
+    related.retain(|other| *other != code);
+    related.sort_unstable();
+    related.dedup();
+    if !related.is_empty() {
+        let links: Vec<String> = related.iter().map(|code| format!("[{code}](/docs/errors/{code})")).collect();
+        text += &format!("\nRelated: {}\n", links.join(", "));
+    }
+    let summary = errors.first().map_or("", |error| error.what);
+    Some(Article::new(format!("errors/{code}"), code, summary, text))
+}
+
 const fn doc(code: &'static str, what: &'static str, fix: &'static str) -> ErrorDoc {
     ErrorDoc { code, what, fix, mistakes: &[], related: &[] }
 }
 
-/// A page for each code that the API may answer with.
+/// The native codes.
 pub const ERRORS: &[ErrorDoc] = &[
     ErrorDoc {
         mistakes: &[
@@ -261,67 +285,6 @@ pub const ERRORS: &[ErrorDoc] = &[
         ..doc("bad_request", "The request cannot be read.", "The message says what to change.")
     },
 ];
-
-async fn show(visit: Visit) -> HttpResponse {
-    let operations = OPERATIONS.iter().map(|operation| OperationRow {
-        request: format!("{} {}", operation.method, operation.path),
-        words: operation.words.into(),
-        scope: match operation.access {
-            Access::Anyone => "No key".into(),
-            Access::AnyKey => "Any key".into(),
-            Access::Client => "Client".into(),
-            Access::Scope(scope) => scope.name().into(),
-        },
-    });
-    visit.ok(&DocsPage {
-        frame: reading(&visit, "API reference"),
-        samples: samples::first_request(visit.facts.base_url(), "YOUR_API_KEY"),
-        operations: operations.collect(),
-        limits: preview::limit_headers(visit.app.dialect(), &visit.app.clock),
-        pattern: visit.app.key_prefix().pattern(),
-        at_root: preview::is_at_root(visit.app.dialect()),
-        errors: error_rows(visit.app.dialect()),
-    })
-}
-
-/// A row for each code that the dialect tells, with the first error that stands behind it.
-fn error_rows(dialect: DialectName) -> Vec<ErrorRow> {
-    let mut rows: Vec<ErrorRow> = Vec::new();
-    for error in examples::each() {
-        let code = examples::code(dialect, &error);
-        let Some(known) = ERRORS.iter().find(|known| known.code == error.code()) else { continue };
-        if !rows.iter().any(|row| row.code == code) {
-            let (status, _) = examples::answer(dialect, &error, "");
-            rows.push(ErrorRow { code, status, what: known.what });
-        }
-    }
-    rows
-}
-
-async fn show_error(visit: Visit, code: Path<String>) -> Result<HttpResponse, PageError> {
-    let (dialect, code) = (visit.app.dialect(), code.into_inner());
-    let examples = examples::under(dialect, &code);
-    let first = examples.first().ok_or(AppError::NoRoute)?;
-    let (status, body) = examples::answer(dialect, first, visit.facts.base_url());
-    let mut errors: Vec<&ErrorDoc> = Vec::new();
-    for error in &examples {
-        let known = ERRORS.iter().find(|known| known.code == error.code());
-        errors.extend(known.filter(|known| !errors.iter().any(|there| there.code == known.code)));
-    }
-    // Named as the dialect names them, where those pages are.
-    let told =
-        |native: &'static str| examples::under(dialect, native).first().map_or(native, |error| examples::code(dialect, error));
-    let mut related: Vec<&str> = errors.iter().flat_map(|error| error.related).map(|&native| told(native)).collect();
-    related.retain(|other| *other != code);
-    related.sort_unstable();
-    related.dedup();
-    let frame = reading(&visit, &code);
-    Ok(visit.ok(&ErrorDocPage { frame, errors, code, status, body, related }))
-}
-
-fn reading(visit: &Visit, title: &str) -> Frame {
-    Frame { reading: true, ..visit.frame(title, Place::Docs) }
-}
 
 #[cfg(test)]
 mod tests {
