@@ -105,8 +105,7 @@ impl Secret {
 
     /// What people recognise the secret by: prefix, `…` and the last four characters.
     pub fn hint(&self) -> String {
-        let prefix = &self.0[..self.0.len() - RANDOM_CHARS - CHECK_CHARS];
-        format!("{prefix}…{}", &self.0[self.0.len() - 4..])
+        hint_of(&self.0)
     }
 }
 
@@ -114,6 +113,13 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
     }
+}
+
+/// The hint of a text that has the length of a secret; of a shorter one nothing but `…`.
+pub fn hint_of(text: &str) -> String {
+    let prefix = text.len().checked_sub(RANDOM_CHARS + CHECK_CHARS).and_then(|end| text.get(..end)).unwrap_or_default();
+    let last = text.len().checked_sub(4).and_then(|start| text.get(start..)).filter(|_| !prefix.is_empty()).unwrap_or_default();
+    format!("{prefix}…{last}")
 }
 
 /// Whether a presented text can be a secret of ours: its last six characters are the checksum of all before.

@@ -182,6 +182,21 @@ impl Metadata {
         Ok(metadata)
     }
 
+    /// As people write it into a form; nothing is an empty object.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        let wrong = |why: String| {
+            Problem::new("invalid_json", format!("Write a JSON object, for example {{\"team\": \"billing\"}}.{why}"))
+        };
+        match serde_json::from_str(text) {
+            Ok(Value::Object(map)) => Self::new(map),
+            Ok(_) => Err(wrong(String::new())),
+            Err(err) => Err(wrong(format!(" This stops being JSON at line {}, column {}.", err.line(), err.column()))),
+        }
+    }
+
     pub fn to_json(&self) -> String {
         Value::Object(self.0.clone()).to_string()
     }

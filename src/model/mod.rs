@@ -12,6 +12,7 @@ pub mod error;
 pub mod grant;
 pub mod ids;
 pub mod imported_key;
+pub mod key_view;
 pub mod look;
 pub mod name;
 pub mod network;

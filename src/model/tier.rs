@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::duration;
+use super::error::Problem;
 
 /// At most `limit` requests in `seconds` seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,6 +59,12 @@ impl Window {
     }
 }
 
+/// `at most 8 windows` → `At most 8 windows.`
+fn sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).chain(['.']).collect()).unwrap_or_default()
+}
+
 /// `1,204`
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -100,6 +107,21 @@ impl Windows {
         Ok(Self(windows))
     }
 
+    /// As people write them into a form: one a line, `1000/1h`.
+    pub fn parse_lines(text: &str) -> Result<Self, Problem> {
+        let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
+        let windows = lines.map(|(n, line)| {
+            let shown: String = line.chars().take(60).collect();
+            Window::parse(&shown).map_err(|words| Problem::new("invalid_window", format!("Line {}: {words}.", n + 1)))
+        });
+        Self::new(windows.collect::<Result<_, _>>()?).map_err(|words| Problem::new("invalid_window", sentence(&words)))
+    }
+
+    /// The same form, one a line, the longest first.
+    pub fn to_lines(&self) -> String {
+        self.0.iter().rev().map(Window::to_string).collect::<Vec<_>>().join("\n")
+    }
+
     pub fn as_slice(&self) -> &[Window] {
         &self.0
     }
@@ -139,6 +161,15 @@ mod tests {
         assert!(Window::parse("1000").is_err());
         assert!(Window::parse("0/1s").is_err());
         assert!(Window::parse("5/0s").is_err());
+    }
+
+    #[test]
+    fn lines_of_a_form_are_windows_and_a_wrong_one_is_named() {
+        let windows = Windows::parse_lines("1000/1h\r\n\n 50/1s ").expect("windows");
+        assert_eq!((windows.to_string().as_str(), windows.to_lines().as_str()), ("50/1s, 1000/1h", "1000/1h\n50/1s"));
+        assert_eq!(Windows::parse_lines("").expect("none"), Windows::default());
+        assert!(Windows::parse_lines("1000/1h\nmany").expect_err("a word").message.starts_with("Line 2: `many`"));
+        assert_eq!(Windows::parse_lines("1/1s\n2/1s").expect_err("twice").message, "Two windows have the same length.");
     }
 
     #[test]

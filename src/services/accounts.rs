@@ -45,6 +45,19 @@ pub async fn names(app: &App, caller: &Caller, ids: HashSet<AccountId>) -> Resul
     app.store.read(find).await
 }
 
+/// These accounts, in one look; one's own alone, unless one sees all.
+pub async fn find_all(app: &App, caller: &Caller, ids: HashSet<AccountId>) -> Result<HashMap<AccountId, Account>> {
+    let own = caller.account();
+    let find = move |conn: &Conn| {
+        let mut found = HashMap::new();
+        for id in ids.into_iter().filter(|&id| own.is_none_or(|own| own == id)) {
+            found.extend(store::accounts::find(conn, id)?.map(|account| (id, account)));
+        }
+        Ok(found)
+    };
+    app.store.read(find).await
+}
+
 /// An account and the windows that hold for it: its own, else its tier's, else the dialect's.
 pub async fn limits(app: &App, caller: &Caller, id: AccountId) -> Result<(Account, Windows)> {
     let account = find(app, caller, id).await?;

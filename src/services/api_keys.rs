@@ -10,12 +10,14 @@ use super::credentials;
 use super::idempotency::Keep;
 use crate::app::App;
 use crate::app::callers::{Bearer, Concerns};
+use crate::crypto::secret::{has_checksum, hint_of};
 use crate::crypto::{Secret, SecretHash};
 use crate::model::api_key::{ApiKey, ApiKeyChanges, NewApiKey, Overlap};
 use crate::model::audit_event::Happening;
 use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
-use crate::model::ids::ApiKeyId;
+use crate::model::ids::{ApiKeyId, UserId};
+use crate::model::key_view::{KeySort, KeySought, KeyView};
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::revision::IfMatch;
 use crate::model::scope::Scope;
@@ -38,6 +40,60 @@ pub async fn list(
     filter.user = caller.only_user().or(filter.user);
     let now = app.clock.now();
     app.store.read(move |conn| store::api_keys::list(conn, &filter, place, now)).await
+}
+
+/// One page of a view that the dashboard offers; of one user's keys, or for administrators of everyone's.
+pub async fn view(
+    app: &App,
+    caller: &Caller,
+    user: Option<UserId>,
+    shown: (KeyView, KeySort),
+    place: (Start<ApiKeyId>, Limit),
+) -> Result<Page<ApiKey>> {
+    let (user, now) = (whose(caller, user)?, app.clock.now());
+    app.store.read(move |conn| store::key_views::list(conn, user, shown, place, now)).await
+}
+
+/// One page of the keys that somebody looks for.
+pub async fn search(
+    app: &App,
+    caller: &Caller,
+    user: Option<UserId>,
+    sought: KeySought,
+    place: (Start<ApiKeyId>, Limit),
+) -> Result<Page<ApiKey>> {
+    let user = whose(caller, user)?;
+    app.store.read(move |conn| store::key_views::search(conn, user, &sought, place)).await
+}
+
+fn whose(caller: &Caller, user: Option<UserId>) -> Result<Option<UserId>> {
+    if let Some(own) = caller.only_user() {
+        return Ok(Some(own));
+    }
+    caller.must_have(Scope::Admin)?;
+    Ok(user)
+}
+
+/// What a text that was typed into a search is, where it is a whole secret.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Typed {
+    Words,
+    /// The secret of this key, in whatever state the key is.
+    SecretOf(ApiKeyId),
+    /// Something like a secret, told by its hint.
+    LikeSecret(String),
+}
+
+/// Whether somebody has put a secret where words belong. Keys that the caller does not see are none.
+pub fn recognize(app: &App, caller: &Caller, text: &str) -> Result<Typed> {
+    let is_ours = has_checksum(text) || app.has_own_form(text);
+    let found = if text.contains(char::is_whitespace) { None } else { credentials::find(app, text)? };
+    let found = found.and_then(|found| seen_key(caller, found.key().cloned()).ok());
+    Ok(match found {
+        Some(key) => Typed::SecretOf(key.id),
+        None if is_ours => Typed::LikeSecret(hint_of(text)),
+        None => Typed::Words,
+    })
 }
 
 pub async fn find(app: &App, caller: &Caller, id: ApiKeyId) -> Result<ApiKey> {

@@ -123,5 +123,7 @@ pub async fn sweep(app: &App) -> Result<()> {
             super::oauth::sweep(tx, now)?;
             store::api_keys::sweep(tx, now)
         })
-        .await
+        .await?;
+    while app.store.write(move |tx| store::api_keys::mark_ended(tx, now)).await? {}
+    Ok(())
 }

@@ -73,7 +73,7 @@ pub async fn of_key(app: &App, caller: &Caller, key: &ApiKey, range: Range) -> R
 }
 
 /// How many requests each of these keys made in the last 24 hours; those without any are left out.
-pub async fn requests_of_a_day(app: &App, caller: &Caller, keys: &[ApiKey]) -> Result<HashMap<ApiKeyId, u64>> {
+pub async fn requests_of_a_day(app: &App, caller: &Caller, keys: &[ApiKey]) -> Result<HashMap<ApiKeyId, KeyCounts>> {
     let seen = keys.iter().filter_map(|key| seen_key(caller, Some(key.clone())).ok());
     let ids: Vec<ApiKeyId> = seen.map(|key| key.id).collect();
     let since = Range::Day.start(app.clock.now());

@@ -34,6 +34,12 @@ macro_rules! secrets {
 
 const SELECT: &str = concat!("SELECT ", columns!(), " FROM api_keys k ", secrets!());
 
+/// The same by an index that is named; empty: whichever SQLite takes.
+pub(super) fn select(index: &str) -> String {
+    let indexed = if index.is_empty() { String::new() } else { format!(" INDEXED BY {index}") };
+    format!("SELECT {} FROM api_keys k{indexed} {}", columns!(), secrets!())
+}
+
 /// A secret, its key, and the key's owner and account.
 const SELECT_PRESENTED: &str = concat!(
     "SELECT ",
@@ -118,21 +124,14 @@ pub fn list_expiring(conn: &Connection, now: Timestamp, until: Timestamp, limit:
     Ok(ending.query_map(params![now, until, limit], from_row)?.collect::<Result<_, _>>()?)
 }
 
-/// Keys that work, are older than `since`, and were not used after it: first those that were used last the longest
-/// ago, then those that were never used.
+/// Keys that work, are older than `since`, and were not used after it; those that were idle the longest come first.
 pub fn list_unused(conn: &Connection, since: Timestamp, now: Timestamp, limit: u32) -> Result<Vec<ApiKey>> {
-    const WORKS: &str = "k.revoked_at IS NULL AND k.enabled = 1 AND (k.expires_at IS NULL OR k.expires_at > $2)";
-    let mut used =
-        conn.prepare_cached(&format!("{SELECT} WHERE k.last_used_at < $1 AND {WORKS} ORDER BY k.last_used_at LIMIT $3"))?;
-    let mut never = conn.prepare_cached(&format!(
-        "{SELECT} WHERE k.last_used_at IS NULL AND k.created_at < $1 AND {WORKS} ORDER BY k.created_at LIMIT $3"
+    let mut unused = conn.prepare_cached(&format!(
+        "{SELECT} WHERE coalesce(k.last_used_at, k.created_at) < $1 AND k.ended = 0 AND k.enabled = 1
+             AND (k.expires_at IS NULL OR k.expires_at > $2)
+         ORDER BY coalesce(k.last_used_at, k.created_at), k.id LIMIT $3"
     ))?;
-    let mut rows: Vec<ApiKey> = used.query_map(params![since, now, limit], from_row)?.collect::<Result<_, _>>()?;
-    let left = limit.saturating_sub(rows.len() as u32);
-    if left > 0 {
-        rows.extend(never.query_map(params![since, now, left], from_row)?.collect::<Result<Vec<_>, _>>()?);
-    }
-    Ok(rows)
+    Ok(unused.query_map(params![since, now, limit], from_row)?.collect::<Result<_, _>>()?)
 }
 
 /// How many users had a key in use since then.
@@ -246,7 +245,8 @@ pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> 
 pub fn update(tx: &Transaction, key: &ApiKey, now: Timestamp) -> Result<ApiKey> {
     let mut update = tx.prepare_cached(
         "UPDATE api_keys SET name = $1, name_folded = $2, scopes = $3, enabled = $4, revoked_at = $5, expires_at = $6,
-             ip_allow = $7, windows = $8, metadata = $9, updated_at = $10, revision = revision + 1
+             ip_allow = $7, windows = $8, metadata = $9, updated_at = $10, revision = revision + 1,
+             ended = CASE WHEN $5 IS NOT NULL OR $6 <= $10 THEN 1 ELSE 0 END
          WHERE id = $11",
     )?;
     update.execute(params![
@@ -342,6 +342,17 @@ pub fn sweep(tx: &Transaction, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// Marks some of the keys that are past their end, so that lists need not walk past them; whether there may be more.
+/// Whether a key works is never read from this mark alone.
+pub fn mark_ended(tx: &Transaction, now: Timestamp) -> Result<bool> {
+    const SOME: u32 = 1_000;
+    let mut mark = tx.prepare_cached(
+        "UPDATE api_keys SET ended = 1
+         WHERE id IN (SELECT id FROM api_keys WHERE expires_at <= $1 AND ended = 0 ORDER BY expires_at LIMIT $2)",
+    )?;
+    Ok(mark.execute(params![now, SOME])? == SOME as usize)
+}
+
 fn insert_secret(
     tx: &Transaction,
     key: ApiKeyId,
@@ -364,7 +375,7 @@ fn must_find(tx: &Transaction, id: ApiKeyId) -> Result<ApiKey> {
     Ok(tx.prepare_cached(&format!("{SELECT} WHERE k.id = $1"))?.query_row([id], from_row)?)
 }
 
-fn from_row(row: &Row) -> rusqlite::Result<ApiKey> {
+pub(super) fn from_row(row: &Row) -> rusqlite::Result<ApiKey> {
     let old_hint: Option<String> = row.get("old_hint")?;
     let old_expires_at = at_opt(row, "old_expires_at")?;
     let rotation = match (old_hint, old_expires_at, at_opt(row, "rotated_at")?) {

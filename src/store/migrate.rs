@@ -9,7 +9,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_usage.sql"),
     include_str!("migrations/0004_services_and_notices.sql"),
     include_str!("migrations/0005_sessions.sql"),
-    include_str!("migrations/0006_oauth.sql"),
+    include_str!("migrations/0006_key_lists.sql"),
+    include_str!("migrations/0007_oauth.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();

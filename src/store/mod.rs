@@ -9,6 +9,7 @@ pub mod grants;
 pub mod holders;
 pub mod idempotency_keys;
 pub mod key_networks;
+pub mod key_views;
 mod lists;
 pub mod logged_requests;
 pub mod migrate;

@@ -100,16 +100,18 @@ pub fn top_keys(conn: &Connection, span: Span, since: Timestamp, limit: u32) -> 
 }
 
 /// How many requests each of these keys made since then; those without any are left out.
-pub fn requests_of(conn: &Connection, keys: &[ApiKeyId], span: Span, since: Timestamp) -> Result<HashMap<ApiKeyId, u64>> {
+pub fn requests_of(conn: &Connection, keys: &[ApiKeyId], span: Span, since: Timestamp) -> Result<HashMap<ApiKeyId, KeyCounts>> {
     let mut one = conn.prepare_cached(
-        "SELECT coalesce(sum(success + client_errors + rate_limited + server_errors), 0) FROM usage_counts
-         WHERE kind = 'key' AND subject = $1 AND span = $2 AND route = '' AND start >= $3",
+        "SELECT coalesce(sum(success + client_errors + rate_limited + server_errors), 0), coalesce(sum(rate_limited), 0)
+         FROM usage_counts WHERE kind = 'key' AND subject = $1 AND span = $2 AND route = '' AND start >= $3",
     )?;
     let mut found = HashMap::new();
-    for &key in keys {
-        let requests = one.query_row(params![key, span.seconds(), since], |row| number(row, 0))?;
-        if requests > 0 {
-            found.insert(key, requests);
+    for &key_id in keys {
+        let counts = one.query_row(params![key_id, span.seconds(), since], |row| {
+            Ok(KeyCounts { key_id, requests: number(row, 0)?, rate_limited: number(row, 1)? })
+        })?;
+        if counts.requests > 0 {
+            found.insert(key_id, counts);
         }
     }
     Ok(found)

@@ -112,7 +112,16 @@ async function confirmHere(link) {
   dialog.setAttribute("aria-labelledby", title.id);
   dialog.append(title, document.importNode(form, true));
   document.body.append(dialog);
-  dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
+  // The dialog is the page that the link leads to: Back closes it, and a reload shows that page.
+  history.pushState(null, "", link.href);
+  const back = () => dialog.close("back");
+  addEventListener("popstate", back, { once: true });
+  dialog.addEventListener("close", () => {
+    removeEventListener("popstate", back);
+    if (dialog.returnValue !== "back") history.back();
+    dialog.remove();
+    link.focus();
+  });
   dialog.addEventListener("click", (event) => {
     if (event.target.closest("[data-cancel]")) {
       event.preventDefault();
@@ -122,6 +131,52 @@ async function confirmHere(link) {
   dialog.showModal();
   one("[data-cancel]", dialog)?.focus();
 }
+
+// A list that is filtered, sorted or paged: what `main` holds is fetched and changed, and the address with it. Where
+// that fails, or leads to another page, the browser goes there.
+let shown = location.href;
+let fetching;
+async function swap(url, push = true) {
+  fetching?.abort();
+  fetching = new AbortController();
+  const answer = await fetch(url, { headers: { Accept: "text/html" }, signal: fetching.signal });
+  if (!answer.ok || new URL(answer.url).pathname !== location.pathname) return location.assign(answer.url);
+  const page = new DOMParser().parseFromString(html.createHTML(await answer.text()), "text/html");
+  const main = one("main", page);
+  const focused = document.activeElement;
+  const again = focused?.id ? `#${CSS.escape(focused.id)}` : focused?.matches("a[data-swap]") && `a[data-swap][href="${CSS.escape(focused.getAttribute("href"))}"]`;
+  one("main").replaceChildren(...main.childNodes);
+  document.title = page.title;
+  if (push) history.pushState(null, "", answer.url);
+  shown = location.href;
+  (again && one(again) || one("main")).focus({ preventScroll: true });
+  say(one("main caption, main em")?.textContent ?? document.title);
+}
+const goTo = (url) => swap(url).catch((error) => { if (error.name !== "AbortError") location.assign(url); });
+addEventListener("popstate", () => {
+  if (location.href !== shown) swap(location.href, false).catch(() => location.reload());
+});
+
+// How long something still lasts, counted down.
+const spans = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+function countDown() {
+  for (const clock of all("[data-until]")) {
+    let left = Math.max(0, Math.round((Date.parse(clock.dataset.until) - Date.now()) / 1000));
+    // Once it ran out here; a server whose clock is behind ours is not asked again and again.
+    if (left === 0) {
+      if (clock.dataset.runs) location.reload();
+      continue;
+    }
+    clock.dataset.runs = "yes";
+    const first = spans.findIndex(([, seconds]) => left >= seconds);
+    clock.textContent = `in ${spans.slice(first, first + 2).map(([unit, seconds]) => {
+      const count = Math.floor(left / seconds);
+      left -= count * seconds;
+      return `${count} ${unit}`;
+    }).join(" ")}`;
+  }
+}
+if (one("[data-until]")) setInterval(countDown, 1000);
 
 document.addEventListener("click", (event) => {
   const copies = event.target.closest("[data-copy]");
@@ -137,10 +192,26 @@ document.addEventListener("click", (event) => {
   }
   if (event.target.closest("a[data-stores]")) stored();
   const asks = event.target.closest("a[data-dialog]");
-  if (asks && !(event.metaKey || event.ctrlKey || event.shiftKey || event.button)) {
+  const plainly = !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button);
+  if (asks && plainly) {
     event.preventDefault();
+    asks.closest("details.row-menu")?.removeAttribute("open");
     confirmHere(asks).catch(() => location.assign(asks.href));
   }
+  const swaps = event.target.closest(one("form[data-swap]") ? "a[data-swap], .pages a" : "a[data-swap]");
+  if (swaps && plainly) {
+    event.preventDefault();
+    goTo(swaps.href).then(() => { if (swaps.rel) scrollTo(0, 0); });
+  }
+  for (const menu of all("details.row-menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && event.target.closest?.("details.row-menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  one("summary", menu).focus();
 });
 
 document.addEventListener("submit", (event) => {
@@ -152,6 +223,12 @@ document.addEventListener("submit", (event) => {
   }
   if (form.dataset.stores !== undefined) {
     stored();
+    return;
+  }
+  if (form.dataset.swap !== undefined) {
+    event.preventDefault();
+    const asked = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+    goTo(`${form.getAttribute("action")}?${asked}`);
     return;
   }
   // A double click sends a form once.

@@ -89,7 +89,7 @@ for (const javaScriptEnabled of [true, false]) {
       await page.getByText("Rotating").first().waitFor();
       const chips = await page.locator(".secrets .chip").allTextContents();
       assert.deepEqual(chips, [`kr_…${secret.slice(-4)}`, `kr_…${old.slice(-4)}`]);
-      const ends = () => page.locator(".secrets time").first().getAttribute("datetime");
+      const ends = () => page.locator(".secrets li:last-child time").first().getAttribute("datetime");
       const before = Date.parse(await ends());
       await page.getByRole("button", { name: "Extend by 24 hours" }).click();
       await page.getByRole("heading", { name: "Facts" }).waitFor();
@@ -143,15 +143,71 @@ for (const javaScriptEnabled of [true, false]) {
       watch.check();
     });
 
-    test("all keys are listed for administrators, with search and status", async () => {
-      await page.goto("/admin/keys?status=revoked");
-      assert.deepEqual(await page.locator("tbody th").allTextContents(), ["going"]);
+    test("all keys are listed for administrators, with filters, an order and a search in the address", async () => {
+      const names = () => page.locator("tbody th").allTextContents();
+      const shows = async (expected) => {
+        await page.waitForFunction((wanted) => [...document.querySelectorAll("tbody th")].map((th) => th.textContent).join() === wanted, expected.join());
+        assert.deepEqual(await names(), expected);
+      };
       await page.goto("/admin/keys");
+      await page.getByRole("link", { name: "Revoked", exact: true }).click();
+      await page.waitForURL("**/admin/keys?status=revoked");
+      await shows(["going"]);
+      await page.getByRole("link", { name: "Expired", exact: true }).click();
+      await page.getByText("No keys match status: expired. Clear filters").waitFor();
+      await page.goBack();
+      await shows(["going"]);
+      await page.goto("/admin/keys");
+      await page.getByRole("link", { name: "Name", exact: true }).click();
+      await page.waitForURL("**/admin/keys?sort=name");
+      assert.deepEqual(await names(), (await names()).toSorted());
       await page.getByLabel("Search").fill("turn");
-      await page.getByRole("button", { name: "Filter" }).click();
-      assert.deepEqual(await page.locator("tbody th").allTextContents(), ["turning"]);
-      await page.goto("/admin/keys?q=nothing-like-it");
-      await page.getByText("No keys match").waitFor();
+      await page.getByRole("button", { name: "Search" }).click();
+      await page.waitForURL("**/admin/keys?q=turn*");
+      await shows(["turning"]);
+      const { secret, href } = await generateKey(page, { name: "pasted" });
+      await store(page);
+      await page.goto("/admin/keys");
+      await page.getByLabel("Search").fill(secret);
+      await page.getByRole("button", { name: "Search" }).click();
+      await page.getByRole("heading", { level: 1, name: "pasted" }).waitFor();
+      assert.ok(!page.url().includes(secret) && page.url().endsWith(href.split("/").at(-1)));
+      watch.check();
+    });
+
+    test("the menu of a row leads to what can be done with its key", async () => {
+      await generateKey(page, { name: "of the menu" });
+      await store(page);
+      await page.goto("/admin/keys?q=of+the+menu");
+      await page.locator("summary[aria-label='Actions for of the menu']").click();
+      const form = await confirmation(page, "Disable", "Disable key");
+      await form.getByRole("button", { name: "Disable key" }).click();
+      await page.getByText("Disabled", { exact: true }).first().waitFor();
+      watch.check();
+    });
+
+    test("a key is edited, and whoever saves second is told what changed", async () => {
+      const { href } = await generateKey(page, { name: "before" });
+      await store(page);
+      await page.getByRole("link", { name: "Change own limits" }).click();
+      assert.match(page.url(), /edit#windows$/);
+      const other = await context.newPage();
+      await other.goto(`${href}/edit`);
+      await page.getByLabel("Name", { exact: true }).fill("after");
+      await page.getByLabel("Limits of this key alone").fill("many");
+      await page.getByRole("button", { name: "Save" }).click();
+      await page.getByText("Line 1: `many`").first().waitFor();
+      assert.match(await page.title(), /^Error: /);
+      await page.getByLabel("Limits of this key alone").fill("100/1m");
+      await page.getByRole("button", { name: "Save" }).click();
+      await page.getByRole("heading", { level: 1, name: "after" }).waitFor();
+      assert.match(await page.locator("dl.facts").textContent(), /100 requests a minute/);
+      await other.getByLabel("Name", { exact: true }).fill("later");
+      await other.getByRole("button", { name: "Save" }).click();
+      await other.getByText("Name was before, and is after").waitFor();
+      await other.getByRole("button", { name: "Save" }).click();
+      await other.getByRole("heading", { level: 1, name: "later" }).waitFor();
+      await other.close();
       watch.check();
     });
   });
@@ -211,9 +267,16 @@ describe("what scripts add", () => {
     const dialog = page.getByRole("dialog", { name: "Revoke asked" });
     await dialog.waitFor();
     assert.equal(await page.evaluate(() => document.activeElement.textContent), "Cancel");
+    assert.match(page.url(), /revoke$/, "the dialog is the page that the link leads to");
     await page.keyboard.press("Escape");
     await dialog.waitFor({ state: "detached" });
     assert.equal(await page.evaluate(() => document.activeElement.textContent.trim()), "Revoke");
+    await page.waitForURL(`**${href}`);
+    await page.getByRole("link", { name: "Revoke" }).press("Enter");
+    await dialog.waitFor();
+    await page.goBack();
+    await dialog.waitFor({ state: "detached" });
+    assert.ok(page.url().endsWith(href), "Back closes the dialog and stays on the page");
     watch.check();
   });
 });

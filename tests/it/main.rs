@@ -18,6 +18,7 @@ mod fuzz;
 mod gateways;
 mod idempotency;
 mod import;
+mod key_pages;
 mod limits;
 mod master_key;
 mod notices;

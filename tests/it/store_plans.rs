@@ -15,6 +15,7 @@ use keyrack::model::dialect::default_tiers;
 use keyrack::model::email::Email;
 use keyrack::model::grant::Granted;
 use keyrack::model::ids::SessionId;
+use keyrack::model::key_view::{KeySort, KeySought, KeyView};
 use keyrack::model::name::Name;
 use keyrack::model::network::Network;
 use keyrack::model::notice::NoticeKind;
@@ -203,6 +204,17 @@ fn explain() -> String {
     for &status in KeyStatus::ALL {
         let filter = store::api_keys::Filter { status: Some(status), ..mine() };
         plan!(plans, "by status", api_keys::list(&tx, &filter, (Start::Offset(0), oldest, limit), now));
+    }
+    plan!(plans, api_keys::mark_ended(&tx, now));
+    let page = (Start::After(key.id), limit);
+    for &view in KeyView::ALL {
+        plan!(plans, "of everyone", key_views::list(&tx, None, (view, KeySort::Newest), page, now));
+    }
+    plan!(plans, "by name", key_views::list(&tx, None, (KeyView::All, KeySort::Name), page, now));
+    plan!(plans, "by name, from the end", key_views::list(&tx, None, (KeyView::All, KeySort::NameBackwards), page, now));
+    plan!(plans, "of one user", key_views::list(&tx, Some(user.id), (KeyView::Unused, KeySort::Newest), page, now));
+    for sought in ["key_01h455vb4pex5vsknk084sn02q", "kr_…abcd", "ada@", "ci"] {
+        plan!(plans, "sought", key_views::search(&tx, None, &KeySought::parse(sought), page));
     }
 
     let session = Session {

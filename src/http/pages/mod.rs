@@ -64,6 +64,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
             .service(at("/env").post(api_keys::download))
             .service(at("/test").post(api_keys::test))
             .service(at("/{id}").get(api_keys::show))
+            .service(at("/{id}/edit").get(api_keys::edit).post(api_keys::update))
             .service(at("/{id}/rotate").get(api_keys::show_rotate).post(api_keys::rotate))
             .service(at("/{id}/end-old").get(api_keys::show_end_old).post(api_keys::end_old))
             .service(at("/{id}/extend").post(api_keys::extend))

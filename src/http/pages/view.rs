@@ -10,6 +10,7 @@ use crate::model::page::Page;
 use crate::model::tier::Windows;
 pub use crate::model::tier::grouped;
 use crate::model::user::{User, UserStatus};
+use crate::services::usage::KeyCounts;
 
 /// A key this near its end is marked.
 const SOON_SECONDS: i64 = 7 * 86_400;
@@ -58,11 +59,15 @@ pub struct KeyRow {
     pub can_extend: bool,
     /// In the last 24 hours; only where a list asks for it.
     pub requests: String,
+    /// What limits its account; only where a list asks for it.
+    pub tier: String,
 }
 
 /// The older of a key's two secrets.
 pub struct OldSecret {
     pub hint: String,
+    /// When the key got its new secret.
+    pub since: Moment,
     pub ends: Moment,
     /// When it was last used, if that was after the rotation.
     pub still_used: Option<Moment>,
@@ -96,6 +101,7 @@ impl KeyRow {
                 let since = rotation.old_last_used.as_ref().filter(|last| last.at >= rotation.started_at);
                 OldSecret {
                     hint: rotation.old_hint.clone(),
+                    since: now.moment(rotation.started_at),
                     ends: now.moment(rotation.old_expires_at),
                     still_used: since.map(|last| now.moment(last.at)),
                     from: since.map(from).unwrap_or_default(),
@@ -107,11 +113,19 @@ impl KeyRow {
                 rotation.old_expires_at < longest
             }),
             requests: String::new(),
+            tier: String::new(),
         }
     }
 
-    pub fn with_requests(self, requests: u64) -> Self {
-        Self { requests: grouped(requests), ..self }
+    /// What it was used for in the last 24 hours. One that met its limits is marked.
+    pub fn with_usage(self, used: Option<&KeyCounts>) -> Self {
+        let is_limited = used.is_some_and(|used| used.rate_limited > 0) && self.state == KeyStatus::Active;
+        let status = if is_limited { Status { word: "Limited", tone: "limited" } } else { self.status };
+        Self { requests: grouped(used.map_or(0, |used| used.requests)), status, ..self }
+    }
+
+    pub fn with_tier(self, tier: String) -> Self {
+        Self { tier, ..self }
     }
 
     pub fn is_revoked(&self) -> bool {

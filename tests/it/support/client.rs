@@ -85,6 +85,15 @@ impl Client {
         self.send(Method::DELETE, path, None).await
     }
 
+    /// Sends a form as the page with it would, from which it takes its token.
+    pub async fn submit(&self, page: &str, to: &str, fields: &[(&str, &str)]) -> Reply {
+        let token = self.get(page).await.expect(200).token();
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("csrf", &token).extend_pairs(fields);
+        let browser = self.header("Sec-Fetch-Site", "same-origin").header("Content-Type", "application/x-www-form-urlencoded");
+        browser.send(Method::POST, to, Some(form.finish())).await
+    }
+
     pub async fn send(&self, method: Method, path: &str, body: Option<String>) -> Reply {
         let response = self.begin(method, path, body).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -126,6 +135,26 @@ impl Reply {
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text);
         self
+    }
+
+    /// The token that the forms of a page send back.
+    pub fn token(&self) -> String {
+        self.hidden("csrf")
+    }
+
+    /// What a hidden field of a page's form holds.
+    #[track_caller]
+    pub fn hidden(&self, name: &str) -> String {
+        let field =
+            self.text.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{name}: {}", self.text)).1;
+        field.split_once('"').expect("a value").0.replace("&#34;", "\"").replace("&#38;", "&")
+    }
+
+    /// The words of a page's row headers, in order: what a list shows.
+    pub fn rows(&self) -> Vec<String> {
+        let rows = self.text.split("<th scope=\"row\">").skip(1).filter_map(|row| row.split_once("</th>"));
+        let words = |html: &str| html.split('<').filter_map(|part| part.split_once('>')).map(|part| part.1).collect::<String>();
+        rows.map(|(head, _)| words(&format!(">{head}"))).collect()
     }
 
     /// A header's value as a number.

@@ -85,7 +85,7 @@ pub async fn revoke(who: SignedIn, realm: Realm, id: Path<String>, form: Posted)
         return refused(&who, realm, &key, Act::Revoke, AppError::invalid("confirm", "different", words)).await;
     }
     match services::api_keys::revoke(&who.app, &who.caller, key.id, IfMatch::ANY).await {
-        Ok(_) => Ok(to(realm.of(&key))),
+        Ok(_) => Ok(to(format!("{}?done=revoked", realm.of(&key)))),
         Err(err) => refused(&who, realm, &key, Act::Revoke, err).await,
     }
 }
@@ -102,7 +102,8 @@ async fn refused(who: &SignedIn, realm: Realm, key: &ApiKey, act: Act, err: AppE
 
 async fn page(who: &SignedIn, realm: Realm, key: &ApiKey, act: Act, errors: FormErrors) -> Result<ConfirmPage, PageError> {
     let owner = services::users::find(&who.app, &who.caller, key.user_id).await?;
-    let row = KeyRow::new(key, &owner.email, &who.now());
+    let used = services::usage::requests_of_a_day(&who.app, &who.caller, std::slice::from_ref(key)).await?;
+    let row = KeyRow::new(key, &owner.email, &who.now()).with_usage(used.get(&key.id));
     let (title, line, button) = match act {
         Act::Disable => {
             ("Disable", "Programs that use it get 401 until you enable it again. Nothing else changes.", "Disable key")
@@ -123,7 +124,7 @@ async fn page(who: &SignedIn, realm: Realm, key: &ApiKey, act: Act, errors: Form
         back_words: key.name.clone(),
         action: format!("{}/{}", realm.of(key), act.path()),
         lines: vec![line.into()],
-        facts: vec![("Owner", row.owner), ("Key", row.hint), ("Last used", row.used_words)],
+        facts: vec![("Owner", row.owner), ("Key", row.hint), ("Last used", row.used_words), ("Requests, 24 h", row.requests)],
         instead: (is_final && key.enabled).then(|| Link {
             href: format!("{}/disable", realm.of(key)),
             words: "Disable it instead, which can be undone".into(),

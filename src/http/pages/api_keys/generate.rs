@@ -4,31 +4,26 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use actix_web::web::Query;
 use askama::Template;
-use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::{Choice, Realm, account_limits};
+use super::Realm;
+use super::fields::{Given, KeyFields, TypedKey};
+use super::show::account_limits;
 use crate::crypto::secret::random_token;
 use crate::http::csrf::Posted;
 use crate::http::faults::status;
-use crate::http::moment::Now;
 use crate::http::page::{Banner, FormErrors, Frame, PageError};
 use crate::http::samples::{self, Sample};
 use crate::http::signed_in::SignedIn;
 use crate::model::AppError;
-use crate::model::api_key::{ApiKey, Expiry, IpAllow, Metadata, NewApiKey};
-use crate::model::clock::Timestamp;
+use crate::model::api_key::{ApiKey, NewApiKey};
 use crate::model::email::Email;
-use crate::model::error::{FieldErrors, Problem};
+use crate::model::error::FieldErrors;
 use crate::model::ids::UserId;
-use crate::model::name::Name;
 use crate::model::page::{Limit, Order, Start};
-use crate::model::scope::{Scope, ScopeSet, ScopesAsked};
-use crate::model::tier::Windows;
+use crate::model::scope::ScopeSet;
 use crate::services;
 use crate::services::api_keys::Formed;
-
-const DAY: u64 = 86_400;
 
 #[derive(Template)]
 #[template(path = "admin/api_keys/new.html")]
@@ -36,37 +31,9 @@ pub struct NewKeyPage {
     pub frame: Frame,
     pub realm: Realm,
     pub errors: FormErrors,
-    pub typed: TypedKey,
+    pub fields: KeyFields,
     pub nonce: String,
-    pub presets: Vec<Choice>,
-    pub scope_rows: Vec<ScopeRow>,
-    /// Scopes that the one who generates the key may not give, with the reason.
-    pub withheld: String,
-    pub expiries: Vec<Choice>,
-    pub your_address: String,
     pub limits: String,
-}
-
-#[derive(Clone, Default)]
-pub struct TypedKey {
-    pub name: String,
-    pub owner: String,
-    pub preset: String,
-    pub scopes: ScopeSet,
-    pub expires: String,
-    pub expires_on: String,
-    pub ip_allow: String,
-}
-
-pub struct ScopeRow {
-    pub resource: &'static str,
-    pub cells: Vec<ScopeCell>,
-}
-
-pub struct ScopeCell {
-    /// Empty: there is no such scope.
-    pub scope: &'static str,
-    pub checked: bool,
 }
 
 #[derive(Template)]
@@ -116,8 +83,7 @@ pub async fn new(who: SignedIn, realm: Realm, prefilled: Query<Prefilled>) -> Re
         preset: "read".into(),
         scopes: ScopeSet::default_for_keys(),
         expires: "90d".into(),
-        expires_on: String::new(),
-        ip_allow: String::new(),
+        ..TypedKey::default()
     };
     let page = form_page(&who, realm, typed, random_token().to_string(), FormErrors::default()).await?;
     Ok(who.ok(&page))
@@ -240,76 +206,16 @@ fn secret_of(form: &Posted) -> Result<&str, PageError> {
     if is_shaped { Ok(secret) } else { Err(AppError::BadRequest("This is no key.".into()).into()) }
 }
 
-impl TypedKey {
-    fn of(form: &Posted) -> Self {
-        let text = |name| form.text(name).trim().to_owned();
-        Self {
-            name: text("name"),
-            owner: text("owner"),
-            preset: text("preset"),
-            scopes: form.all("scope").filter_map(Scope::parse).fold(ScopeSet::EMPTY, ScopeSet::with),
-            expires: text("expires"),
-            expires_on: text("expires_on"),
-            ip_allow: form.text("ip_allow").replace("\r\n", "\n").trim_end().to_owned(),
-        }
-    }
-
-    fn is_for_everything(&self) -> bool {
-        self.preset == "custom" && self.scopes.has(Scope::Admin)
-    }
-
-    fn asked(&self) -> Result<ScopesAsked, Problem> {
-        match self.preset.as_str() {
-            "custom" if self.scopes.is_empty() => Err(Problem::new("required", "Choose at least one scope.")),
-            "custom" => Ok(self.scopes.into()),
-            preset @ ("read" | "write") => ScopesAsked::parse([preset]),
-            _ => Err(Problem::new("required", "Choose what the key may do.")),
-        }
-    }
-
-    fn expiry(&self, now: &Now) -> Result<Expiry, Problem> {
-        let days = |n: u64| Ok(Expiry::In(std::time::Duration::from_secs(n * DAY)));
-        match self.expires.as_str() {
-            "30d" => days(30),
-            "90d" => days(90),
-            "365d" => days(365),
-            "never" => Ok(Expiry::Never),
-            "date" => end_of_day(&self.expires_on, now)
-                .map(Expiry::At)
-                .ok_or_else(|| Problem::new("invalid_date", "Enter the last day, for example 2027-01-31.")),
-            _ => Err(Problem::new("required", "Choose when the key expires.")),
-        }
-    }
-}
-
-fn end_of_day(typed: &str, now: &Now) -> Option<Timestamp> {
-    let day: Date = typed.parse().ok()?;
-    let end = day.tomorrow().ok()?.to_zoned(now.zone.clone()).ok()?;
-    Some(Timestamp::from_millis(end.timestamp().as_millisecond()))
-}
-
 async fn parse(who: &SignedIn, realm: Realm, typed: &TypedKey) -> Result<NewApiKey, AppError> {
     let mut errors = FieldErrors::default();
-    let name = errors.note("name", Name::parse(&typed.name));
+    let given = typed.read(&who.now(), &mut errors);
     let user_id = if realm.is_own() { Some(who.user.id) } else { owner(who, &typed.owner, &mut errors).await? };
-    let scopes = errors.note("scopes", typed.asked());
-    let now = who.now();
-    let expiry = typed.expiry(&now).and_then(|expiry| expiry.resolve(now.at).map(|_| expiry));
-    let expiry = errors.note(typed.expiry_field(), expiry);
-    let lines = typed.ip_allow.lines().map(str::trim).filter(|line| !line.is_empty());
-    let ip_allow = errors.note("ip_allow", IpAllow::parse(lines));
-    match (name, scopes, expiry, ip_allow, errors.as_slice()) {
-        (Some(name), Some(scopes), Some(expiry), Some(ip_allow), []) => {
-            let (windows, metadata) = (Windows::default(), Metadata::default());
+    match given {
+        Some(Given { name, scopes, expiry: Some(expiry), ip_allow, windows, metadata }) if errors.as_slice().is_empty() => {
             Ok(NewApiKey { name, user_id, scopes, expiry, ip_allow, windows, metadata })
         }
+        Some(Given { expiry: None, .. }) => Err(AppError::invalid("expires", "required", "Choose when the key expires.")),
         _ => Err(AppError::Invalid(errors)),
-    }
-}
-
-impl TypedKey {
-    fn expiry_field(&self) -> &'static str {
-        if self.expires == "date" { "expires_on" } else { "expires" }
     }
 }
 
@@ -332,54 +238,16 @@ async fn form_page(
     nonce: String,
     errors: FormErrors,
 ) -> Result<NewKeyPage, PageError> {
-    let now = who.now();
-    let allowed = who.caller.scopes;
-    let withheld: Vec<&str> = Scope::ALL.iter().filter(|&&scope| !allowed.allows(scope)).map(|scope| scope.name()).collect();
-    let until = |days: u64| now.moment(now.at.saturating_add(std::time::Duration::from_secs(days * DAY))).day;
     let limits = match realm {
         Realm::Own => format!("Limits: {}.", account_limits(who, &who.user).await?),
         Realm::All => "Limits: those of its owner's account, counted over all keys of the account.".into(),
     };
-    let choice = |value, words: String, hint: &str| Choice { value, words, hint: hint.into(), current: false };
     Ok(NewKeyPage {
         frame: who.frame("Generate New Key", realm.place()).faulty(&errors),
         realm,
         errors,
         nonce,
-        presets: vec![
-            choice("read", "Read only".into(), "Reads what its owner sees, and changes nothing."),
-            choice("write", "Full".into(), "Reads and changes what its owner may."),
-            choice("custom", "Custom scopes".into(), "Each one chosen."),
-        ],
-        scope_rows: scope_rows(allowed, typed.scopes),
-        withheld: match withheld.as_slice() {
-            [] => String::new(),
-            scopes => format!("{}, which only an administrator’s key may have", scopes.join(", ")),
-        },
-        expiries: vec![
-            choice("30d", format!("In 30 days, on {}", until(30)), ""),
-            choice("90d", format!("In 90 days, on {}", until(90)), ""),
-            choice("365d", format!("In a year, on {}", until(365)), ""),
-            choice("date", "On a date".into(), ""),
-            choice("never", "Never".into(), ""),
-        ],
-        your_address: who.facts.ip.to_string(),
         limits,
-        typed,
+        fields: KeyFields::new(who, typed, None),
     })
-}
-
-/// The scopes that may be given, a row for each resource, with what only reads before what changes.
-fn scope_rows(allowed: ScopeSet, checked: ScopeSet) -> Vec<ScopeRow> {
-    let resources = [("Users", "users"), ("API keys", "keys"), ("Webhooks", "webhooks"), ("Audit log", "audit")];
-    let cell = |name: &str| match Scope::parse(name).filter(|&scope| allowed.allows(scope)) {
-        Some(scope) => ScopeCell { scope: scope.name(), checked: checked.has(scope) },
-        None => ScopeCell { scope: "", checked: false },
-    };
-    let row = |resource, cells: [&str; 2]| ScopeRow { resource, cells: cells.map(cell).into() };
-    let mut rows: Vec<ScopeRow> =
-        resources.iter().map(|(words, name)| row(*words, [&format!("{name}:read"), &format!("{name}:write")])).collect();
-    rows.push(row("Other", ["keys:verify", "admin"]));
-    rows.retain(|row| row.cells.iter().any(|cell| !cell.scope.is_empty()));
-    rows
 }

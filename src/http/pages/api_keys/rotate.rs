@@ -172,7 +172,7 @@ async fn form_page(
         let end = key.expires_at.map_or(end, |expiry| expiry.min(end));
         format!("Until {}.", now.moment(end).full)
     };
-    let choice = |value, words: &str, hint| Choice { value, words: words.into(), hint, current: false };
+    let choice = |value, words: &str, hint| Choice { value, words: words.into(), hint };
     Ok(RotatePage {
         frame: who.frame(format!("Rotate {}", key.name), realm.place()).faulty(&errors),
         realm,

@@ -1,0 +1,174 @@
+//! Lists of keys: views that are links, a search, and an order, all of it in the address.
+
+use std::collections::HashMap;
+
+use actix_web::HttpResponse;
+use actix_web::web::Query;
+use askama::Template;
+use serde::Deserialize;
+
+use super::Realm;
+use crate::http::page::{Done, Frame, Link, PageError};
+use crate::http::pages::view::{KeyRow, Listed, Pages};
+use crate::http::signed_in::{SignedIn, to};
+use crate::model::account::Account;
+use crate::model::api_key::ApiKey;
+use crate::model::ids::{AccountId, ApiKeyId};
+use crate::model::key_view::{KeySort, KeySought, KeyView};
+use crate::model::page::{Limit, Start};
+use crate::services;
+use crate::services::api_keys::Typed;
+
+#[derive(Template)]
+#[template(path = "admin/api_keys/list.html")]
+pub struct KeysPage {
+    pub frame: Frame,
+    pub realm: Realm,
+    pub q: String,
+    pub views: Vec<ViewLink>,
+    /// What the list is narrowed to, where nothing matches it.
+    pub words: String,
+    pub order_words: &'static str,
+    pub other_order: Option<Link>,
+    /// Where the names' column leads; empty: this list has an order of its own.
+    pub by_name: String,
+    /// `ascending`, `descending`, or empty.
+    pub name_sorted: &'static str,
+    pub keys: Vec<KeyRow>,
+    pub pages: Pages,
+    /// There is no key at all, rather than none that matches.
+    pub is_empty: bool,
+    pub base_url: String,
+}
+
+/// A saved filter.
+pub struct ViewLink {
+    pub href: String,
+    pub words: &'static str,
+    pub current: bool,
+}
+
+#[derive(Default, Deserialize)]
+pub struct ListQuery {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    sort: String,
+    limit: Option<u32>,
+    after: Option<String>,
+    before: Option<String>,
+    from: Option<u64>,
+}
+
+pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>, done: Query<Done>) -> Result<HttpResponse, PageError> {
+    let query = query.into_inner();
+    let q = query.q.trim();
+    if let Some(elsewhere) = without_secret(&who, realm, q)? {
+        return Ok(to(elsewhere));
+    }
+    // A search is among all keys: with a filter besides, no index would serve it.
+    let view = KeyView::parse(&query.status).filter(|_| q.is_empty()).unwrap_or_default();
+    let sort = if view == KeyView::All && q.is_empty() { KeySort::parse(&query.sort) } else { KeySort::default() };
+    let listed = Listed::new(realm.base(), query.limit, query.from);
+    let listed = listed.keeping("q", q).keeping("status", view.name()).keeping("sort", sort.name());
+    let start = Start::parse(None, query.after.as_deref(), query.before.as_deref(), ApiKeyId::parse, &mut Default::default());
+    let is_first = start == Start::Offset(0);
+    let place = (start, Limit::of(listed.size()));
+    let user = realm.is_own().then_some(who.user.id);
+    let sought = (!q.is_empty()).then(|| KeySought::parse(q));
+    let page = match sought.clone() {
+        Some(sought) => services::api_keys::search(&who.app, &who.caller, user, sought, place).await?,
+        None => services::api_keys::view(&who.app, &who.caller, user, (view, sort), place).await?,
+    };
+    let owners = page.rows.iter().map(|key| key.user_id).collect();
+    let owners = services::users::find_all(&who.app, &who.caller, owners).await?;
+    let accounts = page.rows.iter().map(|key| key.account_id).collect();
+    let accounts = services::accounts::find_all(&who.app, &who.caller, accounts).await?;
+    let used = services::usage::requests_of_a_day(&who.app, &who.caller, &page.rows).await?;
+    let now = who.now();
+    let row = |key: &ApiKey| {
+        let owner = owners.get(&key.user_id).map_or("", |owner| owner.email.as_str());
+        KeyRow::new(key, owner, &now).with_usage(used.get(&key.id)).with_tier(tier_of(&accounts, key))
+    };
+    let words = if q.is_empty() { format!("status: {}", view.words().to_lowercase()) } else { q.to_owned() };
+    let sorted = |sort: KeySort| {
+        Listed::new(realm.base(), Some(listed.size()), None).keeping("sort", sort.name()).link(listed.size(), &[])
+    };
+    let has_orders = view == KeyView::All && q.is_empty();
+    let page = KeysPage {
+        frame: who.frame(if realm.is_own() { "API Keys" } else { "API keys" }, realm.place()).with_banner(done.banner()),
+        realm,
+        q: q.into(),
+        views: views(realm, &listed, view, q),
+        words,
+        order_words: order_words(view, sort, sought.as_ref()),
+        other_order: has_orders.then(|| {
+            let (other, words) =
+                if sort == KeySort::Newest { (KeySort::Oldest, "Oldest first") } else { (KeySort::Newest, "Newest first") };
+            Link { href: sorted(other), words: words.into() }
+        }),
+        by_name: match sort {
+            _ if !has_orders => String::new(),
+            KeySort::Name => sorted(KeySort::NameBackwards),
+            _ => sorted(KeySort::Name),
+        },
+        name_sorted: match sort {
+            KeySort::Name => "ascending",
+            KeySort::NameBackwards => "descending",
+            _ => "",
+        },
+        is_empty: page.rows.is_empty() && has_orders && is_first,
+        keys: page.rows.iter().map(row).collect(),
+        pages: listed.pages(&page, |key| key.id.to_string()),
+        base_url: who.facts.base_url().into(),
+    };
+    Ok(who.ok(&page))
+}
+
+/// Where a search leads that is a whole secret: to its key, or to the secret's hint; out of the address either way.
+fn without_secret(who: &SignedIn, realm: Realm, q: &str) -> Result<Option<String>, PageError> {
+    let hinted = |hint: String| {
+        let hint: String = url::form_urlencoded::byte_serialize(hint.as_bytes()).collect();
+        Some(format!("{}?q={hint}", realm.base()))
+    };
+    Ok(match services::api_keys::recognize(&who.app, &who.caller, q)? {
+        Typed::Words => None,
+        Typed::SecretOf(id) => Some(format!("{}/{id}", realm.base())),
+        Typed::LikeSecret(hint) => hinted(hint),
+    })
+}
+
+fn views(realm: Realm, listed: &Listed, shown: KeyView, q: &str) -> Vec<ViewLink> {
+    let link = |view: KeyView| ViewLink {
+        href: Listed::new(realm.base(), None, None).keeping("status", view.name()).link(listed.size(), &[]),
+        words: view.words(),
+        current: view == shown && q.is_empty(),
+    };
+    KeyView::ALL.iter().map(|&view| link(view)).collect()
+}
+
+const fn order_words(view: KeyView, sort: KeySort, sought: Option<&KeySought>) -> &'static str {
+    match (sought, view, sort) {
+        (Some(KeySought::Owner(_)), ..) => "By owner",
+        (Some(KeySought::Name(_)), ..) | (None, KeyView::All, KeySort::Name) => "By name",
+        (None, KeyView::All, KeySort::NameBackwards) => "By name, from the end",
+        (None, KeyView::All, KeySort::Oldest) | (Some(_), ..) => "Oldest first",
+        (None, KeyView::Unused, _) => "Unused for the longest first",
+        (None, KeyView::Expiring, _) => "Within 14 days, the first to end first",
+        (None, KeyView::Expired, _) => "The last to end first",
+        (None, KeyView::Rotating, _) => "The first old secret to end first",
+        (None, ..) => "Newest first",
+    }
+}
+
+/// What limits a key's account, in a word.
+fn tier_of(accounts: &HashMap<AccountId, Account>, key: &ApiKey) -> String {
+    let Some(account) = accounts.get(&key.account_id) else { return String::new() };
+    match (&account.windows, &account.tier) {
+        (Some(_), _) => "Own limits".into(),
+        (None, Some(tier)) => tier.clone(),
+        (None, None) => "Default".into(),
+    }
+}
