@@ -3,6 +3,7 @@
 mod account;
 mod admin;
 mod ask;
+mod client;
 mod config;
 mod data;
 mod failure;
@@ -124,6 +125,9 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// OAuth clients: programs that act for users who allow it
+    #[command(subcommand)]
+    Client(client::ClientCommand),
     /// Bring the database to this program's schema
     Migrate,
     /// Settings: what they are, where they come from, what they mean
@@ -178,6 +182,7 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
         Command::Account(command) => account::run(&place, command, out),
         Command::Tier(command) => tier::run(&place, command, out),
         Command::Key(command) => key::run(&place, command, out),
+        Command::Client(command) => client::run(&place, command, out),
         Command::Migrate => migrate::run(&place, out),
         Command::Config(command) => config::run(&place, command, out),
         Command::Completions { shell } => {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use keyrack::model::api_key::Overlap;
 use keyrack::model::caller::Caller;
-use keyrack::model::ids::{ApiKeyId, UserId};
+use keyrack::model::ids::{ApiKeyId, ClientId, UserId};
 use keyrack::model::page::{Limit, Order, Start};
 use keyrack::model::revision::IfMatch;
 use keyrack::model::user::{Password, Role, User};
@@ -41,6 +41,8 @@ struct Browser {
     client: Client,
     user: User,
     key_id: String,
+    client_id: String,
+    grant_id: String,
 }
 
 impl Browser {
@@ -52,16 +54,25 @@ impl Browser {
         let (id, operator) = (ApiKeyId::parse(key.key_id()).expect("an id"), Caller::command_line());
         let rotated = services::api_keys::rotate(&server.app, &operator, id, Overlap::default(), IfMatch::ANY, Keep::nothing());
         rotated.await.expect("rotates");
+        let app = server.oauth_app().await;
+        let client = ClientId::parse(&app.id).expect("an id");
+        services::oauth_clients::rotate(&server.app, &operator, client, Overlap::default()).await.expect("rotates");
         let device = NewSession { ip: IpAddr::from([127, 0, 0, 1]), user_agent: "test".into() };
         let signed_in = services::sessions::sign_in(&server.app, &user.email, Password::typed(PASSWORD), device).await;
         let (_, signed_in) = signed_in.expect("signs in");
         let client = page_of(server).header("Cookie", &format!("sid={}", signed_in.token.expose()));
-        Self { client, user, key_id: key.key_id().to_owned() }
+        let grant_id = server.grant_of(&user).await;
+        Self { client, user, key_id: key.key_id().to_owned(), client_id: app.id, grant_id }
     }
 
     /// A path as the router has it, about this user or their key.
     fn path(&self, pattern: &str) -> String {
-        let id = if pattern.starts_with("/admin/users") { self.user.id.to_string() } else { self.key_id.clone() };
+        let id = match pattern {
+            _ if pattern.starts_with("/admin/users") => self.user.id.to_string(),
+            _ if pattern.starts_with("/admin/clients") => self.client_id.clone(),
+            _ if pattern.starts_with("/admin/grants") || pattern.contains("connected-apps") => self.grant_id.clone(),
+            _ => self.key_id.clone(),
+        };
         pattern.replace("{id}", &id).replace("{dialect}", "plain")
     }
 

@@ -46,7 +46,8 @@ pub async fn wanted(app: &App, user: UserId, request: &Request) -> Result<Wanted
     let found = app.store.read(move |conn| {
         let owner = owner.map(|owner| store::users::find(conn, owner)).transpose()?.flatten();
         let account = owner.map(|owner| store::accounts::find(conn, owner.account_id)).transpose()?.flatten();
-        let made_by = account.map(|account| account.name);
+        // The account that everyone is in who is in none says nothing.
+        let made_by = account.map(|account| account.name).filter(|name| name != crate::services::accounts::DEFAULT);
         Ok((rights_of(conn, user)?, store::grants::find_of(conn, client, user)?, made_by))
     });
     let (rights, before, made_by) = found.await?;

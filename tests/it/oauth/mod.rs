@@ -2,6 +2,8 @@
 
 mod authorize;
 mod flow;
+mod metadata;
 mod misuse;
+mod pages;
 mod rfc6749;
 mod tokens;
