@@ -70,7 +70,8 @@ pub fn run(place: &Place, command: ClientCommand, out: &Output) -> Result<()> {
         }
         ClientCommand::Delete { id } => {
             let client = find(&open, &id)?;
-            let words = format!("Delete the client {} with everything that users allowed it? This cannot be undone.", client.name);
+            let words =
+                format!("Delete the client {} with everything that users allowed it? This cannot be undone.", client.name);
             ask::confirm(out, &words)?;
             let client = open.run(oauth_clients::delete(&open.app, &caller, client.id))?;
             out.result(&body(&client), || {
@@ -93,7 +94,13 @@ fn list(open: &Opened, out: &Output) -> Result<()> {
     }
     out.result(&all.iter().map(body).collect::<Vec<_>>(), || {
         let rows = all.iter().map(|client| {
-            [client.id.to_string(), client.name.clone(), client.kind.name().into(), client.hint.clone(), client.scopes.to_string()]
+            [
+                client.id.to_string(),
+                client.name.clone(),
+                client.kind.name().into(),
+                client.hint.clone(),
+                client.scopes.to_string(),
+            ]
         });
         out.table(["CLIENT ID", "NAME", "KIND", "SECRET", "SCOPES"], &rows.collect::<Vec<_>>())
     })

@@ -298,7 +298,7 @@ fn oauth_clients_are_managed_from_the_shell() {
     assert_eq!(keyrack.run(&["client", "delete", id, "--yes"]).code, 3);
     let wrong = keyrack.run(&["client", "create", "Bad", "--redirect-uri", "http://app.example.com/cb"]);
     assert!(wrong.code == 1 && wrong.err.contains("Use https"), "{} {}", wrong.code, wrong.err);
-    assert!(keyrack.run(&["completions", "bash"]).ok().contains("rotate-secret"));
+    assert!(keyrack.run(&["completions", "bash"]).ok().out.contains("rotate-secret"));
 }
 
 #[test]

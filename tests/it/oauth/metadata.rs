@@ -6,8 +6,7 @@ use crate::support::{TestServer, query_of};
 
 #[tokio::test]
 async fn rfc8414_s2_the_metadata_name_every_endpoint_and_what_it_takes() {
-    let server =
-        TestServer::with(|config| config.server.public_url = PublicUrl::parse("https://keys.example.com").ok()).await;
+    let server = TestServer::with(|config| config.server.public_url = PublicUrl::parse("https://keys.example.com").ok()).await;
     let reply = server.anonymous().get("/.well-known/oauth-authorization-server").await.expect(200);
     assert!(reply.header("content-type").starts_with("application/json"));
     let told = reply.json();
@@ -33,8 +32,7 @@ async fn rfc9728_s2_the_api_names_its_authorization_server() {
 
 #[tokio::test]
 async fn rfc9207_s2_every_answer_names_its_issuer() {
-    let server =
-        TestServer::with(|config| config.server.public_url = PublicUrl::parse("https://keys.example.com").ok()).await;
+    let server = TestServer::with(|config| config.server.public_url = PublicUrl::parse("https://keys.example.com").ok()).await;
     let (app, user) = (server.oauth_app().await, server.member().await);
     let fields = app.request(&[]);
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -117,7 +115,10 @@ async fn rfc7662_s2_1_nobody_asks_without_a_secret() {
     let tokens = server.tokens(&public, &user, "users:read").await;
     let token = tokens["access_token"].as_str().expect("a token");
     assert_eq!(public.post("/oauth/introspect", &[("token", token)]).await.expect(401).error(), "invalid_client");
-    assert_eq!(server.anonymous().post_form("/oauth/introspect", &[("token", token)]).await.expect(401).error(), "invalid_client");
+    assert_eq!(
+        server.anonymous().post_form("/oauth/introspect", &[("token", token)]).await.expect(401).error(),
+        "invalid_client"
+    );
 }
 
 #[tokio::test]

@@ -57,7 +57,13 @@ async fn what_is_wrong_with_a_client_is_told_and_what_was_typed_stays() {
     let browser = admin(&server).await;
     let fields = [("name", ""), ("kind", "confidential"), ("redirect_uris", "http://app.example.com/cb\nnonsense")];
     let page = fill(&browser, "/admin/clients/new", "/admin/clients", &fields).await.expect(400).text;
-    for words in ["Enter a name.", "Use https.", "`nonsense`: write it in full", "Choose at least one scope", "http://app.example.com/cb\nnonsense</textarea>"] {
+    for words in [
+        "Enter a name.",
+        "Use https.",
+        "`nonsense`: write it in full",
+        "Choose at least one scope",
+        "http://app.example.com/cb\nnonsense</textarea>",
+    ] {
         assert!(page.contains(words), "{words}: {page}");
     }
 }
@@ -77,7 +83,8 @@ async fn an_administrator_tries_the_flow_and_keeps_no_token() {
     // Of another browser, in which nothing was begun.
     browser.get(&path).await.expect(303);
     let session = server.browser_cookie(&user).await;
-    let tried = server.anonymous().header("Accept", "text/html").header("Cookie", &format!("{session}; {cookie}")).get(&path).await;
+    let tried =
+        server.anonymous().header("Accept", "text/html").header("Cookie", &format!("{session}; {cookie}")).get(&path).await;
     let page = tried.expect(200).text;
     assert!(page.contains("The flow works") && page.contains("The tokens of this try were revoked"), "{page}");
     let code = query_of(&sent)[0].1.clone();

@@ -205,6 +205,12 @@ impl TestServer {
 
     /// A browser in which this user is signed in.
     pub async fn browser(&self, user: &User) -> Client {
+        let cookie = self.browser_cookie(user).await;
+        self.anonymous().header("Cookie", &cookie).header("Accept", "text/html")
+    }
+
+    /// The cookie of a session of this user.
+    pub async fn browser_cookie(&self, user: &User) -> String {
         let (token, now) = (random_token(), self.clock.now());
         let session = Session {
             id: SessionId::new(),
@@ -218,7 +224,7 @@ impl TestServer {
         };
         let hash = SecretHash::of(&token);
         self.app.store.write(move |tx| store::sessions::insert(tx, hash, &session)).await.expect("a session");
-        self.anonymous().header("Cookie", &format!("sid={}", *token)).header("Accept", "text/html")
+        format!("sid={}", *token)
     }
 
     /// A new account; its name is made unique.

@@ -11,6 +11,7 @@ pub fn named() -> Vec<(&'static str, Value)> {
         ("ApiKey", api_key(&[])),
         ("ApiKeyWithSecret", api_key(&[("secret", secret())])),
         ("OwnApiKey", api_key(&[("rate_limit", reference("RateLimit"))])),
+        ("Grant", grant()),
         ("Window", window()),
         ("RateLimit", rate_limit()),
         ("Verdict", verdict()),
@@ -156,6 +157,20 @@ fn api_key(more: &[(&str, Value)]) -> Value {
     ];
     fields.extend_from_slice(more);
     closed(&fields)
+}
+
+fn grant() -> Value {
+    closed(&[
+        ("id", id("grant")),
+        ("client_id", id("client")),
+        ("client_name", text()),
+        ("user_id", said(nullable(id("user")), "`null`: the client's own.")),
+        ("account_id", id("acct")),
+        ("scopes", scopes()),
+        ("created_at", time()),
+        ("updated_at", time()),
+        ("last_used_at", nullable(time())),
+    ])
 }
 
 fn secret() -> Value {

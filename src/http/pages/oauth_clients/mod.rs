@@ -162,7 +162,8 @@ pub async fn create(who: SignedIn, form: Posted) -> Result<HttpResponse, PageErr
     };
     match made {
         Ok(Formed::Made(client, Some(secret))) => {
-            let told = format!("{} may ask users for access from now on. Copy its secret before you leave this page.", client.name);
+            let told =
+                format!("{} may ask users for access from now on. Copy its secret before you leave this page.", client.name);
             Ok(show_once(&who, &client, ("Client registered", told), &secret))
         }
         Ok(Formed::Made(client, None)) => Ok(to(format!("{BASE}/{}", client.id))),
@@ -240,7 +241,8 @@ fn delete_page(who: &SignedIn, client: &OauthClient, typed: &str, errors: FormEr
         back_words: client.name.clone(),
         action: format!("{BASE}/{}/delete", client.id),
         lines: vec![
-            "Its tokens stop at once, and what users allowed it is forgotten. Whoever follows its links is told that it is gone.".into(),
+            "Its tokens stop at once, and what users allowed it is forgotten. Whoever follows its links is told that it is gone."
+                .into(),
         ],
         facts: vec![("Client id", client.id.to_string())],
         instead: None,

@@ -17,8 +17,8 @@ use crate::model::oauth_client::OauthClient;
 use crate::model::oauth_error::OauthError;
 use crate::model::pkce::Challenge;
 use crate::model::scope::ScopeSet;
-use crate::services::oauth::{self, TokenRequest};
 use crate::services::credentials;
+use crate::services::oauth::{self, TokenRequest};
 
 const COOKIE: &str = "trying";
 
@@ -108,13 +108,8 @@ pub async fn tried(who: SignedIn, req: HttpRequest, id: Path<String>, answer: Qu
         steps.push(Step { words: "The answer is not of this try", facts });
     }
     let title = if works { "The flow works" } else { "The flow ended early" };
-    let page = TriedPage {
-        frame: who.frame(title, Place::Clients),
-        id: client.id.to_string(),
-        name: client.name.clone(),
-        works,
-        steps,
-    };
+    let page =
+        TriedPage { frame: who.frame(title, Place::Clients), id: client.id.to_string(), name: client.name.clone(), works, steps };
     let mut response = who.ok(&page);
     let mut ended = cookie(&who, &client, String::new());
     ended.make_removal();
@@ -131,11 +126,8 @@ async fn redeem(
     steps: &mut Vec<Step>,
 ) -> Result<bool, PageError> {
     let caller = oauth::caller(client.id, &who.caller);
-    let request = TokenRequest::Code {
-        code: code.into(),
-        redirect_uri: Some(tried_uri(who, client)),
-        verifier: Some(verifier.into()),
-    };
+    let request =
+        TokenRequest::Code { code: code.into(), redirect_uri: Some(tried_uri(who, client)), verifier: Some(verifier.into()) };
     let issued = match oauth::token(&who.app, &caller, client, request).await {
         Ok(issued) => issued,
         Err(OauthError::App(err)) => return Err(err.into()),
