@@ -45,7 +45,7 @@ pub struct Moment {
 pub fn span_in_words(span: std::time::Duration) -> String {
     let seconds = span.as_secs();
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
-    let (size, unit) = units.into_iter().find(|(size, _)| seconds % size == 0 && seconds > 0).unwrap_or((1, "second"));
+    let (size, unit) = units.into_iter().find(|(size, _)| seconds > 0 && seconds.is_multiple_of(*size)).unwrap_or((1, "second"));
     let count = seconds / size;
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }

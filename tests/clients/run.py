@@ -23,7 +23,7 @@ PYTHON = {**CLEAN, "PYTHONPATH": str(HERE / "python"), "PYTHONDONTWRITEBYTECODE"
 
 @contextmanager
 def server(dialect):
-    """A server on a free port; gives its URL, and a function that makes a user with a key in an account with a window."""
+    """A server on a free port; gives its URL, a function that makes a user with a key in an account with a window, and the command line."""
     with tempfile.TemporaryDirectory(prefix="keyrack-clients.") as data:
         env = {**CLEAN, "KEYRACK_API_DIALECT": dialect}
 
@@ -54,7 +54,7 @@ def server(dialect):
                     log.seek(0)
                     raise SystemExit(f"the server did not start: {started}{log.read()}")
                 started += line
-            yield json.loads(started)["url"], key
+            yield json.loads(started)["url"], key, keyrack
         finally:
             process.terminate()
             process.wait(timeout=30)
@@ -83,15 +83,37 @@ def resend_clients():
         ("resend-rs", [str(RESEND_RS)], CLEAN),
     ]
     for title, command, env in clients:
-        with server("resend") as (url, key):
+        with server("resend") as (url, key, _):
             scopes = ("keys:read", "keys:write", "users:read", "users:write")
             keys = {"KEY": key("Team", "1000/1s", *scopes)[0], "LIMITED_KEY": key("Tight", "1/60s", "keys:read")[0]}
             passes(title, command, {**env, "BASE_URL": url, **keys})
 
 
+def oauth_clients():
+    sys.path.insert(0, str(HERE / "python"))
+    from user_agent import user_agent
+
+    redirect, email, password = "http://127.0.0.1:8998/callback", "reader@example.com", "a long password"
+    with server("native") as (url, _, keyrack):
+        keyrack("user", "add", "--email", email, "--name", "Reader", "--password-file", "-", stdin=password)
+        client = keyrack("client", "create", "Tool", "--redirect-uri", redirect)
+        public = keyrack("client", "create", "App", "--public", "--redirect-uri", redirect)
+        with user_agent(url, email, password, redirect) as agent:
+            env = {
+                "BASE_URL": url,
+                "USER_AGENT_URL": agent,
+                "REDIRECT_URI": redirect,
+                "CLIENT_ID": client["client_id"],
+                "CLIENT_SECRET": client["client_secret"],
+                "PUBLIC_ID": public["client_id"],
+            }
+            passes("OAuth: oauth4webapi and openid-client", ["node", "oauth.mjs"], {**CLEAN, **env})
+            passes("OAuth: Authlib and requests-oauthlib", [sys.executable, "oauth_clients.py"], {**PYTHON, **env})
+
+
 def samples():
     """The documents' own code, with nothing replaced but the host and the key."""
-    with server("native") as (url, key), tempfile.TemporaryDirectory(prefix="keyrack-samples.") as scratch:
+    with server("native") as (url, key, _), tempfile.TemporaryDirectory(prefix="keyrack-samples.") as scratch:
         secret, user = key("Reader", "1000/1s", "users:read")
 
         def sample(name, key=secret):
@@ -150,4 +172,5 @@ func main() {{
 
 
 resend_clients()
+oauth_clients()
 samples()
