@@ -4,15 +4,16 @@ use keyrack::model::redirect_uri::RedirectUri;
 
 use crate::support::{Reply, TestServer, form, query_of};
 
-const PAIRS: fn(&[(String, String)]) -> Vec<(&str, &str)> =
-    |fields| fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+fn pairs(fields: &[(String, String)]) -> Vec<(&str, &str)> {
+    fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
 
 #[tokio::test]
 async fn the_consent_says_who_asks_for_what_and_where_it_leads() {
     let server = TestServer::start().await;
     let (app, user) = (server.oauth_app().await, server.member().await);
     let fields = app.request(&[("scope", "users:read users:write")]);
-    let page = server.authorize(&user, &PAIRS(&fields)).await.expect(200);
+    let page = server.authorize(&user, &pairs(&fields)).await.expect(200);
     for words in [
         "Reporting Tool wants access to your account",
         &user.email,
@@ -37,7 +38,7 @@ async fn the_consent_says_who_asks_for_what_and_where_it_leads() {
 async fn whoever_cancels_is_sent_back_with_that() {
     let server = TestServer::start().await;
     let (app, user) = (server.oauth_app().await, server.member().await);
-    let sent = server.answer(&user, &PAIRS(&app.request(&[])), "cancel").await.expect(303);
+    let sent = server.answer(&user, &pairs(&app.request(&[])), "cancel").await.expect(303);
     let query = query_of(&sent);
     assert_eq!(query[0], ("error".into(), "access_denied".into()));
     assert!(query.contains(&("state".into(), "af0ifjsldkj".into())));
@@ -51,7 +52,7 @@ async fn a_scope_that_the_user_does_not_have_is_left_out_and_told() {
         .await;
     let user = server.member().await;
     let fields = app.request(&[("scope", "users:read admin")]);
-    let page = server.authorize(&user, &PAIRS(&fields)).await.expect(200);
+    let page = server.authorize(&user, &pairs(&fields)).await.expect(200);
     assert!(page.text.contains("It also asked for admin, which your account does not have."), "{}", page.text);
     let tokens = server.tokens(&app, &user, "users:read admin").await;
     assert_eq!(tokens["scope"], "users:read");
@@ -91,7 +92,7 @@ async fn an_address_that_is_not_registered_is_never_redirected_to() {
     ] {
         for signed_in in [true, false] {
             let fields = app.request(&[("redirect_uri", uri)]);
-            let path = format!("/oauth/authorize?{}", form(&PAIRS(&fields)));
+            let path = format!("/oauth/authorize?{}", form(&pairs(&fields)));
             let browser = if signed_in { server.browser(&user).await } else { server.anonymous().header("Accept", "text/html") };
             let reply = browser.get(&path).await;
             goes_nowhere(&reply, uri);
@@ -104,7 +105,7 @@ async fn a_wrong_address_is_shown_beside_the_nearest_that_is_right() {
     let server = TestServer::start().await;
     let (app, user) = (server.oauth_app().await, server.member().await);
     let fields = app.request(&[("redirect_uri", "https://app.example.com/calback?<script>")]);
-    let reply = server.authorize(&user, &PAIRS(&fields)).await;
+    let reply = server.authorize(&user, &pairs(&fields)).await;
     goes_nowhere(&reply, "misspelt");
     assert!(reply.text.contains("<code>https://app.example.com/calback?&#60;script&#62;</code>"), "{}", reply.text);
     assert!(reply.text.contains("<code>https://app.example.com/callback</code>"), "{}", reply.text);
@@ -125,7 +126,7 @@ async fn a_client_that_does_not_exist_is_told_to_the_person() {
 async fn a_client_or_address_named_twice_leads_nowhere() {
     let server = TestServer::start().await;
     let (app, user) = (server.oauth_app().await, server.member().await);
-    let query = form(&PAIRS(&app.request(&[])));
+    let query = form(&pairs(&app.request(&[])));
     for twice in [format!("client_id={}", app.id), format!("redirect_uri={}", app.redirect_uri)] {
         let reply = server.browser(&user).await.get(&format!("/oauth/authorize?{query}&{twice}")).await;
         goes_nowhere(&reply, &twice);
@@ -146,7 +147,7 @@ async fn state_comes_back_byte_for_byte() {
         (long.as_str(), long.as_str()),
     ] {
         let fields = app.request(&[("state", "")]);
-        let path = format!("/oauth/authorize?{}", form(&PAIRS(&fields))).replace("&state=", &format!("&state={sent}"));
+        let path = format!("/oauth/authorize?{}", form(&pairs(&fields))).replace("&state=", &format!("&state={sent}"));
         let reply = server.browser(&user).await.get(&path).await.expect(302);
         assert!(reply.header("location").contains(&format!("&state={back}&iss=")), "{sent}: {}", reply.header("location"));
         assert!(reply.headers.get("set-cookie").is_none());
@@ -161,7 +162,7 @@ async fn on_this_machine_any_port_will_do() {
         .await;
     let user = server.member().await;
     let fields = app.request(&[("redirect_uri", "http://127.0.0.1:49152/cb")]);
-    let sent = server.answer(&user, &PAIRS(&fields), "allow").await.expect(303);
+    let sent = server.answer(&user, &pairs(&fields), "allow").await.expect(303);
     assert!(sent.header("location").starts_with("http://127.0.0.1:49152/cb?code=krc_"));
     let code = query_of(&sent)[0].1.clone();
     app.redeem(&code, &[("redirect_uri", "http://127.0.0.1:49152/cb")]).await.expect(200);
@@ -173,7 +174,7 @@ async fn where_no_policy_can_name_the_address_a_page_leads_on() {
     let app =
         server.oauth_app_with(|new| new.redirect_uris = vec![RedirectUri::parse("http://[::1]/cb").expect("an address")]).await;
     let user = server.member().await;
-    let page = server.answer(&user, &PAIRS(&app.request(&[])), "allow").await.expect(200);
+    let page = server.answer(&user, &pairs(&app.request(&[])), "allow").await.expect(200);
     assert!(page.text.contains("href=\"http://[::1]/cb?code=krc_"), "{}", page.text);
 }
 
@@ -182,7 +183,7 @@ async fn after_a_form_of_ours_a_page_leads_on_since_browsers_do_not_follow_a_red
     let server = TestServer::start().await;
     let (app, user) = (server.oauth_app().await, server.member().await);
     server.tokens(&app, &user, "users:read").await;
-    let path = format!("/oauth/authorize?{}", form(&PAIRS(&app.request(&[]))));
+    let path = format!("/oauth/authorize?{}", form(&pairs(&app.request(&[]))));
     let browser = server.browser(&user).await.header("Sec-Fetch-Site", "same-origin");
     let page = browser.get(&path).await.expect(200);
     assert!(page.text.contains("http-equiv=\"refresh\" content=\"0;url=https://app.example.com/callback?code=krc_"));
@@ -202,7 +203,7 @@ async fn a_client_with_one_address_need_not_name_it() {
 async fn a_stale_consent_is_shown_again_and_gives_nothing() {
     let server = TestServer::start().await;
     let (app, user) = (server.oauth_app().await, server.member().await);
-    let page = server.authorize(&user, &PAIRS(&app.request(&[]))).await.expect(200);
+    let page = server.authorize(&user, &pairs(&app.request(&[]))).await.expect(200);
     let fields = crate::support::consent_form(&page.text, "allow");
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     // Another session of the same user.
@@ -216,7 +217,7 @@ async fn a_consent_that_no_page_of_ours_sent_is_refused() {
     let server = TestServer::start().await;
     let (app, user) = (server.oauth_app().await, server.member().await);
     let browser = server.browser(&user).await;
-    let page = browser.get(&format!("/oauth/authorize?{}", form(&PAIRS(&app.request(&[]))))).await.expect(200);
+    let page = browser.get(&format!("/oauth/authorize?{}", form(&pairs(&app.request(&[]))))).await.expect(200);
     let fields = crate::support::consent_form(&page.text, "allow");
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     for site in ["cross-site", "same-site", "none"] {
