@@ -3,6 +3,8 @@
 mod account;
 mod admin;
 mod ask;
+mod audit;
+mod backup;
 mod client;
 mod config;
 mod data;
@@ -12,6 +14,7 @@ mod log;
 mod migrate;
 mod output;
 mod port;
+mod progress;
 mod running;
 mod serve;
 mod setup_link;
@@ -38,7 +41,7 @@ Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 Start      serve   setup-link   admin {create|reset-password}
 Manage     user {list|show|add|set|disable|enable|delete}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
-Data       migrate   config {show|check|explain}   completions SHELL
+Data       backup {create|verify|restore}   audit {list|verify|export}   migrate   config {show|check|explain}   completions SHELL
 
 Options:
 {options}
@@ -128,6 +131,12 @@ enum Command {
     /// OAuth clients: programs that act for users who allow it
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// Copies of the database: made while the server runs, checked, and put back
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
+    /// What was done, and whether the record of it is as it was written
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Bring the database to this program's schema
     Migrate,
     /// Settings: what they are, where they come from, what they mean
@@ -183,6 +192,8 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
         Command::Tier(command) => tier::run(&place, command, out),
         Command::Key(command) => key::run(&place, command, out),
         Command::Client(command) => client::run(&place, command, out),
+        Command::Backup(command) => backup::run(&place, command, out),
+        Command::Audit(command) => audit::run(&place, command, out),
         Command::Migrate => migrate::run(&place, out),
         Command::Config(command) => config::run(&place, command, out),
         Command::Completions { shell } => {

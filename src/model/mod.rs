@@ -10,6 +10,8 @@ pub mod duration;
 pub mod email;
 pub mod error;
 pub mod grant;
+pub mod health;
+pub mod histogram;
 pub mod ids;
 pub mod imported_key;
 pub mod key_view;

@@ -117,6 +117,29 @@ impl Windows {
         Self::new(windows.collect::<Result<_, _>>()?).map_err(|words| Problem::new("invalid_window", sentence(&words)))
     }
 
+    /// What is written for no limit at all, where nothing would be a slip.
+    pub const UNLIMITED: &str = "unlimited";
+
+    /// The limits of a tier: lines as above, or the word for none.
+    pub fn parse_limits(text: &str) -> Result<Self, Problem> {
+        let text = text.trim();
+        if text.eq_ignore_ascii_case(Self::UNLIMITED) {
+            return Ok(Self::default());
+        }
+        if text.is_empty() {
+            let words = "Write at least one limit, for example 1000/1h, or the word unlimited for none.";
+            return Err(Problem::new("required", words));
+        }
+        Self::parse_lines(text)
+    }
+
+    /// Whether these let less in than others do: a limit that none of the others is as strict as.
+    pub fn lower(&self, others: &Self) -> bool {
+        let is_within =
+            |window: &Window| others.0.iter().any(|other| other.seconds >= window.seconds && other.limit <= window.limit);
+        !self.0.iter().all(is_within)
+    }
+
     /// The same form, one a line, the longest first.
     pub fn to_lines(&self) -> String {
         self.0.iter().rev().map(Window::to_string).collect::<Vec<_>>().join("\n")
@@ -169,7 +192,22 @@ mod tests {
         assert_eq!((windows.to_string().as_str(), windows.to_lines().as_str()), ("50/1s, 1000/1h", "1000/1h\n50/1s"));
         assert_eq!(Windows::parse_lines("").expect("none"), Windows::default());
         assert!(Windows::parse_lines("1000/1h\nmany").expect_err("a word").message.starts_with("Line 2: `many`"));
+        assert_eq!(Windows::parse_limits(" Unlimited").expect("none"), Windows::default());
+        assert_eq!(Windows::parse_limits(" ").expect_err("a slip").code, "required");
+        assert!(Windows::parse_limits("0/1h").is_err(), "to let nobody in is no limit");
         assert_eq!(Windows::parse_lines("1/1s\n2/1s").expect_err("twice").message, "Two windows have the same length.");
+    }
+
+    #[test]
+    fn what_lets_less_in_is_told() {
+        let lower = |new: &str, old: &str| {
+            let read = |text: &str| Windows::parse_limits(text).expect("limits");
+            read(new).lower(&read(old))
+        };
+        assert!(lower("900/1h", "1000/1h") && lower("1000/1h\n5/1s", "1000/1h") && lower("1000/1h", "unlimited"));
+        assert!(!lower("1000/1h", "1000/1h") && !lower("2000/1h", "1000/1h") && !lower("unlimited", "1000/1h"));
+        assert!(!lower("1000/1m", "1000/1h"), "whoever has 1,000 an hour never has more a minute");
+        assert!(lower("1000/1d", "1000/1h"));
     }
 
     #[test]

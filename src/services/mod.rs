@@ -3,13 +3,19 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod audit;
 mod authorize;
+pub mod backups;
+pub mod certificates;
 pub mod credentials;
+pub mod go;
 pub mod grants;
 mod guess;
+pub mod health;
 pub mod idempotency;
 pub mod import;
 pub mod maintenance;
+pub mod metrics;
 pub mod notices;
 pub mod oauth;
 pub mod oauth_clients;

@@ -12,7 +12,7 @@ use crate::crypto::secret::Kind;
 use crate::crypto::{Secret, SecretHash};
 use crate::limits::BucketKey;
 use crate::model::api_key::Overlap;
-use crate::model::audit_event::Happening;
+use crate::model::audit_event::{Happening, changed};
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::grant::Ended;
@@ -101,7 +101,7 @@ async fn create_once(app: &App, caller: &Caller, new: NewClient, nonce: Option<S
 pub async fn update(app: &App, caller: &Caller, id: ClientId, changes: ClientChanges) -> Result<OauthClient> {
     caller.must_have(Scope::Admin)?;
     let (by, now) = (caller.clone(), app.clock.now());
-    let changed = move |tx: &Tx| {
+    let update = move |tx: &Tx| {
         let before = oauth_clients::find(tx, id)?.ok_or(AppError::NotFound("client"))?;
         let wanted = OauthClient {
             name: changes.name.map_or_else(|| before.name.clone(), |name| name.as_str().to_owned()),
@@ -109,15 +109,17 @@ pub async fn update(app: &App, caller: &Caller, id: ClientId, changes: ClientCha
             scopes: changes.scopes.map_or(before.scopes, |asked| asked.within(by.scopes)),
             ..before.clone()
         };
-        if facts(&before) == facts(&wanted) {
+        let (old, new) = (facts(&before), facts(&wanted));
+        if old == new {
             return Ok(before);
         }
         let client = oauth_clients::update(tx, &wanted, now)?;
-        note(tx, &by, now, "oauth.client.updated", &client, json!({ "from": facts(&before), "to": facts(&client) }))?;
+        let diff = changed(["name", "redirect_uris", "scopes"].map(|field| (field, old[field].clone(), new[field].clone())));
+        note(tx, &by, now, "oauth.client.updated", &client, diff)?;
         Ok(client)
     };
     // Its tokens are of users of every account.
-    app.change(caller, changed, |_| Concerns::Everyone).await
+    app.change(caller, update, |_| Concerns::Everyone).await
 }
 
 /// A new secret. The one before works until the overlap ends; what was older still ends now.

@@ -5,15 +5,20 @@ use std::collections::{HashMap, VecDeque};
 use super::authorize::seen_key;
 use crate::app::App;
 use crate::app::usage::Batch;
+use crate::limits::WindowState;
+use crate::limits::rate;
 use crate::model::Result;
+use crate::model::account::Account;
 use crate::model::api_key::ApiKey;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
-use crate::model::ids::ApiKeyId;
+use crate::model::ids::{AccountId, ApiKeyId};
 use crate::model::scope::Scope;
 use crate::model::service::{Checks, ServiceRow};
 use crate::model::usage::{Range, Span, Subject, Tally, UsageRow};
 use crate::store;
+
+use crate::store::key_views::Whose;
 
 pub use crate::store::usage::KeyCounts;
 
@@ -70,6 +75,41 @@ pub async fn of_key(app: &App, caller: &Caller, key: &ApiKey, range: Range) -> R
     let id = seen_key(caller, Some(key.clone()))?.id;
     let now = app.clock.now();
     app.store.read(move |conn| used(conn, Subject::Key(id), range, now)).await
+}
+
+/// What an account may still do now, what it used, and which keys used it.
+#[derive(Clone, Debug)]
+pub struct AccountUsage {
+    pub account: Account,
+    pub windows: Vec<WindowState>,
+    pub used: Used,
+    /// Those with the most requests in the last 24 hours; a member's own alone.
+    pub keys: Vec<(ApiKey, KeyCounts)>,
+}
+
+/// The keys that are looked at, and those of them that are told.
+const KEYS_LOOKED_AT: u32 = 200;
+const KEYS_TOLD: usize = 20;
+
+pub async fn of_account(app: &App, caller: &Caller, id: AccountId, range: Range) -> Result<AccountUsage> {
+    let (account, windows) = super::accounts::limits(app, caller, id).await?;
+    let counters = app.rates.counters_of_account(id);
+    let left = rate::peek(&counters, windows.as_slice(), None, 0, app.clock.tick());
+    let whose = caller.only_user().map_or(Whose::Account(id), Whose::User);
+    let now = app.clock.now();
+    let since = Range::Day.start(now);
+    let look = move |conn: &store::Conn| {
+        let keys = store::key_views::list_used(conn, whose, since, KEYS_LOOKED_AT)?;
+        let ids: Vec<ApiKeyId> = keys.iter().map(|key| key.id).collect();
+        let counts = store::usage::requests_of(conn, &ids, Span::Hour, since)?;
+        let counted = keys.into_iter().filter_map(|key| counts.get(&key.id).map(|&counts| (key, counts)));
+        let mut keys: Vec<(ApiKey, KeyCounts)> = counted.collect();
+        keys.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.requests));
+        keys.truncate(KEYS_TOLD);
+        Ok((used(conn, Subject::Account(id), range, now)?, keys))
+    };
+    let (used, keys) = app.store.read(look).await?;
+    Ok(AccountUsage { account, windows: left.windows().to_vec(), used, keys })
 }
 
 /// How many requests each of these keys made in the last 24 hours; those without any are left out.

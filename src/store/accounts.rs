@@ -30,6 +30,49 @@ pub fn list(conn: &Connection, after: Option<AccountId>, limit: u32) -> Result<V
     Ok(page.query_map(params![after, limit], from_row)?.collect::<Result<_, _>>()?)
 }
 
+/// How many accounts have a tier.
+pub fn count_of_tier(conn: &Connection, tier: &str) -> Result<u64> {
+    let mut one = conn.prepare_cached("SELECT count(*) FROM accounts WHERE tier = $1")?;
+    let count: i64 = one.query_row([fold(tier)], |row| row.get(0))?;
+    Ok(count.max(0).unsigned_abs())
+}
+
+/// How many accounts a tier's windows hold for, and how many keys those have.
+pub fn reach_of_tier(conn: &Connection, tier: &str) -> Result<(u64, u64)> {
+    let mut one = conn.prepare_cached(
+        "SELECT count(*), coalesce(sum((SELECT r.count FROM row_counts r WHERE r.noun = 'api_keys' AND r.account_id = a.id)), 0)
+         FROM accounts a WHERE a.tier = $1 AND a.windows IS NULL",
+    )?;
+    let number = |count: i64| count.max(0).unsigned_abs();
+    Ok(one.query_row([fold(tier)], |row| Ok((number(row.get(0)?), number(row.get(1)?))))?)
+}
+
+/// Some of the accounts that a tier's windows hold for, each with how many keys it has.
+pub fn ids_within_tier(conn: &Connection, tier: &str, limit: u32) -> Result<Vec<(AccountId, u64)>> {
+    let mut some = conn.prepare_cached(
+        "SELECT a.id, coalesce((SELECT r.count FROM row_counts r WHERE r.noun = 'api_keys' AND r.account_id = a.id), 0)
+         FROM accounts a WHERE a.tier = $1 AND a.windows IS NULL LIMIT $2",
+    )?;
+    let rows =
+        some.query_map(params![fold(tier), limit], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.max(0).unsigned_abs())))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Some of the accounts that have a tier.
+pub fn list_of_tier(conn: &Connection, tier: &str, limit: u32) -> Result<Vec<Account>> {
+    let mut some = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM accounts WHERE tier = $1 LIMIT $2"))?;
+    Ok(some.query_map(params![fold(tier), limit], from_row)?.collect::<Result<_, _>>()?)
+}
+
+/// Gives some of the accounts of a tier another one, or none; how many it were.
+pub fn move_tier(tx: &Transaction, from: &str, to: Option<&str>, limit: u32, now: Timestamp) -> Result<u64> {
+    let mut moved = tx.prepare_cached(
+        "UPDATE accounts SET tier = $1, updated_at = $2, revision = revision + 1
+         WHERE id IN (SELECT id FROM accounts WHERE tier = $3 LIMIT $4)",
+    )?;
+    Ok(moved.execute(params![to.map(fold), now, fold(from), limit])? as u64)
+}
+
 pub fn insert(tx: &Transaction, new: &NewAccount, now: Timestamp) -> Result<Account> {
     let sql = format!(
         "INSERT INTO accounts (id, name, name_folded, tier, status, created_at, updated_at)

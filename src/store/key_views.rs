@@ -1,13 +1,13 @@
 //! The lists of keys that the dashboard offers: for each the index that serves it, in the order that the index has.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ToSql, params};
 
 use super::api_keys::{find, from_row, select};
 use super::lists::{self, By, Conditions};
 use crate::model::Result;
 use crate::model::api_key::ApiKey;
 use crate::model::clock::Timestamp;
-use crate::model::ids::{ApiKeyId, UserId};
+use crate::model::ids::{AccountId, ApiKeyId, UserId};
 use crate::model::key_view::{KeySort, KeySought, KeyView};
 use crate::model::name::fold;
 use crate::model::page::{Limit, Order, Page, Start};
@@ -126,6 +126,29 @@ pub fn search(
             lists::page_by(conn, &select(index), BY_NAME, only, place, from_row)
         }
     }
+}
+
+/// Whose keys are meant.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose {
+    User(UserId),
+    Account(AccountId),
+}
+
+/// The keys that were used since then, the latest first.
+pub fn list_used(conn: &Connection, whose: Whose, since: Timestamp, limit: u32) -> Result<Vec<ApiKey>> {
+    let (id, column, walk): (Box<dyn ToSql>, _, _) = match whose {
+        Whose::User(user) => (Box::new(user), "user_id", "api_keys_user"),
+        Whose::Account(account) => (Box::new(account), "account_id", "api_keys_account"),
+    };
+    let some = format!("SELECT count(*) FROM (SELECT 1 FROM api_keys WHERE {column} = $1 LIMIT $2)");
+    let count: i64 = conn.prepare_cached(&some)?.query_row(params![id, FEW], |row| row.get(0))?;
+    let index = if count < FEW { walk } else { "api_keys_last_use" };
+    let mut used = conn.prepare_cached(&format!(
+        "{} WHERE k.{column} = $1 AND k.last_used_at >= $2 ORDER BY k.last_used_at DESC LIMIT $3",
+        select(index)
+    ))?;
+    Ok(used.query_map(params![id, since, limit], from_row)?.collect::<Result<_, _>>()?)
 }
 
 /// Narrows a list to one user's keys; the index by which it is then read.

@@ -203,6 +203,10 @@ document.addEventListener("click", (event) => {
     event.preventDefault();
     goTo(swaps.href).then(() => { if (swaps.rel) scrollTo(0, 0); });
   }
+  if (event.target.closest("[data-palette]") && plainly) {
+    event.preventDefault();
+    openPalette();
+  }
   for (const menu of all("details.row-menu[open]")) {
     if (!menu.contains(event.target)) menu.open = false;
   }
@@ -349,6 +353,74 @@ try {
   }
 } catch { /* no storage: the first language */ }
 
+// The palette: the page /go over any other, as it is typed. Arrows walk through what it found.
+let palette;
+async function openPalette() {
+  if (palette) return;
+  palette = document.createElement("dialog");
+  palette.className = "palette";
+  palette.setAttribute("aria-label", "Go to");
+  const field = document.createElement("input");
+  field.type = "search";
+  field.autocomplete = "off";
+  field.spellcheck = false;
+  field.setAttribute("aria-label", "Search pages, keys, users and ids");
+  const results = document.createElement("div");
+  results.className = "results";
+  palette.append(field, results);
+  palette.addEventListener("close", () => { palette.remove(); palette = undefined; });
+  palette.addEventListener("click", (event) => { if (event.target === palette) palette.close(); });
+  let asked;
+  const ask = async () => {
+    const q = field.value;
+    asked?.abort();
+    asked = new AbortController();
+    try {
+      const answer = await fetch(`/go?q=${encodeURIComponent(q)}`, { headers: { Accept: "text/html" }, signal: asked.signal });
+      // It names one thing whole: there is one way to go.
+      if (answer.redirected || !answer.ok) {
+        const link = document.createElement("a");
+        link.href = answer.url;
+        link.textContent = answer.ok ? "Open it" : "Open the search";
+        if (!answer.ok && !answer.redirected) link.href = "/go";
+        return results.replaceChildren(link);
+      }
+      const page = new DOMParser().parseFromString(html.createHTML(await answer.text()), "text/html");
+      const found = one("[data-results]", page);
+      results.replaceChildren(...found.childNodes);
+      const count = all("a, button", results).length;
+      say(count === 1 ? "1 result" : `${count} results`);
+    } catch (error) {
+      if (error.name !== "AbortError") location.assign("/go");
+    }
+  };
+  let soon;
+  field.addEventListener("input", () => { clearTimeout(soon); soon = setTimeout(ask, 60); });
+  palette.addEventListener("keydown", async (event) => {
+    const stops = [field, ...all("a, button", results)];
+    const at = stops.indexOf(document.activeElement);
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) {
+      event.preventDefault();
+      stops[(at + step + stops.length) % stops.length].focus();
+    } else if (event.key === "Enter" && at === 0) {
+      event.preventDefault();
+      clearTimeout(soon);
+      await ask();
+      one("a, button", results)?.click();
+    }
+  });
+  document.body.append(palette);
+  palette.showModal();
+  field.focus();
+  await ask();
+}
+document.addEventListener("keydown", (event) => {
+  if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey || !one("[data-palette]")) return;
+  event.preventDefault();
+  if (!one("dialog[open]")) openPalette();
+});
+
 // Keys: / search, ? help, c create, j and k rows, g and a letter go to a page.
 if (document.documentElement.dataset.shortcuts !== "off") {
   let going = 0;
@@ -361,7 +433,8 @@ if (document.documentElement.dataset.shortcuts !== "off") {
     if (Date.now() - going < 1000) target = one(`a[data-go="${CSS.escape(event.key)}"]`);
     else if (event.key === "/") {
       const search = one("input[type=search]");
-      if (search) { event.preventDefault(); search.focus(); search.select(); }
+      event.preventDefault();
+      if (search) { search.focus(); search.select(); } else if (one("[data-palette]")) openPalette();
     } else if (event.key === "?") showKeys();
     else if (event.key === "c") target = one("a[data-create]");
     else if (event.key === "j") rows[Math.min(at + 1, rows.length - 1)]?.focus();
@@ -379,7 +452,7 @@ function showKeys() {
   title.textContent = "Keys";
   const list = document.createElement("dl");
   list.className = "keys-help";
-  const keys = [["/", "Search"], ["c", "Create"], ["j k", "Next row, previous row"], ["?", "This list"]];
+  const keys = [["Ctrl K", "Go to anything"], ["/", "Search"], ["c", "Create"], ["j k", "Next row, previous row"], ["?", "This list"]];
   for (const link of all(".rail > nav a[data-go]")) keys.push([`g ${link.dataset.go}`, link.textContent.trim()]);
   for (const [key, words] of keys) {
     const term = document.createElement("dt");

@@ -24,6 +24,7 @@ const OPEN: &[(&str, &str)] = &[
     ("GET", "/setup/{code}"),
     ("GET", "/sign-in"),
     ("GET", "/static/{path:.*}"),
+    ("GET", "/status"),
     ("POST", "/setup"),
     ("POST", "/setup/{code}"),
     ("POST", "/sign-in"),
@@ -70,6 +71,7 @@ async fn named(server: &TestServer, path: &str) -> String {
     let id = if path.contains("users") { other.user().id.to_string() } else { other.key_id().to_owned() };
     path.replace("{id}", &id)
         .replace("{dialect}", "plain")
+        .replace("{name}", "Free")
         .replace("{code}", "7Q4K-M2XD-9FWP")
         .replace("{path:.*}", "css/nothing.css")
 }
@@ -123,7 +125,7 @@ async fn a_form_that_no_page_of_ours_sent_is_refused() {
             "{id}",
             if path.contains("users") { before.0[0]["id"].as_str() } else { before.1[0]["id"].as_str() }.expect("an id"),
         );
-        let url = url.replace("{dialect}", "plain").replace("{code}", "7Q4K-M2XD-9FWP");
+        let url = url.replace("{dialect}", "plain").replace("{name}", "Free").replace("{code}", "7Q4K-M2XD-9FWP");
         let origin = |origin: &str| browser.header("Origin", origin);
         let site = |site: &str| browser.header("Sec-Fetch-Site", site);
         for (from, browser) in [
@@ -157,7 +159,8 @@ async fn a_form_with_the_token_of_another_session_does_nothing() {
     let key = before.1[0]["id"].as_str().expect("an id").to_owned();
     for (verb, path) in pages(&server).await.iter().filter(|(verb, path)| verb != "GET" && path != "/sign-out") {
         let id = if path.contains("users") { before.0[0]["id"].as_str().expect("an id") } else { &key };
-        let url = path.replace("{id}", id).replace("{dialect}", "plain").replace("{code}", "7Q4K-M2XD-9FWP");
+        let url =
+            path.replace("{id}", id).replace("{dialect}", "plain").replace("{name}", "Free").replace("{code}", "7Q4K-M2XD-9FWP");
         let reply =
             send(&browser, verb, &url, &format!("csrf={token}&name=x&email=x%40example.com&password=securepassword123")).await;
         assert!(reply.status < 500, "{verb} {path}: {}", reply.text);

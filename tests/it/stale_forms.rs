@@ -73,7 +73,7 @@ impl Browser {
             _ if pattern.starts_with("/admin/grants") || pattern.contains("connected-apps") => self.grant_id.clone(),
             _ => self.key_id.clone(),
         };
-        pattern.replace("{id}", &id).replace("{dialect}", "plain")
+        pattern.replace("{id}", &id).replace("{dialect}", "plain").replace("{name}", "Free")
     }
 
     async fn get(&self, path: &str) -> Reply {

@@ -59,6 +59,7 @@ operations! {
     forward_auth ANY "/v1/forward-auth" Access::AnyKey, "Tell a gateway whether to let its client in, and who it is.";
     list_grants GET "/oauth/grants" Access::Scope(Scope::KeysRead), "What users allowed to OAuth clients, oldest first.";
     revoke_grant DELETE "/oauth/grants/{id}" Access::Scope(Scope::KeysWrite), "End what a user allowed to a client; its tokens stop at once.";
+    metrics GET "/metrics" Access::Anyone, "Figures for Prometheus: for this machine, or with the configured token.";
     health GET "/healthz" Access::Anyone, "Whether the process is up.";
     readiness GET "/readyz" Access::Anyone, "Whether the server can do its work.";
 }

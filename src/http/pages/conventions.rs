@@ -9,13 +9,15 @@ use serde::Deserialize;
 
 use super::confirm::ConfirmPage;
 use super::view::grouped;
-use crate::http::api::dialect::preview::{self, Sample};
+pub use crate::http::api::dialect::preview::Sample;
+
+use crate::http::api::dialect::preview;
 use crate::http::csrf::Posted;
 use crate::http::page::{Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
 use crate::model::dialect::DialectName;
-use crate::model::tier::Window;
+use crate::model::tier::{Window, Windows};
 use crate::services::{api_keys, settings};
 
 const BASE: &str = "/admin/settings/api-conventions";
@@ -65,6 +67,11 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>) -> Http
         facts: facts(&who, shown),
         samples: preview::samples(shown, who.facts.base_url(), anonymous, &who.app.clock),
     })
+}
+
+/// What clients get past these windows, in the dialect that is on; none where nobody is refused.
+pub fn refusal(who: &SignedIn, windows: &Windows) -> Option<Sample> {
+    preview::refusal(who.app.dialect(), windows, who.facts.base_url(), &who.app.clock)
 }
 
 fn facts(who: &SignedIn, dialect: DialectName) -> Vec<(&'static str, String)> {

@@ -1,10 +1,12 @@
 //! The pages: sign-in, first set-up, one's own settings, and the dashboard of administrators.
 
 mod api_keys;
+mod audit;
 mod chart;
 mod confirm;
 mod connected_apps;
 mod conventions;
+mod go;
 mod notices;
 mod oauth_clients;
 mod overview;
@@ -13,6 +15,9 @@ mod security;
 mod settings;
 mod setup;
 mod sign_in;
+mod status;
+mod tiers;
+mod usage;
 mod users;
 mod view;
 
@@ -20,11 +25,15 @@ use actix_web::web::{ServiceConfig, resource};
 
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(resource("/").get(sign_in::start))
+        .service(resource("/status").get(status::show))
         .service(resource("/sign-in").get(sign_in::show).post(sign_in::sign_in))
         .service(resource("/sign-out").post(sign_in::sign_out))
         .service(resource("/setup").get(setup::ask).post(setup::enter))
         .service(resource("/setup/{code}").get(setup::show).post(setup::finish))
         .service(resource("/settings").get(settings::show))
+        .service(resource("/go").get(go::go))
+        .service(resource("/settings/usage").get(usage::own))
+        .service(resource("/admin/accounts/{id}/usage").get(usage::of_account))
         .service(resource("/settings/look").post(settings::look))
         .service(resource("/settings/time-zone").post(settings::time_zone))
         .service(resource("/settings/security").get(security::show))
@@ -45,11 +54,18 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/grants/{id}/revoke").get(connected_apps::ask).post(connected_apps::revoke))
         .service(resource("/admin").get(overview::show))
         .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
+        .service(resource("/admin/audit").get(audit::list))
+        .service(resource("/admin/audit/export").get(audit::export))
+        .service(resource("/admin/audit/{id}").get(audit::show))
         .service(resource("/admin/requests").get(requests::list))
         .service(resource("/admin/requests/live").get(requests::live))
         .service(resource("/admin/requests/{id}").get(requests::show))
         .service(resource("/admin/settings/api-conventions").get(conventions::show))
         .service(resource("/admin/settings/api-conventions/{dialect}").get(conventions::ask).post(conventions::switch))
+        .service(resource("/admin/tiers").get(tiers::list).post(tiers::create))
+        .service(resource("/admin/tiers/new").get(tiers::new))
+        .service(resource("/admin/tiers/{name}/edit").get(tiers::edit).post(tiers::update))
+        .service(resource("/admin/tiers/{name}/delete").get(tiers::show_delete).post(tiers::delete))
         .service(resource("/admin/users").get(users::list).post(users::create))
         .service(resource("/admin/users/new").get(users::new))
         .service(resource("/admin/users/{id}").get(users::show))

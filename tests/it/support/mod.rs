@@ -1,11 +1,13 @@
 //! A server for each test, and clients in their roles.
 
+pub mod binary;
 mod client;
 mod oauth;
 mod raw;
 mod reference;
 mod routes;
 mod server;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 

@@ -20,6 +20,8 @@ use crate::model::scope::Scope;
 use crate::model::tier::{Window, Windows};
 use crate::model::user::{Role, User, UserStatus};
 
+const SAMPLE_ID: &str = "req_01jd8q2n5ye9ta3m6r7vwxk4fz";
+
 /// One request and its answer.
 #[derive(Debug)]
 pub struct Sample {
@@ -46,7 +48,7 @@ pub fn samples(name: DialectName, base_url: &str, anonymous: Window, clock: &Clo
         response
     };
     let refused = |error: &AppError, left: &Decision| {
-        let context = Context { request_id: "req_01jd8q2n5ye9ta3m6r7vwxk4fz", base_url, problem_json: false };
+        let context = Context { request_id: SAMPLE_ID, base_url, problem_json: false };
         finished(dialect.refuse(error, &context), left)
     };
     let users = [user("Alice Wonderland", "alice@example.com", now), user("Bob The Builder", "bob@example.com", now)];
@@ -73,6 +75,19 @@ pub fn samples(name: DialectName, base_url: &str, anonymous: Window, clock: &Clo
     let retry_after = over.retry_after().unwrap_or_default();
     add("Too many requests", "GET /v1/users", refused(&AppError::RateLimited { retry_after }, &over));
     samples
+}
+
+/// The answer to one request more than these windows let in; none where they let in all.
+pub fn refusal(name: DialectName, windows: &Windows, base_url: &str, clock: &Clock) -> Option<Sample> {
+    let dialect = Dialect::of(name);
+    let counters = RateLimits::new().counters_of_account(AccountId::new());
+    let most = windows.as_slice().iter().map(|window| window.limit).min()?;
+    rate::take(&counters, windows.as_slice(), None, most, clock.tick());
+    let over = rate::take(&counters, windows.as_slice(), None, 1, clock.tick());
+    let error = AppError::RateLimited { retry_after: over.retry_after()? };
+    let mut answer = dialect.refuse(&error, &Context { request_id: SAMPLE_ID, base_url, problem_json: false });
+    admission::finish(answer.headers_mut(), dialect, &over, clock.now());
+    Some(Sample::of("Too many requests", "GET /v1/users", answer))
 }
 
 /// The headers that tell of the limits on the first answer to an account without a tier.

@@ -17,7 +17,7 @@ use crate::model::ids::{AccountId, ApiKeyId};
 use crate::model::key_view::{KeySort, KeySought, KeyView};
 use crate::model::page::{Limit, Start};
 use crate::services;
-use crate::services::api_keys::Typed;
+use crate::services::go::Named;
 
 #[derive(Template)]
 #[template(path = "admin/api_keys/list.html")]
@@ -65,7 +65,7 @@ pub struct ListQuery {
 pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>, done: Query<Done>) -> Result<HttpResponse, PageError> {
     let query = query.into_inner();
     let q = query.q.trim();
-    if let Some(elsewhere) = without_secret(&who, realm, q)? {
+    if let Some(elsewhere) = elsewhere(&who, realm, q)? {
         return Ok(to(elsewhere));
     }
     // A search is among all keys: with a filter besides, no index would serve it.
@@ -127,16 +127,20 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>, done: Qu
     Ok(who.ok(&page))
 }
 
-/// Where a search leads that is a whole secret: to its key, or to the secret's hint; out of the address either way.
-fn without_secret(who: &SignedIn, realm: Realm, q: &str) -> Result<Option<String>, PageError> {
-    let hinted = |hint: String| {
-        let hint: String = url::form_urlencoded::byte_serialize(hint.as_bytes()).collect();
-        Some(format!("{}?q={hint}", realm.base()))
-    };
-    Ok(match services::api_keys::recognize(&who.app, &who.caller, q)? {
-        Typed::Words => None,
-        Typed::SecretOf(id) => Some(format!("{}/{id}", realm.base())),
-        Typed::LikeSecret(hint) => hinted(hint),
+/// Where a search leads that names one thing whole: a request by its id; and a whole secret to its key, or to its hint,
+/// out of the address either way.
+fn elsewhere(who: &SignedIn, realm: Realm, q: &str) -> Result<Option<String>, PageError> {
+    if q.is_empty() {
+        return Ok(None);
+    }
+    Ok(match services::go::named(&who.app, &who.caller, q)? {
+        Some(Named::Request(id)) => Some(format!("/admin/requests/{id}")),
+        Some(Named::Key(id)) if ApiKeyId::parse(&q.to_lowercase()).is_none() => Some(format!("{}/{id}", realm.base())),
+        Some(Named::Hint(hint)) => {
+            let hint: String = url::form_urlencoded::byte_serialize(hint.as_bytes()).collect();
+            Some(format!("{}?q={hint}", realm.base()))
+        }
+        _ => None,
     })
 }
 

@@ -1,0 +1,148 @@
+//! The page that leads anywhere: to a page, to what begins so, to an id. Scripts show it as a palette over any page.
+
+use actix_web::HttpResponse;
+use actix_web::web::Query;
+use askama::Template;
+use serde::Deserialize;
+
+use crate::http::page::{Frame, PageError, Place};
+use crate::http::signed_in::{SignedIn, to};
+use crate::model::look::Look;
+use crate::services;
+use crate::services::go::{Found, Named};
+
+#[derive(Template)]
+#[template(path = "go.html")]
+pub struct GoPage {
+    pub frame: Frame,
+    pub q: String,
+    pub groups: Vec<Group>,
+    /// What is done here and now, by a form.
+    pub themes: Vec<(&'static str, &'static str)>,
+    pub shortcuts: bool,
+    pub signs_out: bool,
+    pub is_nothing: bool,
+}
+
+pub struct Group {
+    pub words: &'static str,
+    pub entries: Vec<Entry>,
+}
+
+pub struct Entry {
+    pub href: String,
+    pub words: String,
+    pub detail: String,
+}
+
+#[derive(Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    q: String,
+}
+
+/// Where one may go: words, path, other words for it, and whether it is for administrators.
+const PAGES: &[(&str, &str, &str, bool)] = &[
+    ("Overview", "/admin", "dashboard start home", true),
+    ("Requests", "/admin/requests", "log live tail", true),
+    ("API keys", "/admin/keys", "all keys", true),
+    ("Keys unused for 30 days", "/admin/keys?status=unused", "idle", true),
+    ("Keys that expire soon", "/admin/keys?status=expiring", "end", true),
+    ("Users", "/admin/users", "people members", true),
+    ("OAuth clients", "/admin/clients", "apps programs", true),
+    ("Tiers and limits", "/admin/tiers", "rate quota windows", true),
+    ("API conventions", "/admin/settings/api-conventions", "dialect", true),
+    ("My API keys", "/settings/api-keys", "own", false),
+    ("Connected apps", "/settings/connected-apps", "oauth grants", false),
+    ("Usage", "/settings/usage", "limits left quota", false),
+    ("Security", "/settings/security", "password sessions devices", false),
+    ("Settings", "/settings", "profile time zone theme look shortcuts", false),
+    ("API reference", "/docs", "documentation endpoints errors", false),
+];
+const CREATE: &[(&str, &str, &str, bool)] = &[
+    ("Generate New Key", "/settings/api-keys/new", "create api", false),
+    ("Register an OAuth client", "/admin/clients/new", "create app", true),
+    ("Generate a key for someone else", "/admin/keys/new", "create api", true),
+    ("Add user", "/admin/users/new", "create person", true),
+    ("Add tier", "/admin/tiers/new", "create limits", true),
+];
+
+pub async fn go(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, PageError> {
+    let q = asked.q.trim();
+    if let Some(path) = path_of(&who, q)? {
+        return Ok(to(path));
+    }
+    let found = services::go::search(&who.app, &who.caller, q).await?;
+    let mut groups = vec![listed(&who, "Go to", PAGES, q), listed(&who, "Create", CREATE, q)];
+    groups.extend(found_groups(&who, found));
+    groups.retain(|group| !group.entries.is_empty());
+    let themes: Vec<_> = Look::THEMES.into_iter().filter(|theme| matches(q, &["theme", theme.1])).collect();
+    let signs_out = matches(q, &["sign out log out"]);
+    let page = GoPage {
+        frame: who.frame("Go to", Place::Elsewhere),
+        is_nothing: groups.is_empty() && themes.is_empty() && !signs_out,
+        q: q.into(),
+        groups,
+        shortcuts: who.user.look.shortcuts,
+        themes,
+        signs_out,
+    };
+    Ok(who.ok(&page))
+}
+
+/// Where a search leads that names one thing whole: an id, a request's id, a secret.
+pub fn path_of(who: &SignedIn, q: &str) -> Result<Option<String>, PageError> {
+    if q.is_empty() {
+        return Ok(None);
+    }
+    let keys = if who.caller.only_user().is_some() { "/settings/api-keys" } else { "/admin/keys" };
+    Ok(services::go::named(&who.app, &who.caller, q)?.map(|named| match named {
+        Named::Key(id) => format!("{keys}/{id}"),
+        Named::User(id) => format!("/admin/users/{id}"),
+        Named::Account(id) => format!("/admin/accounts/{id}/usage"),
+        Named::Request(id) => format!("/admin/requests/{id}"),
+        Named::Hint(hint) => {
+            let hint: String = url::form_urlencoded::byte_serialize(hint.as_bytes()).collect();
+            format!("{keys}?q={hint}")
+        }
+    }))
+}
+
+fn listed(who: &SignedIn, words: &'static str, all: &[(&str, &str, &str, bool)], q: &str) -> Group {
+    let is_admin = who.caller.only_user().is_none();
+    let shown = all.iter().filter(|(words, _, more, for_admins)| (is_admin || !for_admins) && matches(q, &[words, more]));
+    let entries = shown.map(|(words, href, ..)| Entry { href: (*href).into(), words: (*words).into(), detail: String::new() });
+    Group { words, entries: entries.collect() }
+}
+
+/// Whether each word that was typed begins a word that is meant.
+fn matches(q: &str, meant: &[&str]) -> bool {
+    let meant = meant.join(" ").to_lowercase();
+    q.to_lowercase().split_whitespace().all(|typed| meant.split(' ').any(|word| word.starts_with(typed)))
+}
+
+fn found_groups(who: &SignedIn, found: Found) -> Vec<Group> {
+    let keys = if who.caller.only_user().is_some() { "/settings/api-keys" } else { "/admin/keys" };
+    let key =
+        |key: crate::model::api_key::ApiKey| Entry { href: format!("{keys}/{}", key.id), words: key.name, detail: key.hint };
+    let user = |(id, name, email)| Entry { href: format!("/admin/users/{id}"), words: name, detail: email };
+    let account = |(id, name)| Entry { href: format!("/admin/accounts/{id}/usage"), words: name, detail: String::new() };
+    vec![
+        Group { words: "API keys", entries: found.keys.into_iter().map(key).collect() },
+        Group { words: "Users", entries: found.users.into_iter().map(user).collect() },
+        Group { words: "Accounts", entries: found.accounts.into_iter().map(account).collect() },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_typed_word_begins_a_word() {
+        assert!(
+            matches("gen ke", &["Generate New Key", ""]) && matches("", &["x"]) && matches("quota", &["Tiers", "rate quota"])
+        );
+        assert!(!matches("gen user", &["Generate New Key", ""]));
+    }
+}
