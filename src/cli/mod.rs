@@ -6,6 +6,7 @@ mod ask;
 mod ask_server;
 mod audit;
 mod backup;
+mod client;
 mod config;
 mod data;
 mod doctor;
@@ -137,6 +138,9 @@ enum Command {
     /// Addresses that are told of events
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
+    /// OAuth clients: programs that act for users who allow it
+    #[command(subcommand)]
+    Client(client::ClientCommand),
     /// Copies of the database: made while the server runs, checked, and put back
     #[command(subcommand)]
     Backup(backup::BackupCommand),
@@ -205,6 +209,7 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
         Command::Tier(command) => tier::run(&place, command, out),
         Command::Key(command) => key::run(&place, command, out),
         Command::Webhook(command) => webhook::run(&place, command, out),
+        Command::Client(command) => client::run(&place, command, out),
         Command::Backup(command) => backup::run(&place, command, out),
         Command::Status => status::run(&place, out),
         Command::Doctor => doctor::run(&place, out),
