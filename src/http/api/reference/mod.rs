@@ -83,6 +83,8 @@ pub enum Answer {
     List(&'static str, Value),
     /// That a thing is no more, as the dialect says it.
     Deleted(&'static str),
+    /// Text, of which this is an example.
+    Text(&'static str),
     /// Nothing but headers.
     Empty,
 }

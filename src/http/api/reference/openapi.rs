@@ -106,6 +106,10 @@ fn responses(reference: &Reference, name: DialectName) -> Map<String, Value> {
     if let Some(schema) = schema {
         ok["content"] = json!({ "application/json": { "schema": schema, "example": example } });
     }
+    let text = |example: &str| json!({ "text/plain": { "schema": { "type": "string" }, "example": example } });
+    if let Answer::Text(example) = reference.answer {
+        ok["content"] = text(example);
+    }
     responses.insert(status.to_string(), ok);
     if reference.has_id() && reference.operation.method == "GET" || reference.operation.id == "show_own_user" {
         responses.insert("304".into(), json!({ "description": "What you have is still right." }));
@@ -141,11 +145,15 @@ fn responses(reference: &Reference, name: DialectName) -> Map<String, Value> {
         responses.insert(status.to_string(), answer);
     }
     if reference.operation.id == "readiness" {
-        let schema = schemas::reference("Health");
+        let schema = schemas::reference("Readiness");
         responses.insert(
             "503".into(),
             json!({ "description": "It cannot do its work.", "content": { "application/json": { "schema": schema } } }),
         );
+    }
+    if reference.operation.id == "metrics" {
+        let words = "Metrics are for this machine, or for whoever has the token.";
+        responses.insert("403".into(), json!({ "description": words, "content": text(words) }));
     }
     responses
 }
@@ -183,7 +191,7 @@ pub fn success(reference: &Reference, name: DialectName) -> (u16, Option<Value>,
                 (200, schema, json!({ "id": format!("{object}_01h455vb4pex5vsknk084sn02q"), "object": object, "deleted": true }))
             }
         },
-        Answer::Empty => (reference.status, None, Value::Null),
+        Answer::Text(_) | Answer::Empty => (reference.status, None, Value::Null),
     }
 }
 

@@ -15,7 +15,8 @@ pub fn named() -> Vec<(&'static str, Value)> {
         ("RateLimit", rate_limit()),
         ("Verdict", verdict()),
         ("Imported", imported()),
-        ("Health", closed(&[("status", json!({ "type": "string", "enum": ["ok", "ready", "unavailable"] }))])),
+        ("Health", closed(&[("status", one_of(&["ok"]))])),
+        ("Readiness", readiness()),
     ]
 }
 
@@ -194,6 +195,15 @@ fn verdict() -> Value {
         ("account", nullable(account)),
         ("rate_limit", nullable(reference("RateLimit"))),
     ])
+}
+
+fn readiness() -> Value {
+    let checks = closed(&[
+        ("database", one_of(&["ok", "not writable"])),
+        ("disk", one_of(&["ok", "nearly full"])),
+        ("draining", said(json!({ "type": "boolean" }), "The server is stopping.")),
+    ]);
+    closed(&[("status", one_of(&["ready", "unavailable"])), ("checks", checks)])
 }
 
 fn imported() -> Value {
