@@ -6,6 +6,7 @@ mod ask;
 mod ask_server;
 mod audit;
 mod backup;
+mod client;
 mod config;
 mod data;
 mod doctor;
@@ -23,8 +24,10 @@ mod status;
 mod tier;
 mod undo;
 mod user;
+mod user_file;
 mod values;
 mod volatile;
+mod webhook;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -41,9 +44,10 @@ const HELP: &str = "\
 
 Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 
-Start      serve   setup-link   status   doctor   admin {create|reset-password}
-Manage     user {list|show|add|set|disable|enable|delete}   account {list|show|add|set|suspend|resume}
+Start      serve   setup-link   status   doctor   admin {create|disable-mfa|reset-password}
+Manage     user {list|show|add|set|disable|enable|delete|import|export}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
+           webhook {list|add|test|replay}
 Data       backup {create|verify|restore}   audit {list|verify|export}   migrate   config {show|check|explain}   completions SHELL
 
 Options:
@@ -131,6 +135,12 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Addresses that are told of events
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
+    /// OAuth clients: programs that act for users who allow it
+    #[command(subcommand)]
+    Client(client::ClientCommand),
     /// Copies of the database: made while the server runs, checked, and put back
     #[command(subcommand)]
     Backup(backup::BackupCommand),
@@ -198,6 +208,8 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
         Command::Account(command) => account::run(&place, command, out),
         Command::Tier(command) => tier::run(&place, command, out),
         Command::Key(command) => key::run(&place, command, out),
+        Command::Webhook(command) => webhook::run(&place, command, out),
+        Command::Client(command) => client::run(&place, command, out),
         Command::Backup(command) => backup::run(&place, command, out),
         Command::Status => status::run(&place, out),
         Command::Doctor => doctor::run(&place, out),

@@ -23,7 +23,7 @@ use crate::app::certificate::CertificateStatus;
 use crate::config::{Flag, Log, LogFormat, TlsMode};
 use crate::http;
 use crate::model::clock::Clock;
-use crate::services::{audit, backups, certificates, maintenance, setup};
+use crate::services::{audit, backups, certificates, maintenance, setup, webhooks};
 use crate::store::migrate::Migrated;
 use crate::store::{ServerLock, Store};
 
@@ -135,10 +135,12 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         let upkeep = actix_web::rt::spawn(maintenance::run(app.clone()));
         let renewals = actix_web::rt::spawn(certificates::run(app.clone(), rounds));
         let copying = actix_web::rt::spawn(backups::run(app.clone()));
+        let sending = actix_web::rt::spawn(webhooks::worker::run(app.clone()));
         let served = until_stopped(server, &doors, signals, &app).await;
         upkeep.abort();
         renewals.abort();
         copying.abort();
+        sending.abort();
         // What the last requests used belongs to the next start.
         maintenance::flush(&app).await?;
         audit::tell_head(&app).await;

@@ -141,5 +141,5 @@ pub fn path_of(req: &HttpRequest) -> &str {
 fn request_id(headers: &HeaderMap) -> Arc<str> {
     let sent = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     let good = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-    sent.filter(good).map_or_else(|| RequestId::new().to_string().into(), Arc::from)
+    sent.filter(good).map_or_else(|| RequestId::new().with_text(|text| Arc::from(text)), Arc::from)
 }

@@ -69,7 +69,11 @@ async fn every_older_database_becomes_the_newest_and_keeps_what_is_in_it() {
             assert_eq!(now, Some(count), "schema {schema}: {table}");
         }
         let found = keyrack::services::credentials::authenticate(&app, SECRET, app.clock.now()).expect("the key still works");
-        assert_eq!((found.key.name.as_str(), found.user.email.as_str()), ("key 0", "ada@example.com"), "schema {schema}");
+        assert_eq!(
+            (found.key().expect("a key").name.as_str(), found.user.email.as_str()),
+            ("key 0", "ada@example.com"),
+            "schema {schema}"
+        );
         let whole = app.store.read(|conn| {
             Ok((audit_events::verify(conn, Head::START, u32::MAX)?.1, conn.prepare("PRAGMA foreign_key_check")?.exists([])?))
         });

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::chart::{Chart, share_words, took_words};
 use super::notices::NoticeRow;
 use super::view::{KeyRow, age_words, grouped, size_words};
+use super::webhooks::WebhookRow;
 use crate::http::arrival::own_address_fault;
 use crate::http::page::{Banner, Done, Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
@@ -44,6 +45,7 @@ pub struct OverviewPage {
     pub most_limited: Vec<KeyUse>,
     pub expiring: Vec<KeyRow>,
     pub unused: Vec<KeyRow>,
+    pub failing: Vec<WebhookRow>,
 }
 
 pub struct Step {
@@ -77,6 +79,7 @@ pub struct Asked {
 pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>, req: HttpRequest) -> Result<HttpResponse, PageError> {
     let range = Range::parse(&asked.range).unwrap_or_default();
     let told = services::usage::overview(&who.app, &who.caller, range, KEYS_SHOWN).await?;
+    let failing = services::webhooks::list_failing(&who.app, &who.caller, KEYS_SHOWN).await?;
     let in_need = services::api_keys::in_need(&who.app, &who.caller, ENDS_SOON, UNUSED_FOR, KEYS_SHOWN).await?;
     let newest = (Start::Offset(0), Order::NewestFirst, Limit::of(1));
     let newest = services::api_keys::list(&who.app, &who.caller, Default::default(), newest).await?.rows.pop();
@@ -126,6 +129,7 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>, req: Ht
         most_limited: told.most_limited.iter().map(key_use).collect(),
         expiring: rows(&in_need.expiring),
         unused: rows(&in_need.unused),
+        failing: failing.iter().map(|webhook| WebhookRow::new(webhook, "", &now)).collect(),
     };
     Ok(who.ok(&page))
 }

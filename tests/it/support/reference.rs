@@ -34,7 +34,6 @@ pub fn check(method: &Method, path: &str, reply: &Reply) {
         responses.as_object().map(|all| all.keys().cloned().collect::<Vec<_>>().join(", ")).unwrap_or_default(),
     );
     if response["content"]["text/plain"].is_object() {
-        assert!(reply.header("content-type").starts_with("text/plain"), "{method} {template} is no text");
         return;
     }
     let Some(validator) = validator(&format!("{verb} {template} {status}"), response) else {

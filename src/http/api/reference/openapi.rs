@@ -109,6 +109,8 @@ fn responses(reference: &Reference, name: DialectName) -> Map<String, Value> {
     let text = |example: &str| json!({ "text/plain": { "schema": { "type": "string" }, "example": example } });
     if let Answer::Text(example) = reference.answer {
         ok["content"] = text(example);
+        responses.insert("403".into(), json!({ "description": "Not for you.", "content": text("") }));
+        responses.insert("503".into(), json!({ "description": "It cannot be told.", "content": text("") }));
     }
     responses.insert(status.to_string(), ok);
     if reference.has_id() && reference.operation.method == "GET" || reference.operation.id == "show_own_user" {
@@ -150,10 +152,6 @@ fn responses(reference: &Reference, name: DialectName) -> Map<String, Value> {
             "503".into(),
             json!({ "description": "It cannot do its work.", "content": { "application/json": { "schema": schema } } }),
         );
-    }
-    if reference.operation.id == "metrics" {
-        let words = "Metrics are for this machine, or for whoever has the token.";
-        responses.insert("403".into(), json!({ "description": words, "content": text(words) }));
     }
     responses
 }
