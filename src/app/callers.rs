@@ -15,7 +15,7 @@ use crate::crypto::SecretHash;
 use crate::limits::rate::Counters;
 use crate::limits::{Decision, rate};
 use crate::model::account::AccountStatus;
-use crate::model::api_key::{ApiKey, LastUse};
+use crate::model::api_key::{ApiKey, LastUse, Metadata};
 use crate::model::clock::{Tick, Timestamp};
 use crate::model::ids::AccountId;
 use crate::model::network::Network;
@@ -62,6 +62,8 @@ pub struct AccountFacts {
     pub name: String,
     pub tier: Option<String>,
     pub status: AccountStatus,
+    /// What the operators noted on it.
+    pub metadata: Metadata,
 }
 
 /// Whether a credential works, and if not, why.
@@ -292,8 +294,8 @@ impl Callers {
 }
 
 fn weight(_: &SecretHash, credential: &Arc<Credential>) -> u32 {
-    let metadata = &credential.key.metadata;
-    let bytes = if metadata.as_map().is_empty() { 0 } else { metadata.to_json().len() };
+    let length = |metadata: &Metadata| if metadata.as_map().is_empty() { 0 } else { metadata.to_json().len() };
+    let bytes = length(&credential.key.metadata) + length(&credential.account.metadata);
     1 + u32::try_from(bytes / 512).unwrap_or(u32::MAX - 1)
 }
 

@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use crate::config::Config;
 use crate::crypto::secret::has_form;
 use crate::crypto::{Passwords, Prefix};
-use crate::limits::{Buckets, InFlight, RateLimits};
+use crate::limits::{Buckets, Budget, InFlight, RateLimits};
 use crate::model::Result;
 use crate::model::audit_event::Verified;
 use crate::model::caller::Caller;
@@ -67,6 +67,8 @@ pub struct App {
     pub in_flight: InFlight,
     /// How far the audit log was last found sound; none until it was looked at.
     pub verified: Mutex<Option<Verified>>,
+    /// What files that are imported take of the memory.
+    pub imports: Budget,
     pub callers: Arc<Callers>,
     /// How many requests there were, until a batch writes it.
     pub usage: Usage,
@@ -88,6 +90,9 @@ pub struct App {
     /// Requests with an `Idempotency-Key` that are being worked on.
     pub in_progress: Mutex<HashSet<idempotency_keys::Request>>,
 }
+
+/// Two of the largest files at once. What is read of a file takes about twice its size.
+const IMPORTS: usize = 64 << 20;
 
 /// How often a person may fail, so that guessing is slow.
 pub struct Guesses {
@@ -116,6 +121,7 @@ impl App {
                 of_setup: Buckets::new(Window::new(10, 60)),
             },
             in_flight: InFlight::new(limits.max_concurrent, limits.max_queued, limits.queue_timeout),
+            imports: Budget::new(IMPORTS),
             rates: RateLimits::new(),
             passwords: Passwords::new(std::thread::available_parallelism().map_or(2, usize::from)),
             callers: Arc::default(),

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
 use crate::model::clock::Timestamp;
@@ -51,7 +52,8 @@ struct Shard(Mutex<Counted>);
 
 #[derive(Debug, Default)]
 struct Counted {
-    requests: HashMap<Cell, Tally>,
+    // Of ids that we made, routes and minutes: nobody can choose them so that they collide.
+    requests: HashMap<Cell, Tally, RandomState>,
     services: HashMap<ServiceCell, Checks>,
 }
 

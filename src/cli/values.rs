@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::model::api_key::{IpAllow, KeyStatus, Overlap};
+use crate::model::account::Reason;
+use crate::model::api_key::{IpAllow, KeyStatus, Metadata, Overlap};
 use crate::model::audit_event::Head;
 use crate::model::clock::Timestamp;
 use crate::model::duration;
@@ -24,6 +25,14 @@ pub fn email(text: &str) -> Parsed<Email> {
 
 pub fn name(text: &str) -> Parsed<Name> {
     Name::parse(text).map_err(words)
+}
+
+pub fn reason(text: &str) -> Parsed<Reason> {
+    Reason::parse(text).map_err(words)
+}
+
+pub fn metadata(text: &str) -> Parsed<Metadata> {
+    Metadata::parse(text).map_err(words)
 }
 
 pub fn role(text: &str) -> Parsed<Role> {

@@ -5,6 +5,7 @@ pub mod password;
 pub mod seal;
 pub mod sealed_file;
 pub mod secret;
+pub mod totp;
 pub mod webhook_secret;
 
 pub use password::Passwords;

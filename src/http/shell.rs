@@ -16,7 +16,7 @@ use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 
 use super::api;
-use super::arrival::{Arrival, Arrived, https_address, path_of};
+use super::arrival::{Arrival, Arrived, https_address, path_of, tell_of_other_address};
 use super::elevation::ElevationPage;
 use super::faults::{chain, words_of};
 use super::page::{ErrorPage, Frame, PageError, Place, render};
@@ -61,6 +61,7 @@ pub async fn shell(
         add_headers(response.headers_mut());
         return Ok(response);
     }
+    tell_of_other_address(req.request(), &app);
     let path = path_of(req.request()).to_owned();
     let response = match AssertUnwindSafe(next.call(req)).catch_unwind().await {
         Ok(answered) => answered?,
@@ -83,7 +84,7 @@ async fn page_of_refusal<B>(response: &ServiceResponse<B>) -> Option<HttpRespons
     let req = response.request();
     if let Some(err) = response.response().error() {
         return match err.as_error::<PageError>() {
-            Some(PageError::SignIn { .. }) => None,
+            Some(PageError::SignIn { .. } | PageError::NeedsFactor) => None,
             Some(err) => Some(error_page(req, err).await),
             None => {
                 tracing::debug!(error = %err, "a page could not be asked for so");

@@ -169,7 +169,7 @@ impl serde::Serialize for IpAllow {
 }
 
 /// What a team notes on its key: a JSON object of at most 4 KB.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata(Map<String, Value>);
 
 impl Metadata {
@@ -196,6 +196,10 @@ impl Metadata {
             Ok(_) => Err(wrong(String::new())),
             Err(err) => Err(wrong(format!(" This stops being JSON at line {}, column {}.", err.line(), err.column()))),
         }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub fn to_json(&self) -> String {

@@ -118,7 +118,7 @@ pub(super) fn with_counters(app: &App, presented: Presented) -> Found {
         account_counters: app.rates.counters_of_account(user.account_id),
         service: ServiceName::of_metadata(&key.metadata),
         key_counters: (!key.windows.is_empty()).then(|| app.rates.counters_of_key(key.id)),
-        account: AccountFacts { name: account.name, tier: account.tier, status: account.status },
+        account: AccountFacts { name: account.name, tier: account.tier, status: account.status, metadata: account.metadata },
         key,
         user,
     }

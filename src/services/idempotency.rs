@@ -79,6 +79,17 @@ impl Drop for Ticket {
     }
 }
 
+impl<T: Send + 'static> Keep<T> {
+    /// Keeps the answer to what changed nothing in the database, such as a check that was counted.
+    pub async fn store_alone(self, app: &App, made: T) -> Result<T> {
+        if self.0.is_none() {
+            return Ok(made);
+        }
+        let now = app.clock.now();
+        app.store.write(move |tx| self.store(tx, &made, now).map(|()| made)).await
+    }
+}
+
 impl<T> Keep<T> {
     pub const fn nothing() -> Self {
         Self(None)

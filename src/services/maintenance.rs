@@ -105,8 +105,11 @@ pub async fn sweep(app: &App) -> Result<()> {
     app.store
         .write(move |tx| {
             store::sessions::sweep(tx, now, super::sessions::idle_since(now))?;
+            store::second_factors::sweep(tx, now)?;
             store::idempotency_keys::sweep(tx, now)?;
             store::setup::sweep(tx, now)?;
+            store::password_links::sweep(tx, now)?;
+            store::user_imports::sweep(tx, now)?;
             store::rate_windows::sweep(tx, now)?;
             store::usage::sweep(tx, now)?;
             store::service_counts::sweep(tx, now)?;

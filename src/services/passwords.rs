@@ -39,6 +39,7 @@ pub async fn change(
         move |tx| {
             let changes = store::users::Update { password_hash: Some(&hash), ..Default::default() };
             let user = store::users::update(tx, id, &changes, now)?;
+            store::password_links::delete_of(tx, id)?;
             if !store::sessions::renew(tx, old, renewed)? {
                 return Err(AppError::NotFound("session"));
             }

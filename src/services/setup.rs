@@ -152,8 +152,9 @@ pub async fn create_admin(app: &App, email: Email, name: Option<Name>, password:
     made.await
 }
 
-/// Puts the tiers of a new database in place.
+/// Puts the tiers of a new database in place, and notices what the dashboard stored.
 pub async fn seed(app: &App) -> Result<()> {
+    super::settings::notice(app).await?;
     let (now, dialect) = (app.clock.now(), app.dialect());
     app.store
         .write(move |tx| {

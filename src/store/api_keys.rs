@@ -50,8 +50,9 @@ const SELECT_PRESENTED: &str = concat!(
     columns!(),
     ", s.hash, s.strip_prefix, s.expires_at AS secret_expires_at, u.account_id AS user_account_id, u.name AS user_name, u.email AS user_email,
     u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.theme AS user_theme,
-    u.shortcuts AS user_shortcuts, u.created_at AS user_created_at,
-    u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.status AS account_status,
+    u.shortcuts AS user_shortcuts,
+    CASE WHEN u.totp_seed IS NULL THEN 0 ELSE 1 END AS user_has_second_factor, u.created_at AS user_created_at,
+    u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.metadata AS account_metadata, a.status AS account_status,
     t.name AS account_tier, coalesce(a.windows, t.windows) AS account_windows
     FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id JOIN accounts a ON a.id = k.account_id
     LEFT JOIN tiers t ON t.name_folded = a.tier ",
@@ -198,6 +199,7 @@ pub struct Presented {
 pub struct PresentedAccount {
     pub name: String,
     pub status: AccountStatus,
+    pub metadata: Metadata,
     /// Its tier's name, as it was given.
     pub tier: Option<String>,
 }
@@ -244,6 +246,7 @@ fn presented(row: &Row) -> rusqlite::Result<Presented> {
         account: PresentedAccount {
             name: row.get("account_name")?,
             status: status(row.get("account_status")?)?,
+            metadata: super::accounts::metadata_from_json(&row.get::<_, String>("account_metadata")?)?,
             tier: row.get("account_tier")?,
         },
         account_windows: windows.map(|text| windows_from_json(&text)).transpose()?,
@@ -260,6 +263,7 @@ fn owner(row: &Row) -> rusqlite::Result<User> {
         status: UserStatus::parse(&row.get::<_, String>("user_status")?).map_err(|problem| damaged(problem.message))?,
         time_zone: row.get("user_time_zone")?,
         look: Look::new(&row.get::<_, String>("user_theme")?, row.get("user_shortcuts")?),
+        has_second_factor: row.get("user_has_second_factor")?,
         created_at: at(row, "user_created_at")?,
         updated_at: at(row, "user_updated_at")?,
         revision: row.get("user_revision")?,
@@ -282,6 +286,12 @@ pub struct Insert<'a> {
 }
 
 pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> {
+    let id = insert_row(tx, new, now)?;
+    must_find(tx, id)
+}
+
+/// The same for who needs no more of it than its id.
+pub fn insert_row(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKeyId> {
     let id = ApiKeyId::new();
     let mut insert = tx.prepare_cached(
         "INSERT INTO api_keys (id, user_id, account_id, name, name_folded, scopes, enabled, expires_at, ip_allow, windows,
@@ -303,7 +313,7 @@ pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> 
         now
     ])?;
     insert_secret(tx, id, (new.hash, new.hint), new.strip_prefix, now)?;
-    must_find(tx, id)
+    Ok(id)
 }
 
 pub fn update(tx: &Transaction, key: &ApiKey, now: Timestamp) -> Result<ApiKey> {

@@ -118,6 +118,20 @@ pub fn list(conn: &Connection, filter: &AuditFilter, place: (Start<i64>, Order, 
     lists::page(conn, SELECT, "seq", conditions, place, from_row)
 }
 
+/// What this one did and what was done to it, the latest first; from before `before` on.
+pub fn list_concerning(conn: &Connection, id: &str, before: Option<i64>, limit: u32) -> Result<Vec<AuditEvent>> {
+    // Each half ends at the limit, so that a long history costs no more than a short one.
+    let mut places = conn.prepare_cached(
+        "SELECT seq FROM (SELECT seq FROM audit_events WHERE actor_id = $1 AND actor_id <> '' AND seq < $2 ORDER BY seq DESC LIMIT $3)
+         UNION
+         SELECT seq FROM (SELECT seq FROM audit_events WHERE target_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3)
+         ORDER BY seq DESC LIMIT $3",
+    )?;
+    let mut one = conn.prepare_cached(&format!("{SELECT} WHERE seq = $1"))?;
+    let places = places.query_map(params![id, before.unwrap_or(i64::MAX), limit], |row| row.get::<_, i64>(0))?;
+    places.map(|seq| Ok(one.query_row([seq?], from_row)?)).collect()
+}
+
 /// The place of the first event of that time or later; past the end where there is none.
 fn first_since(conn: &Connection, since: Timestamp) -> Result<i64> {
     let mut first = conn.prepare_cached("SELECT seq FROM audit_events WHERE at >= $1 ORDER BY at, seq LIMIT 1")?;

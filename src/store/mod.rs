@@ -9,19 +9,23 @@ pub mod backups;
 pub mod deliveries;
 pub mod found;
 pub mod idempotency_keys;
+pub mod inspect;
 pub mod key_networks;
 pub mod key_views;
 mod lists;
 pub mod logged_requests;
 pub mod migrate;
 pub mod notices;
+pub mod password_links;
 pub mod rate_windows;
+pub mod second_factors;
 pub mod service_counts;
 pub mod sessions;
 pub mod settings;
 pub mod setup;
 pub mod tiers;
 pub mod usage;
+pub mod user_imports;
 pub mod users;
 pub mod webhook_events;
 pub mod webhooks;
@@ -306,6 +310,27 @@ fn at(row: &rusqlite::Row, column: &str) -> rusqlite::Result<Timestamp> {
 
 fn at_opt(row: &rusqlite::Row, column: &str) -> rusqlite::Result<Option<Timestamp>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
+}
+
+/// The columns of a row one after the other: to look each up by its name costs more than to read it.
+struct Cells<'r, 'stmt> {
+    row: &'r rusqlite::Row<'stmt>,
+    next: usize,
+}
+
+impl<'r, 'stmt> Cells<'r, 'stmt> {
+    fn of(row: &'r rusqlite::Row<'stmt>) -> Self {
+        Self { row, next: 0 }
+    }
+
+    fn next<T: rusqlite::types::FromSql>(&mut self) -> rusqlite::Result<T> {
+        self.next += 1;
+        self.row.get(self.next - 1)
+    }
+
+    fn at(&mut self) -> rusqlite::Result<Timestamp> {
+        self.next().map(Timestamp::from_millis)
+    }
 }
 
 fn damaged(what: impl std::fmt::Display) -> rusqlite::Error {

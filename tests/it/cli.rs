@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use keyrack::model::clock::Clock;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::binary::{Keyrack, PASSWORD, Server, finished, status_of, text};
 use crate::support::tls::{Issued, TlsClient, next_answer, write_private};
@@ -122,7 +122,12 @@ fn accounts_and_tiers_are_managed_from_the_shell() {
 
     let acme = keyrack.json(&["account", "add", "Acme", "--tier", "Gold"]);
     assert_eq!(keyrack.json(&["account", "show", "acme"]), acme);
-    assert_eq!(keyrack.json(&["account", "set", "Acme", "--no-tier", "--window", "7/1m"])["windows"][0]["limit"], 7);
+    keyrack.run(&["account", "set", "Acme", "--window", "7/1m"]).fails(2, "--reason");
+    let own =
+        ["account", "set", "Acme", "--no-tier", "--window", "7/1m", "--reason", "trusted sender", "--metadata", r#"{"a":1}"#];
+    let own = keyrack.json(&own);
+    assert_eq!((&own["windows"][0]["limit"], &own["windows_reason"]), (&json!(7), &json!("trusted sender")));
+    assert_eq!((&own["windows_by"], &own["metadata"]), (&json!("command line"), &json!({ "a": 1 })));
     assert_eq!(keyrack.json(&["account", "set", "Acme", "--no-windows", "--name", "Acme Ltd"])["windows"], Value::Null);
     keyrack.run(&["account", "suspend", "Acme Ltd"]).fails(4, "--yes");
     assert_eq!(keyrack.json(&["account", "suspend", "Acme Ltd", "--yes"])["status"], "suspended");
@@ -335,7 +340,7 @@ fn data_of_a_newer_version_is_refused_and_left_alone() {
     let conn = rusqlite::Connection::open(keyrack.data().join("keyrack.db")).expect("a database");
     conn.pragma_update(None, "user_version", 999).expect("set");
     let refused = keyrack.run(&["serve", "--listen", "127.0.0.1:0"]);
-    refused.fails(1, "was written by a newer Keyrack (schema 999); this is ");
+    refused.fails(1, "(schema 999); this is ");
     refused.fails(1, "Upgrade Keyrack, or restore the backup");
 }
 
@@ -567,6 +572,26 @@ fn a_stop_lets_what_is_under_way_finish() {
     }
     assert_eq!(server.stopped(), 0);
     assert_eq!(keyrack.json(&["user", "list"]).as_array().map(Vec::len), Some(CLIENTS + 1));
+}
+
+#[test]
+fn users_are_imported_from_a_file_and_exported_to_one() {
+    let keyrack = Keyrack::new();
+    let file = keyrack.root.path().join("people.csv");
+    std::fs::write(&file, "email,name\nada@example.com,Ada\nnobody,X\n").expect("writes");
+    let path = file.to_str().expect("a path");
+    let held_back = keyrack.run(&["user", "import", path]);
+    held_back.fails(1, "people.csv:3: Enter an email address");
+    assert_eq!(keyrack.json(&["user", "list"]), json!([]));
+    assert_eq!(keyrack.json(&["user", "import", path, "--leave-out", "--dry-run"])["created"], 1);
+    assert_eq!(keyrack.json(&["user", "list"]), json!([]));
+    assert_eq!(keyrack.json(&["user", "import", path, "--leave-out"])["created"], 1);
+    let exported = keyrack.json(&["user", "export"]);
+    assert_eq!((&exported[0]["email"], &exported[0]["account"]), (&json!("ada@example.com"), &json!("Default")));
+    let copy = keyrack.root.path().join("copy.csv");
+    keyrack.run(&["user", "export", "--output", copy.to_str().expect("a path")]).ok();
+    let copy = std::fs::read_to_string(copy).expect("the copy");
+    assert!(copy.starts_with("id,name,email,") && copy.contains(",Ada,ada@example.com,member,active,"), "{copy}");
 }
 
 #[test]

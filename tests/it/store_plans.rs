@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use keyrack::crypto::SecretHash;
-use keyrack::model::account::NewAccount;
+use keyrack::model::account::{AccountStatus, NewAccount, Source};
 use keyrack::model::api_key::{KeyStatus, LastUse};
 use keyrack::model::audit_event::{ActorFilter, AuditFilter, Happening, Head};
 use keyrack::model::caller::Caller;
@@ -19,12 +19,13 @@ use keyrack::model::name::Name;
 use keyrack::model::network::Network;
 use keyrack::model::notice::NoticeKind;
 use keyrack::model::page::{Limit, Order, Start};
+use keyrack::model::password_link::{LinkKind, Pending};
 use keyrack::model::request::{LoggedRequest, RequestFilter};
 use keyrack::model::scope::ScopeSet;
 use keyrack::model::service::{Checks, ServiceName, ServiceRow};
 use keyrack::model::session::Session;
 use keyrack::model::usage::{Outcome, Span, Subject, Tally, UsageRow};
-use keyrack::model::user::{Role, UserStatus};
+use keyrack::model::user::{Role, UserStatus, UserText};
 use keyrack::model::webhook::{Attempt, DeliveryStatus, EventId, EventType, EventTypes, Outcome as Told};
 use keyrack::store::key_views::Whose;
 use keyrack::store::rate_windows::SavedWindow;
@@ -115,7 +116,18 @@ fn explain() -> String {
     let account = plan!(plans, accounts::insert(&tx, &NewAccount { name: name("Team"), tier: Some("Free".into()) }, now));
     plan!(plans, accounts::find(&tx, account.id));
     plan!(plans, accounts::find_by_name(&tx, "Team"));
-    plan!(plans, accounts::list(&tx, Some(account.id), 20));
+    plan!(plans, accounts::counts(&tx, account.id));
+    let all = store::accounts::Filter::default;
+    plan!(plans, "of all", accounts::list(&tx, &all(), (Start::After(account.id), newest, limit)));
+    for limits in [Source::Tier("Free".into()), Source::Default, Source::Own] {
+        let filter = store::accounts::Filter { limits: Some(limits), ..all() };
+        plan!(plans, "by limits", accounts::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+    }
+    let filter = store::accounts::Filter { status: Some(AccountStatus::Suspended), ..all() };
+    plan!(plans, "suspended", accounts::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+    plan!(plans, "of all", accounts::list_by_name(&tx, &all(), (Start::After(account.id), oldest, limit)));
+    let filter = store::accounts::Filter { q: Some("te".into()), ..all() };
+    plan!(plans, "by q", accounts::list_by_name(&tx, &filter, (Start::Before(account.id), oldest, limit)));
     plan!(plans, accounts::update(&tx, &account, now));
 
     let insert = store::users::Insert {
@@ -133,6 +145,7 @@ fn explain() -> String {
     plan!(plans, users::first_admin(&tx));
     plan!(plans, users::has_other_admin(&tx, user.id));
     plan!(plans, users::update(&tx, user.id, &store::users::Update::default(), now));
+    plan!(plans, users::has_password(&tx, user.id));
     plan!(plans, users::password_hash(&tx, user.id));
     plan!(plans, users::set_look(&tx, user.id, &Default::default()));
     plan!(plans, users::rehash(&tx, user.id, "old", "new"));
@@ -155,6 +168,19 @@ fn explain() -> String {
     let filter = store::users::Filter { status: Some(UserStatus::Active), role: Some(Role::Member), ..all() };
     plan!(plans, "by status and role", users::list(&tx, &filter, (Start::Offset(0), oldest, limit)));
 
+    for text in [UserText::Name, UserText::Email] {
+        plan!(plans, "of all accounts", users::list_by(&tx, &all(), text, (Start::After(user.id), oldest, limit)));
+        plan!(plans, "of one account", users::list_by(&tx, &mine(), text, (Start::After(user.id), newest, limit)));
+        let filter = store::users::Filter { q: q(), status: Some(UserStatus::Disabled), ..all() };
+        plan!(plans, "by q and status", users::list_by(&tx, &filter, text, (Start::Before(user.id), oldest, limit)));
+    }
+    let filter = store::users::Filter { status: Some(UserStatus::Disabled), ..all() };
+    plan!(plans, "disabled", users::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+    let filter = store::users::Filter { role: Some(Role::Admin), ..all() };
+    plan!(plans, "admins", users::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+    let filter = store::users::Filter { invited: true, ..all() };
+    plan!(plans, "invited", users::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+
     let insert = store::api_keys::Insert {
         user_id: user.id,
         account_id: account.id,
@@ -169,6 +195,8 @@ fn explain() -> String {
         strip_prefix: None,
     };
     let key = plan!(plans, api_keys::insert(&tx, &insert, now));
+    let another = store::api_keys::Insert { hash: hash("another"), ..insert };
+    plan!(plans, api_keys::insert_row(&tx, &another, now));
     plan!(plans, api_keys::find(&tx, key.id));
     plan!(plans, api_keys::count_used_since(&tx, now));
     plan!(plans, api_keys::find_presented(&tx, hash("first")));
@@ -241,11 +269,37 @@ fn explain() -> String {
     plan!(plans, sessions::elevate(&tx, hash("cookie"), later));
     plan!(plans, sessions::renew(&tx, hash("cookie"), hash("another")));
     plan!(plans, sessions::touch(&tx, hash("cookie"), now));
+    plan!(plans, second_factors::set(&tx, user.id, b"sealed", 1));
+    plan!(plans, second_factors::seed(&tx, user.id));
+    plan!(plans, second_factors::use_step(&tx, user.id, 2));
+    plan!(plans, second_factors::replace_codes(&tx, user.id, &[hash("code")]));
+    plan!(plans, second_factors::use_code(&tx, user.id, hash("code"), now));
+    plan!(plans, second_factors::codes_left(&tx, user.id));
+    plan!(plans, second_factors::clear(&tx, user.id));
+    plan!(plans, second_factors::begin(&tx, hash("half"), user.id, later));
+    plan!(plans, second_factors::waiting(&tx, hash("half"), now, 5));
+    plan!(plans, second_factors::try_once(&tx, hash("half"), now, 5));
+    plan!(plans, second_factors::finish(&tx, hash("half")));
+    plan!(plans, second_factors::end_all_of(&tx, user.id));
+    plan!(plans, second_factors::sweep(&tx, now));
     plan!(plans, sessions::delete(&tx, hash("cookie")));
     plan!(plans, sessions::delete_of(&tx, user.id, session.id));
     plan!(plans, "but one", sessions::delete_all_of(&tx, user.id, Some(hash("another"))));
     plan!(plans, "each", sessions::delete_all_of(&tx, user.id, None));
     plan!(plans, sessions::sweep(&tx, now, now));
+
+    let pending = Pending { kind: LinkKind::Invitation, created_at: now, expires_at: later };
+    plan!(plans, password_links::set(&tx, user.id, hash("code"), &pending));
+    plan!(plans, password_links::find(&tx, hash("code")));
+    plan!(plans, password_links::find_of(&tx, user.id));
+    plan!(plans, password_links::take(&tx, hash("code"), now));
+    plan!(plans, password_links::delete_of(&tx, user.id));
+    plan!(plans, password_links::sweep(&tx, now));
+
+    plan!(plans, user_imports::insert(&tx, "code", "email", later));
+    plan!(plans, user_imports::find(&tx, "code", now));
+    plan!(plans, user_imports::take(&tx, "code", now));
+    plan!(plans, user_imports::sweep(&tx, now));
 
     plan!(plans, setup::insert_link(&tx, hash("code"), now, later));
     plan!(plans, setup::link_ends_at(&tx, hash("code")));
@@ -337,6 +391,7 @@ fn explain() -> String {
     let happening = Happening::new("user.created", "user", user.id, "Ada");
     plan!(plans, audit_events::append(&tx, &Caller::system(), now, Some(account.id), &happening));
     plan!(plans, audit_events::is_empty(&tx));
+    plan!(plans, audit_events::list_concerning(&tx, &user.id.to_string(), None, 50));
     plan!(plans, audit_events::head(&tx));
     let any = AuditFilter::default;
     let newest_of = |filter: AuditFilter| (filter, (Start::After(9), newest, limit));

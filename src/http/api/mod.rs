@@ -36,7 +36,7 @@ use super::arrival::{Arrival, Arrived, base_url, base_url_of};
 use crate::app::App;
 use crate::model::AppError;
 use crate::model::dialect::DialectName;
-use admission::{admit, admit_anyone, admit_forwarded};
+use admission::{admit, admit_anyone, admit_forwarded, admit_streaming};
 use dialect::Dialect;
 use dialect::error::Context;
 use operations::{API_KEYS_PATH, OPERATIONS, Operation};
@@ -57,7 +57,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
             .service(at("/key").route(keyed(get().to(api_keys::own))))
             .service(at("/keys").route(keyed(get().to(api_keys::list))).route(keyed(post().to(api_keys::create))))
             .service(at("/keys/verify").route(keyed(post().to(verify::verify))))
-            .service(at("/keys/import").route(keyed(post().to(import::import))))
+            .service(at("/keys/import").route(streamed(post().to(import::import))))
             .service(at("/keys/report").route(open(post().to(api_keys::report))))
             .service(
                 at("/keys/{id}")
@@ -130,6 +130,11 @@ fn at(path: &'static str) -> Resource {
 /// For whoever has a credential.
 fn keyed(route: Route) -> Route {
     route.wrap(from_fn(admit))
+}
+
+/// The same with a long body, which is read as it comes.
+fn streamed(route: Route) -> Route {
+    route.wrap(from_fn(admit_streaming))
 }
 
 /// For anyone.

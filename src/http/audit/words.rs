@@ -10,6 +10,11 @@ pub const KNOWN: &[(&str, &str)] = &[
     ("session.created", "Signed in"),
     ("session.elevated", "Confirmed who they are"),
     ("session.ended", "Signed a device out"),
+    ("second_factor.added", "Set a second factor up"),
+    ("second_factor.replaced", "Replaced a second factor"),
+    ("second_factor.removed", "Removed a second factor"),
+    ("recovery_codes.renewed", "Renewed recovery codes"),
+    ("recovery_code.used", "Used a recovery code"),
     ("user.created", "Added a user"),
     ("user.updated", "Changed a user"),
     ("user.deleted", "Deleted a user"),
@@ -32,8 +37,33 @@ pub const KNOWN: &[(&str, &str)] = &[
     ("account.resumed", "Resumed an account"),
     ("tier.set", "Set a tier"),
     ("tier.deleted", "Deleted a tier"),
+    ("backup.created", "Made a backup"),
+    ("backup.downloaded", "Downloaded a backup"),
+    ("backup.restored", "Restored a backup"),
     ("setting.changed", "Changed a setting"),
     ("keyrack.set_up", "Set Keyrack up"),
+    ("tier.reassigned", "Gave accounts another tier"),
+    ("overview.start_dismissed", "Dismissed the first steps"),
+    ("user.invited", "Invited a user"),
+    ("user.link_withdrawn", "Withdrew a link of a user"),
+    ("user.reset_link_given", "Gave a user a link to a new password"),
+    ("users.exported", "Exported users"),
+    ("oauth.client.created", "Added an OAuth client"),
+    ("oauth.client.updated", "Changed an OAuth client"),
+    ("oauth.client.rotated", "Rotated the secret of an OAuth client"),
+    ("oauth.client.deleted", "Deleted an OAuth client"),
+    ("oauth.grant.created", "Let an OAuth client in"),
+    ("oauth.grant.updated", "Changed what an OAuth client may"),
+    ("oauth.grant.revoked", "Revoked the access of an OAuth client"),
+    ("oauth.token.retried", "Retried an OAuth token"),
+    ("oauth.token.revoked", "Revoked an OAuth token"),
+    ("webhook.created", "Added a webhook"),
+    ("webhook.updated", "Changed a webhook"),
+    ("webhook.disabled", "Disabled a webhook"),
+    ("webhook.deleted", "Deleted a webhook"),
+    ("webhook.replayed", "Replayed deliveries of a webhook"),
+    ("webhook.secret_rotated", "Rotated the secret of a webhook"),
+    ("webhook.test", "Tested a webhook"),
     ("notice.dismissed", "Dismissed a notice"),
     ("key.anomaly.new_network", "Noticed a key in a new network"),
     ("key.anomaly.dormant", "Noticed a key that woke up"),
@@ -65,12 +95,21 @@ impl Sentence {
         match event.action.as_str() {
             "session.created" => sentence.text(" signed in"),
             "session.elevated" => sentence.text(" confirmed who they are"),
+            "session.ended" if !own => sentence.text(" signed ").name(target).text(" out"),
             "session.ended" => match event.diff["sessions"].as_u64() {
                 Some(n) => {
                     sentence.text(format!(" signed out everywhere else ({n} {})", if n == 1 { "device" } else { "devices" }))
                 }
                 None => sentence.text(" signed one of their devices out"),
             },
+            "second_factor.added" => sentence.text(" set a second factor up"),
+            "second_factor.replaced" => sentence.text(" set their second factor up on another device"),
+            "second_factor.removed" if own => sentence.text(" removed their second factor"),
+            "second_factor.removed" => sentence.text(" removed the second factor of ").name(target),
+            "recovery_codes.renewed" => sentence.text(" renewed their recovery codes"),
+            "recovery_code.used" => {
+                sentence.text(format!(" used a recovery code, {} left", event.diff["codes_left"].as_u64().unwrap_or_default()))
+            }
             "user.created" => sentence.text(" added user ").name(target),
             "user.deleted" => sentence.text(" deleted user ").name(target),
             "user.updated" => {
@@ -108,6 +147,10 @@ impl Sentence {
                 None => sentence.text(" disabled webhook ").name(target),
             },
             "setting.changed" => match (&event.diff["value"]["from"], &event.diff["value"]["to"]) {
+                (_, Value::String(to)) if target == "security.second_factor" => match to.as_str() {
+                    "admins" => sentence.text(" required a second factor of administrators"),
+                    _ => sentence.text(" left a second factor to the choice of administrators"),
+                },
                 (from, Value::String(to)) if target == "api.dialect" => {
                     let from = from.as_str().map(|from| format!(" from {from}")).unwrap_or_default();
                     sentence.text(format!(" switched the API conventions{from} to {to}"))
@@ -122,9 +165,9 @@ impl Sentence {
             "requests.anomaly.rate_limited" => sentence.text(" noticed unusually many limited requests"),
             "notice.dismissed" => sentence.text(" dismissed a notice about ").name(target),
             action => {
-                let (noun, verb) = action.split_once('.').unwrap_or(("", action));
+                let (noun, verb) = action.rsplit_once('.').unwrap_or(("", action));
                 let verb = if verb == "updated" { "changed" } else { verb };
-                sentence.text(format!(" {} {} ", verb.replace('_', " "), noun.replace('_', " "))).name(target)
+                sentence.text(format!(" {} {} ", verb.replace('_', " "), noun.replace(['_', '.'], " "))).name(target)
             }
         }
     }

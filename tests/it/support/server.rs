@@ -9,7 +9,7 @@ use keyrack::app::App;
 use keyrack::config::Config;
 use keyrack::crypto::SecretHash;
 use keyrack::crypto::secret::random_token;
-use keyrack::model::account::{AccountChanges, NewAccount};
+use keyrack::model::account::{AccountChanges, NewAccount, Reason};
 use keyrack::model::api_key::NewApiKey;
 use keyrack::model::caller::Caller;
 use keyrack::model::clock::{Clock, Timestamp};
@@ -214,7 +214,8 @@ impl TestServer {
 
     /// Gives the account of a key windows of its own.
     pub async fn set_windows(&self, key: &Client, windows: &[(u64, u32)]) {
-        self.change_account(key, AccountChanges { windows: Some(Some(windows_of(windows))), ..Default::default() }).await;
+        let (windows, reason) = (Some(Some(windows_of(windows))), Reason::parse("trusted sender").ok());
+        self.change_account(key, AccountChanges { windows, reason, ..Default::default() }).await;
     }
 
     pub async fn set_tier(&self, key: &Client, tier: &str) {
@@ -235,6 +236,12 @@ impl TestServer {
 
     /// A browser in which this user is signed in.
     pub async fn browser(&self, user: &User) -> Client {
+        let token = self.session_token(user).await;
+        self.anonymous().header("Cookie", &format!("sid={token}")).header("Accept", "text/html")
+    }
+
+    /// What the cookie of a new session holds.
+    pub async fn session_token(&self, user: &User) -> String {
         let (token, now) = (random_token(), self.clock.now());
         let session = Session {
             id: SessionId::new(),
@@ -248,7 +255,7 @@ impl TestServer {
         };
         let hash = SecretHash::of(&token);
         self.app.store.write(move |tx| store::sessions::insert(tx, hash, &session)).await.expect("a session");
-        self.anonymous().header("Cookie", &format!("sid={}", *token)).header("Accept", "text/html")
+        token.to_string()
     }
 
     /// A webhook of this user's account, and an event on its way to it.

@@ -87,6 +87,8 @@ pub enum Answer {
     List(&'static str, Value),
     /// That a thing is no more, as the dialect says it.
     Deleted(&'static str),
+    /// Text for another program.
+    Text(&'static str),
     /// Nothing but headers.
     Empty,
 }

@@ -16,13 +16,14 @@ pub fn named() -> Vec<(&'static str, Value)> {
         ("RateLimit", rate_limit()),
         ("Verdict", verdict()),
         ("Imported", imported()),
+        ("Health", closed(&[("status", one_of(&["ok"]))])),
+        ("Readiness", readiness()),
         ("Webhook", webhook(&[])),
         ("WebhookWithSecret", webhook(&[("secret", secret())])),
         ("Delivery", delivery(&[])),
         ("DeliveryWithAttempts", delivery(&[("body", said(text(), "What is sent, as it is sent.")), ("log", attempts())])),
         ("Tested", tested()),
         ("Replayed", closed(&[("replayed", said(whole(), "How many wait to be sent again."))])),
-        ("Health", closed(&[("status", json!({ "type": "string", "enum": ["ok", "ready", "unavailable"] }))])),
     ]
 }
 
@@ -201,6 +202,15 @@ fn verdict() -> Value {
         ("account", nullable(account)),
         ("rate_limit", nullable(reference("RateLimit"))),
     ])
+}
+
+fn readiness() -> Value {
+    let checks = closed(&[
+        ("database", one_of(&["ok", "not writable"])),
+        ("disk", one_of(&["ok", "nearly full"])),
+        ("draining", said(json!({ "type": "boolean" }), "The server is stopping.")),
+    ]);
+    closed(&[("status", one_of(&["ready", "unavailable"])), ("checks", checks)])
 }
 
 fn imported() -> Value {
