@@ -1,3 +1,5 @@
+//! Takes webhooks of Keyrack, and refuses what is not from there.
+
 use http::HeaderMap;
 use standardwebhooks::Webhook;
 use tiny_http::{Response, Server};
