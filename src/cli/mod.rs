@@ -47,7 +47,7 @@ Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 Start      serve   setup-link   status   doctor   admin {create|disable-mfa|reset-password}
 Manage     user {list|show|add|set|disable|enable|delete|import|export}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
-           webhook {list|add|test|replay}
+           client {list|create|rotate-secret|delete}   webhook {list|add|test|replay}
 Data       backup {create|verify|restore}   audit {list|verify|export}   migrate   config {show|check|explain}   completions SHELL
 
 Options:

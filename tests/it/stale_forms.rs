@@ -154,8 +154,8 @@ async fn state(server: &TestServer, who: &Browser) -> String {
         links.push(services::password_links::standing(&server.app, &caller, user.id).await.expect("a user").pending);
     }
     let (webhook, place) = (who.webhook.0, (Start::Offset(0), Order::OldestFirst, Limit::of(100)));
-    let sent = webhooks::deliveries::list(&server.app, &caller, webhook, None, place).await.expect("deliveries").rows;
-    let webhook = webhooks::find(&server.app, &caller, webhook).await.expect("a webhook");
+    let sent = services::webhooks::deliveries::list(&server.app, &caller, webhook, None, place).await.expect("deliveries").rows;
+    let webhook = services::webhooks::find(&server.app, &caller, webhook).await.expect("a webhook");
     who.get("/settings").await.expect(200);
     format!("{webhook:?} {sent:?} {users:?} {keys:?} {accounts:?} {links:?}")
 }
