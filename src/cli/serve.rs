@@ -25,7 +25,7 @@ use crate::http;
 use crate::model::clock::Clock;
 use crate::services::{audit, backups, certificates, maintenance, setup, webhooks};
 use crate::store::migrate::Migrated;
-use crate::store::{ServerLock, Store};
+use crate::store::ServerLock;
 
 /// How long a stopping server reads from the connections that it has accepted.
 const LAST_READS: Duration = Duration::from_millis(500);
@@ -92,7 +92,10 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
     let _lock = lock(&dir, &note, &clock)?;
     let (listener, plain) = (listener?, plain?);
 
-    let store = Store::open(&dir).map_err(|err| Failure::failed(data::words(&dir, &err)))?;
+    let store = place.store(&dir)?;
+    if let Some(found) = store.damage() {
+        return Err(place.damaged(&dir, &found));
+    }
     let migrated = store.migrated.clone();
     let loaded = place.settings(args.flags(), Place::stored(&store)?)?;
     let fixed = loaded.fixed();
