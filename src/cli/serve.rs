@@ -24,8 +24,8 @@ use crate::config::{Flag, Log, LogFormat, TlsMode};
 use crate::http;
 use crate::model::clock::Clock;
 use crate::services::{audit, backups, certificates, maintenance, setup, webhooks};
-use crate::store::migrate::Migrated;
 use crate::store::ServerLock;
+use crate::store::migrate::Migrated;
 
 /// How long a stopping server reads from the connections that it has accepted.
 const LAST_READS: Duration = Duration::from_millis(500);

@@ -30,7 +30,7 @@ def under_load(rounds):
             keyrack(there, "backup", "restore", str(file))
             check(there, book, before=began)
             made = set(is_whole(there / "keyrack.db").values())
-            later = [id for id, at in book.acknowledged.values() if at > ended + 5 and raw_id(id) in made]
+            later = [id for id, at in list(book.acknowledged.values()) if at > ended + 5 and raw_id(id) in made]
             must(not later, "it holds what was made after it")
             sizes.append(len(made))
             file.unlink()

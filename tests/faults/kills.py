@@ -91,12 +91,12 @@ def migrating(rounds):
         migrate = [KEYRACK, "--data", str(data), "--quiet", "migrate"]
         if round_ % 2:
             process = subprocess.Popen(migrate, env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(chance.uniform(0, 0.06))
+            time.sleep(chance.uniform(0, 0.15))
             process.kill()
             process.wait()
         else:
             call = chance.choice(CALLS[:2])
-            inject = f"{call}:signal=KILL:when={chance.randrange(1, 40 if call == 'pwrite64' else 8)}"
+            inject = f"{call}:signal=KILL:when={chance.randrange(1, 300 if call == 'pwrite64' else 12)}"
             trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={inject}"]
             subprocess.run([*trace, *migrate], env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         db = sqlite3.connect(path)

@@ -327,7 +327,7 @@ def check(data, book, before=None, swept=False):
     """Raises unless all that was acknowledged (before a moment) is in the database, whole, and the audit chain too."""
     made = is_whole(data / "keyrack.db", swept)
     ids = set(made.values())
-    owed = [id for id, at in book.acknowledged.values() if before is None or at < before]
+    owed = [id for id, at in list(book.acknowledged.values()) if before is None or at < before]
     lost = [id for id in owed if raw_id(id) not in ids]
     must(not lost, f"{len(lost)} of {len(owed)} acknowledged changes are lost")
     verified = keyrack(data, "audit", "verify", fails=True)

@@ -237,7 +237,8 @@ fn run_batch(conn: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Fa
 }
 
 /// Whether the file system has turned read-only, as it does after an error of the disk. A flush that is under way then
-/// goes well on ext4 and may keep nothing; a write of no bytes is refused, and costs less than a microsecond.
+/// goes well on ext4 and may keep nothing; a write of no bytes is refused, and costs less than a microsecond. Between the
+/// error and its turning, the kernel tells nobody.
 struct Probe(Option<File>);
 
 impl Probe {
