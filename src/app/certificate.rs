@@ -38,6 +38,8 @@ impl App {
             renews_at: facts.and_then(|facts| match mode {
                 TlsMode::Off | TlsMode::Files => None,
                 TlsMode::SelfSigned => Some(facts.ends_at.saturating_sub(self_signed::RENEWED_BEFORE)),
+                // Let's Encrypt advises to renew when a third of the time is left.
+                TlsMode::Acme => Some(facts.ends_at.saturating_sub(facts.ends_at.since(facts.begins_at) / 3)),
             }),
             problem: self.certificates.problem(),
         })

@@ -10,6 +10,7 @@ mod config;
 mod data;
 mod doctor;
 mod failure;
+mod install;
 mod key;
 mod log;
 mod migrate;
@@ -20,6 +21,7 @@ mod running;
 mod serve;
 mod setup_link;
 mod status;
+mod systemd;
 mod tier;
 mod undo;
 mod user;
@@ -43,7 +45,7 @@ const HELP: &str = "\
 
 Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 
-Start      serve   setup-link   status   doctor   admin {create|disable-mfa|reset-password}
+Start      serve   install   uninstall   setup-link   status   doctor   admin {create|disable-mfa|reset-password}
 Manage     user {list|show|add|set|disable|enable|delete|import|export}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
            webhook {list|add|test|replay}
@@ -117,6 +119,10 @@ pub struct Common {
 enum Command {
     /// Run the server
     Serve(serve::ServeArgs),
+    /// Make Keyrack a service of this machine: program, user, settings and units for systemd
+    Install(install::InstallArgs),
+    /// Take the service away again; data and settings stay
+    Uninstall(install::UninstallArgs),
     /// Print a new one-time link for making the first administrator
     SetupLink,
     /// Make administrators, and give them a new password
@@ -198,6 +204,8 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
     }
     match command {
         Command::Serve(_) => unreachable!("served above"),
+        Command::Install(args) => install::install(&place, &args, out),
+        Command::Uninstall(args) => install::uninstall(&place, &args, out),
         Command::SetupLink => setup_link::run(&place, out),
         Command::Admin(command) => admin::run(&place, command, out),
         Command::User(command) => user::run(&place, command, out),

@@ -89,7 +89,7 @@ async fn changed_files_are_shown_from_the_next_handshake_on() {
     let mut rounds = certificates::start(&server.app).expect("the files are good");
     let after = Issued::for_days(start(), 180);
     files.write(&after);
-    certificates::look(&server.app, &mut rounds, false);
+    certificates::look(&server.app, &mut rounds, false).await;
     assert!(trusting(&server, &after).is_shown_what_it_trusts());
     assert!(!trusting(&server, &before).is_shown_what_it_trusts());
     assert_eq!(status(&server).ends_at, Some(start().saturating_add(DAY * 180)));
@@ -102,12 +102,12 @@ async fn files_that_do_not_fit_leave_the_certificate_that_was_there() {
     let mut rounds = certificates::start(&server.app).expect("the files are good");
     let after = Issued::for_days(start(), 180);
     write_private(&files.dir.path().join("cert.pem"), &after.certificate);
-    certificates::look(&server.app, &mut rounds, false);
+    certificates::look(&server.app, &mut rounds, false).await;
     assert!(trusting(&server, &before).is_shown_what_it_trusts());
     assert!(status(&server).problem.expect("a problem").contains("is not the key of the certificate in"));
 
     write_private(&files.dir.path().join("key.pem"), &after.key);
-    certificates::look(&server.app, &mut rounds, false);
+    certificates::look(&server.app, &mut rounds, false).await;
     assert!(trusting(&server, &after).is_shown_what_it_trusts());
     assert_eq!(status(&server).problem, None);
 }
@@ -199,10 +199,10 @@ async fn a_self_signed_certificate_is_made_anew_before_it_ends() {
     let (before, mut rounds) = (kept(&server), Rounds::default());
     let renews_at = status(&server).renews_at.expect("it is renewed");
     server.advance(renews_at.since(start()) - DAY);
-    certificates::look(&server.app, &mut rounds, false);
+    certificates::look(&server.app, &mut rounds, false).await;
     assert_eq!(kept(&server), before);
     server.advance(DAY);
-    certificates::look(&server.app, &mut rounds, false);
+    certificates::look(&server.app, &mut rounds, false).await;
     assert_ne!(kept(&server), before);
     assert!(status(&server).renews_at.expect("it is renewed") > renews_at);
 }
