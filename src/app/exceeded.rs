@@ -23,7 +23,7 @@ pub struct Exceeded(Mutex<HashMap<(AccountId, u32), Exceeding>>);
 pub struct Exceeding {
     pub account: AccountId,
     /// The key whose request was refused first.
-    pub key: ApiKeyId,
+    pub key: Option<ApiKeyId>,
     pub limit: u64,
     pub seconds: u32,
     pub at: Timestamp,
@@ -40,7 +40,7 @@ impl Exceeding {
 
 impl Exceeded {
     /// Notes the windows that refused a request.
-    pub fn note(&self, account: AccountId, key: ApiKeyId, decision: &Decision, at: Timestamp) {
+    pub fn note(&self, account: AccountId, key: Option<ApiKeyId>, decision: &Decision, at: Timestamp) {
         let mut noted = self.0.lock();
         for window in decision.windows().iter().filter(|window| window.refuses) {
             let known = noted.get(&(account, window.seconds));

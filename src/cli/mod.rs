@@ -6,6 +6,7 @@ mod ask;
 mod ask_server;
 mod audit;
 mod backup;
+mod client;
 mod config;
 mod data;
 mod doctor;
@@ -48,7 +49,7 @@ Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 Start      serve   install   uninstall   setup-link   status   doctor   admin {create|disable-mfa|reset-password}
 Manage     user {list|show|add|set|disable|enable|delete|import|export}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
-           webhook {list|add|test|replay}
+           client {list|create|rotate-secret|delete}   webhook {list|add|test|replay}
 Data       backup {create|verify|restore}   audit {list|verify|export}   migrate   config {show|check|explain}   completions SHELL
 
 Options:
@@ -143,6 +144,9 @@ enum Command {
     /// Addresses that are told of events
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
+    /// OAuth clients: programs that act for users who allow it
+    #[command(subcommand)]
+    Client(client::ClientCommand),
     /// Copies of the database: made while the server runs, checked, and put back
     #[command(subcommand)]
     Backup(backup::BackupCommand),
@@ -213,6 +217,7 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
         Command::Tier(command) => tier::run(&place, command, out),
         Command::Key(command) => key::run(&place, command, out),
         Command::Webhook(command) => webhook::run(&place, command, out),
+        Command::Client(command) => client::run(&place, command, out),
         Command::Backup(command) => backup::run(&place, command, out),
         Command::Status => status::run(&place, out),
         Command::Doctor => doctor::run(&place, out),

@@ -17,8 +17,9 @@ pub struct Prefix(String);
 
 impl Prefix {
     pub const MAX_LEN: usize = 16;
-    /// The prefixes of the other kinds: access token, refresh token, authorization code, client secret.
-    pub const RESERVED: &[&str] = &["kro_", "krr_", "krc_", "krs_"];
+    /// The prefixes of the other kinds.
+    pub const RESERVED: &[&str] =
+        &[Kind::AccessToken.prefix(), Kind::RefreshToken.prefix(), Kind::AuthorizationCode.prefix(), Kind::ClientSecret.prefix()];
 
     pub fn parse(text: &str) -> Result<Self, String> {
         let shaped = text.len() >= 2
@@ -41,6 +42,35 @@ impl Prefix {
     /// What secret scanners look for.
     pub fn pattern(&self) -> String {
         format!("{}[0-9A-Za-z]{{{}}}", self.0, RANDOM_CHARS + CHECK_CHARS)
+    }
+}
+
+/// The secrets of OAuth; each kind is told by its prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    AccessToken,
+    RefreshToken,
+    AuthorizationCode,
+    ClientSecret,
+}
+
+impl Kind {
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::AccessToken => "kro_",
+            Self::RefreshToken => "krr_",
+            Self::AuthorizationCode => "krc_",
+            Self::ClientSecret => "krs_",
+        }
+    }
+
+    pub fn generate(self) -> Secret {
+        Secret::generate(&Prefix(self.prefix().into()))
+    }
+
+    /// The hash of what may be such a secret: one of this kind, without a typing error.
+    pub fn hash_of(self, text: &str) -> Option<SecretHash> {
+        (has_form(text, self.prefix()) && has_checksum(text)).then(|| SecretHash::of(text))
     }
 }
 

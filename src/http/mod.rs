@@ -13,6 +13,7 @@ mod faults;
 mod health;
 mod metrics;
 mod moment;
+mod oauth;
 mod page;
 mod pages;
 mod samples;
@@ -92,6 +93,7 @@ pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
     health::routes(cfg);
     metrics::routes(cfg);
     assets::routes(cfg);
+    oauth::routes(cfg);
     well_known::routes(cfg);
     // Last, since a scope without a prefix answers whatever is left.
     cfg.service(
@@ -99,6 +101,7 @@ pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
             .wrap(from_fn(shell))
             .wrap(Compress::default())
             .configure(pages::routes)
+            .configure(oauth::page_routes)
             .configure(docs::routes)
             .default_service(to(shell::nothing_here)),
     );

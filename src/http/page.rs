@@ -86,11 +86,13 @@ pub enum Place {
     Users,
     Accounts,
     Webhooks,
+    Clients,
     Tiers,
     Settings,
     Security,
     AdminSecurity,
     OwnKeys,
+    Apps,
     Usage,
     Conventions,
     Network,
@@ -109,11 +111,13 @@ impl Place {
             Self::Users => "users",
             Self::Accounts => "accounts",
             Self::Webhooks => "webhooks",
+            Self::Clients => "clients",
             Self::Tiers => "tiers",
             Self::Settings => "settings",
             Self::Security => "security",
             Self::AdminSecurity => "admin-security",
             Self::OwnKeys => "own-keys",
+            Self::Apps => "apps",
             Self::Usage => "usage",
             Self::Conventions => "conventions",
             Self::Network => "network",
@@ -185,6 +189,8 @@ impl Done {
             "replayed" => Some(Banner::ok("Waiting to be sent again", "Load the page again to see what became of it.")),
             "nothing-failed" => Some(Banner::ok("Nothing to send again", "No message failed since then.")),
             "webhook-deleted" => Some(Banner::ok("Webhook deleted", "Its URL is not called any more.")),
+            "client-deleted" => Some(Banner::ok("Client deleted", "Its tokens have stopped.")),
+            "access-revoked" => Some(Banner::ok("Access revoked", "Its tokens have stopped.")),
             "saved" => Some(Banner::ok("Saved", "")),
             _ => None,
         }
@@ -290,14 +296,19 @@ impl ResponseError for PageError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         if let Self::SignIn { next } = self {
-            let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-            response.insert_header((LOCATION, if next == "%2F" { "/sign-in".into() } else { format!("/sign-in?next={next}") }));
+            response.insert_header((LOCATION, sign_in_path(next)));
         }
         if matches!(self, Self::NeedsFactor) {
             response.insert_header((LOCATION, "/settings/security?done=factor-needed"));
         }
         response.finish()
     }
+}
+
+/// The sign-in page, which leads on to a path of ours.
+pub fn sign_in_path(next: &str) -> String {
+    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    if next.is_empty() || next == "%2F" { "/sign-in".into() } else { format!("/sign-in?next={next}") }
 }
 
 /// What an error page says and where it leads.

@@ -93,9 +93,9 @@ pub struct AuditEvent {
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventActor {
-    /// `user`, `key`, `command_line`, `system`.
+    /// `user`, `key`, `grant` (by its token), `client`, `command_line`, `system`.
     pub kind: String,
-    /// Of a user or a key; else empty.
+    /// Of the user, key, grant or client; else empty.
     pub id: String,
     /// The name it had then; empty where none is known.
     pub name: String,

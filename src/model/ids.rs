@@ -79,6 +79,16 @@ id!(
 id!(AuditEventId, "evt");
 id!(WebhookId, "wh");
 id!(DeliveryId, "del");
+id!(
+    /// A program that asks users for access: the `client_id` of OAuth.
+    ClientId,
+    "client"
+);
+id!(
+    /// What a user allowed a client, or a client's own access.
+    GrantId,
+    "grant"
+);
 id!(NoticeId, "note");
 
 fn encode(bits: u128) -> [u8; SUFFIX_LEN] {

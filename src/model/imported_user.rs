@@ -95,9 +95,13 @@ impl Table {
         let mut reader = csv::ReaderBuilder::new();
         reader.delimiter(delimiter(text)).flexible(true).has_headers(false);
         let mut table = Self::default();
+        let (mut line, mut counted) = (1, 0);
         for record in reader.from_reader(text.as_bytes()).records() {
             let record = record.map_err(|err| Problem::new("invalid_csv", format!("This is no CSV: {err}.")))?;
-            let line = record.position().map_or(0, |position| position.line() as usize);
+            // A record begins behind the last one's `\r`, and its `\n` may be still to come: the reader counts that line late.
+            let begins = record.position().map_or(counted, |position| position.byte() as usize + 1).min(text.len());
+            line += text.as_bytes()[counted..begins].iter().filter(|&&byte| byte == b'\n').count();
+            counted = begins;
             let cells: Vec<String> = record.iter().map(|cell| uncell(cell.trim_matches(' ')).to_owned()).collect();
             if table.head.is_empty() {
                 if cells.len() > MAX_COLUMNS {

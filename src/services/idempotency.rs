@@ -48,6 +48,7 @@ pub async fn begin(app: &Arc<App>, caller: &Caller, route: &str, key: &str, body
     let owner = match (caller.user_id, caller.actor) {
         (Some(user), _) => user.to_string(),
         (None, Actor::Key(key)) => key.to_string(),
+        (None, Actor::Token(grant, _)) => grant.to_string(),
         (None, _) => String::new(),
     };
     let request = Request { owner, route: route.into(), key: key.into() };

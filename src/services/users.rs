@@ -18,6 +18,7 @@ use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::email::Email;
 use crate::model::error::FieldErrors;
+use crate::model::grant::Ended;
 use crate::model::ids::{AccountId, UserId};
 use crate::model::look::Look;
 use crate::model::page::{Limit, Order, Page, Start};
@@ -180,7 +181,8 @@ fn renamed(err: AppError, from: &str, to: &str) -> AppError {
     AppError::Invalid(renamed)
 }
 
-/// Changes the fields given. A new password or a disabling ends the user's sessions.
+/// Changes the fields given. A new password or a disabling ends the user's sessions, a
+/// new password what they allowed to clients, too.
 pub async fn update(app: &App, caller: &Caller, id: UserId, changes: UserChanges, expected: IfMatch) -> Result<User> {
     if changes.role.is_some() || changes.status.is_some() {
         caller.must_have(Scope::Admin)?;
@@ -236,6 +238,9 @@ pub(super) fn change(
         super::sessions::end_all(tx, before.id, None)?;
     }
     if password_hash.is_some() {
+        super::grants::end_all_of(tx, caller, before.id, Ended::PasswordChanged, now)?;
+    }
+    if password_hash.is_some() {
         // A link that was given before the password was set would set another.
         store::password_links::delete_of(tx, before.id)?;
     }
@@ -281,6 +286,7 @@ async fn delete_if(
             may_change_user(&by, &user)?;
             may(&user)?;
             keep_an_admin(tx, &user)?;
+            super::grants::end_all_of(tx, &by, id, Ended::UserDeleted, now)?;
             store::users::delete(tx, id)?;
             let was = changed([
                 ("email", json!(user.email), json!(null)),

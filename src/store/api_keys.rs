@@ -4,21 +4,19 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use super::holders::{Holder, holder_columns, holder_joins};
 use super::lists::{self, Conditions};
 use super::tiers::{to_json, windows_from_json};
-use super::{at, at_opt, damaged};
+use super::{at, at_opt, damaged, holders, scopes};
 use crate::crypto::SecretHash;
 use crate::model::Result;
-use crate::model::account::AccountStatus;
 use crate::model::api_key::{ApiKey, IpAllow, KeyStatus, LastUse, Metadata, Rotation};
 use crate::model::clock::Timestamp;
 use crate::model::ids::{AccountId, ApiKeyId, UserId};
-use crate::model::look::Look;
 use crate::model::name::{Name, fold};
 use crate::model::page::{Limit, Order, Page, Start};
-use crate::model::scope::{Scope, ScopeSet};
+use crate::model::scope::ScopeSet;
 use crate::model::tier::Windows;
-use crate::model::user::{Role, User, UserStatus};
 
 macro_rules! columns {
     () => {
@@ -48,14 +46,10 @@ pub(super) fn select(index: &str) -> String {
 const SELECT_PRESENTED: &str = concat!(
     "SELECT ",
     columns!(),
-    ", s.hash, s.strip_prefix, s.expires_at AS secret_expires_at, u.account_id AS user_account_id, u.name AS user_name, u.email AS user_email,
-    u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.theme AS user_theme,
-    u.shortcuts AS user_shortcuts,
-    CASE WHEN u.totp_seed IS NULL THEN 0 ELSE 1 END AS user_has_second_factor, u.created_at AS user_created_at,
-    u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.metadata AS account_metadata, a.status AS account_status,
-    t.name AS account_tier, coalesce(a.windows, t.windows) AS account_windows
-    FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id JOIN accounts a ON a.id = k.account_id
-    LEFT JOIN tiers t ON t.name_folded = a.tier ",
+    ", s.hash, s.strip_prefix, s.expires_at AS secret_expires_at, ",
+    holder_columns!(),
+    " FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id ",
+    holder_joins!(),
     secrets!()
 );
 
@@ -189,19 +183,7 @@ pub struct Presented {
     /// When this secret of the key ends; only the older one of a rotation has an end of its own.
     pub secret_expires_at: Option<Timestamp>,
     pub key: ApiKey,
-    pub user: User,
-    pub account: PresentedAccount,
-    /// Those of the account, else of its tier; none: the dialect's.
-    pub account_windows: Option<Windows>,
-}
-
-#[derive(Debug)]
-pub struct PresentedAccount {
-    pub name: String,
-    pub status: AccountStatus,
-    pub metadata: Metadata,
-    /// Its tier's name, as it was given.
-    pub tier: Option<String>,
+    pub holder: Holder,
 }
 
 pub fn find_presented(conn: &Connection, hash: SecretHash) -> Result<Option<Presented>> {
@@ -235,38 +217,12 @@ pub fn strip_prefixes(conn: &Connection) -> Result<Vec<String>> {
 }
 
 fn presented(row: &Row) -> rusqlite::Result<Presented> {
-    let status = |text: String| AccountStatus::parse(&text).map_err(|problem| damaged(problem.message));
-    let windows: Option<String> = row.get("account_windows")?;
     Ok(Presented {
         secret: SecretHash::from_bytes(row.get("hash")?),
         strip_prefix: row.get::<_, Option<String>>("strip_prefix")?.unwrap_or_default(),
         secret_expires_at: at_opt(row, "secret_expires_at")?,
         key: from_row(row)?,
-        user: owner(row)?,
-        account: PresentedAccount {
-            name: row.get("account_name")?,
-            status: status(row.get("account_status")?)?,
-            metadata: super::accounts::metadata_from_json(&row.get::<_, String>("account_metadata")?)?,
-            tier: row.get("account_tier")?,
-        },
-        account_windows: windows.map(|text| windows_from_json(&text)).transpose()?,
-    })
-}
-
-fn owner(row: &Row) -> rusqlite::Result<User> {
-    Ok(User {
-        id: row.get("user_id")?,
-        account_id: row.get("user_account_id")?,
-        name: row.get("user_name")?,
-        email: row.get("user_email")?,
-        role: Role::parse(&row.get::<_, String>("user_role")?).map_err(|problem| damaged(problem.message))?,
-        status: UserStatus::parse(&row.get::<_, String>("user_status")?).map_err(|problem| damaged(problem.message))?,
-        time_zone: row.get("user_time_zone")?,
-        look: Look::new(&row.get::<_, String>("user_theme")?, row.get("user_shortcuts")?),
-        has_second_factor: row.get("user_has_second_factor")?,
-        created_at: at(row, "user_created_at")?,
-        updated_at: at(row, "user_updated_at")?,
-        revision: row.get("user_revision")?,
+        holder: holders::from_row(row)?,
     })
 }
 
@@ -467,7 +423,7 @@ pub(super) fn from_row(row: &Row) -> rusqlite::Result<ApiKey> {
         user_id: row.get("user_id")?,
         account_id: row.get("account_id")?,
         name: row.get("name")?,
-        scopes: scopes(row)?,
+        scopes: scopes(row, "scopes")?,
         enabled: row.get("enabled")?,
         revoked_at: at_opt(row, "revoked_at")?,
         hint: row.get("hint")?,
@@ -488,11 +444,6 @@ fn last_use(row: &Row, [used_at, ip, agent]: [&str; 3]) -> rusqlite::Result<Opti
     let ip: Option<String> = row.get(ip)?;
     let ip = ip.map(|text| text.parse().map_err(damaged)).transpose()?;
     Ok(Some(LastUse { at, ip, user_agent: row.get::<_, Option<String>>(agent)?.unwrap_or_default() }))
-}
-
-fn scopes(row: &Row) -> rusqlite::Result<ScopeSet> {
-    let names: String = row.get("scopes")?;
-    names.split_whitespace().try_fold(ScopeSet::EMPTY, |set, name| Ok(set.with(Scope::parse(name).ok_or_else(|| damaged(name))?)))
 }
 
 fn ip_allow(row: &Row) -> rusqlite::Result<IpAllow> {

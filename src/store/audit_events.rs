@@ -29,6 +29,8 @@ pub fn append(tx: &Transaction, caller: &Caller, now: Timestamp, account: Option
     let (actor_kind, actor_id) = match caller.actor {
         Actor::Key(id) => ("key", id.to_string()),
         Actor::User(id) => ("user", id.to_string()),
+        Actor::Token(grant, _) => ("grant", grant.to_string()),
+        Actor::Client(id) => ("client", id.to_string()),
         Actor::CommandLine => ("command_line", String::new()),
         Actor::System => ("system", String::new()),
     };

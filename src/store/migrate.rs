@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0009_user_imports.sql"),
     include_str!("migrations/0010_second_factors.sql"),
     include_str!("migrations/0011_webhooks.sql"),
+    include_str!("migrations/0012_oauth.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();

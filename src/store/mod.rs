@@ -8,6 +8,8 @@ pub mod audit_events;
 pub mod backups;
 pub mod deliveries;
 pub mod found;
+pub mod grants;
+pub mod holders;
 pub mod idempotency_keys;
 pub mod inspect;
 pub mod key_networks;
@@ -16,6 +18,9 @@ mod lists;
 pub mod logged_requests;
 pub mod migrate;
 pub mod notices;
+pub mod oauth_clients;
+pub mod oauth_codes;
+pub mod oauth_tokens;
 pub mod password_links;
 pub mod rate_windows;
 pub mod second_factors;
@@ -43,6 +48,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
 
 use crate::model::clock::{Clock, Timestamp};
+use crate::model::scope::{Scope, ScopeSet};
 use crate::model::{AppError, Result};
 use backups::BackupError;
 use migrate::{MigrateError, Migrated};
@@ -333,6 +339,12 @@ impl<'r, 'stmt> Cells<'r, 'stmt> {
     }
 }
 
+/// Scopes, kept as their names with blanks between them.
+fn scopes(row: &rusqlite::Row, column: &str) -> rusqlite::Result<ScopeSet> {
+    let names: String = row.get(column)?;
+    names.split_whitespace().try_fold(ScopeSet::EMPTY, |set, name| Ok(set.with(Scope::parse(name).ok_or_else(|| damaged(name))?)))
+}
+
 fn damaged(what: impl std::fmt::Display) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, format!("damaged row: {what}").into())
 }
@@ -351,7 +363,7 @@ macro_rules! kept_as_bytes {
         }
     )*};
 }
-kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId, NoticeId, WebhookId, DeliveryId);
+kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId, NoticeId, WebhookId, DeliveryId, ClientId, GrantId);
 
 impl rusqlite::ToSql for Timestamp {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {

@@ -10,7 +10,7 @@ const FIRST_VISIT_BYTES = 45 * 1024;
 const NEXT_PAGE_BYTES = 14 * 1024;
 const sizes = [{ width: 1280, height: 800 }, { width: 360, height: 740 }];
 
-let browser, server, key, rotating, user, account, webhook;
+let browser, server, key, rotating, user, account, webhook, client, consent;
 before(async () => {
   browser = await startBrowser();
   server = await startServer(undefined, { KEYRACK_WEBHOOKS_ALLOW_PRIVATE_TARGETS: "true" });
@@ -76,6 +76,18 @@ describe("pages", () => {
     await shownSecret(page);
     await store(page);
     await callApi(server, rotating.secret);
+    await page.goto("/admin/clients");
+    await look(page, "clients-empty");
+    await page.goto("/admin/clients/new");
+    await page.getByLabel("Name", { exact: true }).fill("Reporting Tool");
+    await page.getByRole("radio", { name: "In public" }).check();
+    await page.getByLabel("Redirect URIs").fill("https://reports.example.net/callback");
+    await page.getByRole("button", { name: "Register client" }).click();
+    await page.getByText("Nobody has allowed it anything yet.").waitFor();
+    client = new URL(page.url()).pathname;
+    const asked = { redirect_uri: "https://reports.example.net/callback", response_type: "code", code_challenge_method: "S256" };
+    const id = client.split("/").at(-1);
+    consent = `/oauth/authorize?${new URLSearchParams({ client_id: id, code_challenge: "x".repeat(43), ...asked })}`;
     await page.goto("/admin/users/new");
     await page.getByLabel("Name", { exact: true }).fill("Grace Hopper");
     await page.getByLabel("Email address").fill("grace@example.com");
@@ -87,7 +99,7 @@ describe("pages", () => {
     account = await page.getByRole("link", { name: "Default", exact: true }).getAttribute("href");
     await page.goto("/admin/webhooks");
     await look(page, "webhooks-empty");
-    await addWebhook(page, "http://127.0.0.1:9/hooks/keyrack");
+    await addWebhook(page, "http://127.0.0.1:1999/hooks/keyrack");
     await look(page, "webhook-secret");
     webhook = await storeWebhook(page);
     await page.getByRole("button", { name: "Send test event" }).click();
@@ -194,6 +206,16 @@ describe("pages", () => {
         ["webhook-replay", `${webhook.href}/replay`],
         ["webhook-delete", `${webhook.href}/delete`],
         ["webhook-delivery", webhook.delivery],
+        ["clients", "/admin/clients"],
+        ["client", client],
+        ["client-new", "/admin/clients/new"],
+        ["client-edit", `${client}/edit`],
+        ["client-rotate", `${client}/rotate`],
+        ["client-delete", `${client}/delete`],
+        ["client-try", `${client}/try`],
+        ["connected-apps", "/settings/connected-apps"],
+        ["consent", consent],
+        ["consent-refused", consent.replace("example.net", "example.org")],
         ["docs", "/docs"],
         ["docs-error-inside", "/docs/errors/rate_limit_exceeded"],
         ["not-found", "/admin/no-such-page"],
@@ -246,11 +268,13 @@ describe("pages", () => {
       await page.goto(new URL(link).pathname);
       await look(page, "invitation");
       endElevation(server);
-      await page.goto(`${user}/delete`);
-      await page.getByLabel("Type").fill("grace@example.com");
-      await page.getByRole("button", { name: "Delete user" }).click();
+      await page.goto("/settings/security");
+      await page.getByRole("button", { name: "Set up", exact: true }).click();
       await page.getByRole("heading", { name: "Confirm that it is you" }).waitFor();
       await look(page, "confirm-it-is-you");
+      await page.getByLabel("Password", { exact: true }).fill(admin.password);
+      await page.getByRole("button", { name: "Confirm and go on" }).click();
+      await page.getByRole("img", { name: /QR code/ }).waitFor();
       await generateKey(page, { name: `seen at ${page.viewportSize().width}` });
       await look(page, "key-secret");
       for (const language of ["JavaScript", "Python", "Go", "Rust", "PowerShell"]) {

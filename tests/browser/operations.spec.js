@@ -44,8 +44,8 @@ for (const javaScriptEnabled of [true, false]) {
 
     test("the overview knows of the backup, and the network page of this connection", async () => {
       await page.goto("/admin/settings/network");
-      await page.getByText("Your address as Keyrack sees it").waitFor();
-      await page.getByText("no, and this machine needs none").waitFor();
+      await page.getByText("Your address as Keyrack sees it", { exact: true }).waitFor();
+      await page.getByText("no, and this machine needs none", { exact: true }).waitFor();
       const report = await page.locator("#report").innerText();
       assert.match(report, /^keyrack \d/);
       assert.match(report, /backup\.schedule = "1d"/);

@@ -60,6 +60,7 @@ for (const javaScriptEnabled of [true, false]) {
       await page.goto("/admin/users/new");
       await page.getByLabel("Name", { exact: true }).fill(name);
       await page.getByLabel("Email address").fill(`${name.toLowerCase()}@example.com`);
+      await page.getByRole("radio", { name: "With a password that you choose" }).check();
       await page.getByLabel("Password", { exact: true }).fill("nanoseconds of copper wire");
       await page.getByRole("button", { name: "Add user" }).click();
       await page.getByRole("heading", { level: 1, name }).waitFor();
@@ -137,7 +138,7 @@ for (const javaScriptEnabled of [true, false]) {
     test("while it is paused what happens waits", async () => {
       await page.goto(webhook.href);
       await page.getByRole("button", { name: "Pause" }).click();
-      await page.getByRole("heading", { name: "Paused" }).waitFor();
+      await page.getByRole("heading", { name: "Paused", exact: true }).waitFor();
       const count = receiver.taken.length;
       await addUser("Edith");
       await page.goto(webhook.href);

@@ -99,6 +99,28 @@ def resend_clients():
             passes(title, command, {**env, "BASE_URL": url, **keys})
 
 
+def oauth_clients():
+    sys.path.insert(0, str(HERE / "python"))
+    from user_agent import user_agent
+
+    redirect, email, password = "http://127.0.0.1:8998/callback", "reader@example.com", "a long password"
+    with server("native") as (url, _, keyrack):
+        keyrack("user", "add", "--email", email, "--name", "Reader", "--password-file", "-", stdin=password)
+        client = keyrack("client", "create", "Tool", "--redirect-uri", redirect)
+        public = keyrack("client", "create", "App", "--public", "--redirect-uri", redirect)
+        with user_agent(url, email, password, redirect) as agent:
+            env = {
+                "BASE_URL": url,
+                "USER_AGENT_URL": agent,
+                "REDIRECT_URI": redirect,
+                "CLIENT_ID": client["client_id"],
+                "CLIENT_SECRET": client["client_secret"],
+                "PUBLIC_ID": public["client_id"],
+            }
+            passes("OAuth: oauth4webapi and openid-client", ["node", "oauth.mjs"], {**CLEAN, **env})
+            passes("OAuth: Authlib and requests-oauthlib", [sys.executable, "oauth_clients.py"], {**PYTHON, **env})
+
+
 def samples():
     """The documents' own code, with nothing replaced but the host and the key."""
     with server("native") as (url, key, _), tempfile.TemporaryDirectory(prefix="keyrack-samples.") as scratch:
@@ -244,5 +266,6 @@ def receivers():
 
 
 resend_clients()
+oauth_clients()
 samples()
 receivers()

@@ -83,6 +83,10 @@ def write(url, key, acknowledged, stop):
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:
                 made = json.load(answer)["id"]
+        except urllib.error.HTTPError as refused:
+            with lock:
+                wrong.append(f"a change was refused with {refused.code}")
+            return
         except (urllib.error.URLError, OSError, ValueError):
             return  # killed: what was not acknowledged is promised to nobody
         with lock:
@@ -99,7 +103,7 @@ def main():
         keyrack(data, "admin", "create", "--email", "admin@example.com", "--password-file", "-", stdin="a long password")
         keyrack(data, "tier", "set", "Wide", "--window", "1000000/1s")
         keyrack(data, "account", "set", "Default", "--tier", "Wide")
-        key = keyrack(data, "key", "create", "writer", "--scope", "keys:write")["secret"]
+        key = keyrack(data, "key", "create", "writer", "--scope", "keys:write", "--scope", "users:read")["secret"]
         added = keyrack(data, "webhook", "add", hook, "--event", "key.created")
         secret = base64.b64decode(added["secret"].removeprefix("whsec_"))
         for round_ in range(ROUNDS):
@@ -130,6 +134,7 @@ def main():
         twice = [key for key, messages in taken.items() if len(set(messages)) > 1]
         again = sum(len(messages) - 1 for messages in taken.values())
     faults = wrong + [f"{len(missing)} of {len(acknowledged)} were never delivered"] * bool(missing)
+    faults += ["nothing was acknowledged at all"] * (not acknowledged)
     faults += [f"{len(twice)} were delivered under several ids"] * bool(twice)
     if faults:
         sys.exit(f"seed {SEED}: " + "; ".join(faults[:5]))

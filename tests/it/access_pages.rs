@@ -19,6 +19,8 @@ const OPEN: &[(&str, &str)] = &[
     ("GET", "/invite/{code}"),
     ("GET", "/llms.txt"),
     ("GET", "/openapi.json"),
+    // Tells whoever comes with a wrong link what is wrong with it; leads to sign-in with a right one.
+    ("GET", "/oauth/authorize"),
     ("GET", "/setup"),
     ("GET", "/setup/{code}"),
     ("GET", "/sign-in"),

@@ -147,6 +147,27 @@ fn accounts_and_tiers_are_managed_from_the_shell() {
 }
 
 #[test]
+fn oauth_clients_are_managed_from_the_shell() {
+    let keyrack = Keyrack::with_admin();
+    let made = keyrack.json(&["client", "create", "Reports", "--redirect-uri", "https://app.example.com/cb", "--scope", "read"]);
+    let id = text(&made["client_id"]);
+    assert!(id.starts_with("client_") && text(&made["client_secret"]).starts_with("krs_"), "{made}");
+    let public = keyrack.json(&["client", "create", "App", "--public", "--redirect-uri", "com.example.app:/cb"]);
+    assert!(public["client_secret"].is_null(), "{public}");
+    let listed = keyrack.json(&["client", "list"]);
+    assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
+    assert!(listed[0].get("client_secret").is_none() && listed[0]["client_id"] == id, "{listed}");
+    let rotated = keyrack.json(&["client", "rotate-secret", id, "--overlap", "0s"]);
+    assert_ne!(rotated["client_secret"], made["client_secret"]);
+    assert_eq!(keyrack.run(&["client", "delete", id]).code, 4, "it asks first");
+    keyrack.run(&["client", "delete", id, "--yes"]).ok();
+    assert_eq!(keyrack.run(&["client", "delete", id, "--yes"]).code, 3);
+    let wrong = keyrack.run(&["client", "create", "Bad", "--redirect-uri", "http://app.example.com/cb"]);
+    assert!(wrong.code == 1 && wrong.err.contains("Use https"), "{} {}", wrong.code, wrong.err);
+    assert!(keyrack.run(&["completions", "bash"]).ok().out.contains("rotate-secret"));
+}
+
+#[test]
 fn an_administrator_is_made_and_let_in_again() {
     let keyrack = Keyrack::new();
     keyrack.run(&["admin", "create", "--email", "ada@example.com"]).fails(2, "--password-file");

@@ -29,6 +29,7 @@ mod key_pages;
 mod limits;
 mod master_key;
 mod notices;
+mod oauth;
 mod operations_pages;
 mod operator;
 mod people;

@@ -13,13 +13,16 @@ use keyrack::model::caller::Caller;
 use keyrack::model::clock::Timestamp;
 use keyrack::model::dialect::default_tiers;
 use keyrack::model::email::Email;
+use keyrack::model::grant::Granted;
 use keyrack::model::ids::{AuditEventId, SessionId, WebhookId};
 use keyrack::model::key_view::{KeySort, KeySought, KeyView};
 use keyrack::model::name::Name;
 use keyrack::model::network::Network;
 use keyrack::model::notice::NoticeKind;
+use keyrack::model::oauth_client::ClientKind;
 use keyrack::model::page::{Limit, Order, Start};
 use keyrack::model::password_link::{LinkKind, Pending};
+use keyrack::model::redirect_uri::RedirectUri;
 use keyrack::model::request::{LoggedRequest, RequestFilter};
 use keyrack::model::scope::ScopeSet;
 use keyrack::model::service::{Checks, ServiceName, ServiceRow};
@@ -388,6 +391,80 @@ fn explain() -> String {
     plan!(plans, settings::find(&tx, "api.dialect"));
     plan!(plans, settings::list(&tx));
 
+    let uris = [RedirectUri::parse("https://app.example.com/cb").expect("an address")];
+    let insert = store::oauth_clients::Insert {
+        user_id: user.id,
+        name: "Tool",
+        kind: ClientKind::Confidential,
+        redirect_uris: &uris,
+        scopes: ScopeSet::default_for_keys(),
+        secret: Some((hash("krs"), "krs_…1234")),
+    };
+    let client = plan!(plans, oauth_clients::insert(&tx, &insert, now));
+    plan!(plans, oauth_clients::list(&tx, (Start::After(client.id), newest, limit)));
+    plan!(plans, oauth_clients::find(&tx, client.id));
+    plan!(plans, oauth_clients::holder_of(&tx, hash("krs"), now));
+    plan!(plans, oauth_clients::update(&tx, &client, now));
+    plan!(plans, oauth_clients::rotate(&tx, client.id, (hash("krs2"), "krs_…5678"), Some(later), now));
+    plan!(plans, oauth_clients::end_old_secret(&tx, client.id, now));
+    plan!(plans, oauth_clients::sweep(&tx, now));
+    let insert = |user_id| store::grants::Insert {
+        client_id: client.id,
+        user_id,
+        account_id: account.id,
+        scopes: ScopeSet::default_for_keys(),
+    };
+    let grant = plan!(plans, grants::insert(&tx, &insert(Some(user.id)), now));
+    plan!(plans, "a client's own", grants::insert(&tx, &insert(None), now));
+    let all = store::grants::Filter::default;
+    plan!(plans, "of everyone", grants::list(&tx, all(), (Start::After(grant), oldest, limit)));
+    let filter = store::grants::Filter { account: Some(account.id), ..all() };
+    plan!(plans, "of an account", grants::list(&tx, filter, (Start::After(grant), oldest, limit)));
+    let filter = store::grants::Filter { user: Some(user.id), ..all() };
+    plan!(plans, "of a user", grants::list(&tx, filter, (Start::After(grant), newest, limit)));
+    let filter = store::grants::Filter { client: Some(client.id), ..all() };
+    plan!(plans, "of a client", grants::list(&tx, filter, (Start::After(grant), newest, limit)));
+    plan!(plans, grants::find(&tx, grant));
+    plan!(plans, grants::find_of(&tx, client.id, user.id));
+    plan!(plans, grants::find_own(&tx, client.id));
+    plan!(plans, grants::list_of_user(&tx, user.id));
+    plan!(plans, grants::list_of_client(&tx, client.id));
+    plan!(plans, grants::set_scopes(&tx, grant, ScopeSet::default_for_keys(), now));
+    plan!(plans, grants::note_uses(&tx, &[(grant, now, None)]));
+    let granted = Granted::all(ScopeSet::default_for_keys());
+    let code = store::oauth_codes::Code {
+        grant_id: grant,
+        redirect_uri: "https://app.example.com/cb".into(),
+        redirect_sent: true,
+        challenge: None,
+        granted: granted.clone(),
+    };
+    plan!(plans, oauth_codes::insert(&tx, hash("krc"), client.id, &code, now, later));
+    plan!(plans, oauth_codes::exists(&tx, hash("krc")));
+    plan!(plans, oauth_codes::redeem(&tx, hash("krc"), client.id, now));
+    plan!(plans, oauth_codes::find_used(&tx, hash("krc"), client.id));
+    plan!(plans, oauth_codes::sweep(&tx, now));
+    let insert = store::oauth_tokens::Insert {
+        hash: hash("krr"),
+        kind: store::oauth_tokens::Kind::Refresh,
+        grant_id: grant,
+        family: hash("krc"),
+        parent: None,
+        granted: &granted,
+        began_at: now,
+        expires_at: later,
+    };
+    plan!(plans, oauth_tokens::insert(&tx, &insert, now));
+    plan!(plans, oauth_tokens::find_presented(&tx, hash("kro")));
+    plan!(plans, oauth_tokens::find(&tx, hash("krr")));
+    plan!(plans, oauth_tokens::rotate(&tx, hash("krr"), now));
+    plan!(plans, oauth_tokens::retry(&tx, hash("krr"), now, now));
+    plan!(plans, oauth_tokens::delete(&tx, hash("krr")));
+    plan!(plans, oauth_tokens::delete_family(&tx, hash("krc")));
+    plan!(plans, oauth_tokens::sweep(&tx, now));
+    plan!(plans, grants::delete(&tx, grant));
+    plan!(plans, oauth_clients::delete(&tx, client.id));
+
     let happening = Happening::new("user.created", "user", user.id, "Ada");
     plan!(plans, audit_events::append(&tx, &Caller::system(), now, Some(account.id), &happening));
     plan!(plans, audit_events::is_empty(&tx));
@@ -508,6 +585,12 @@ fn nothing_scans_a_table_that_grows_with_the_customers() {
         "webhook_deliveries",
         "d",
         "e",
+        "g",
+        "oauth_grants",
+        "oauth_codes",
+        "x",
+        "oauth_tokens",
+        "next",
     ];
     /// Sessions and forms are swept whole every ten minutes, and are few. Of the history the first or the last row alone is read.
     /// The keys in use are counted once, for the person who is about to switch the dialect for all of them.

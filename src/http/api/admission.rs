@@ -101,7 +101,7 @@ pub async fn admit_forwarded(
         Ok(pass) => pass.credential.as_deref(),
         Err(refusal) => refusal.credential.as_deref(),
     };
-    let whose = whose.map(|found| (found.key.id, found.user.account_id));
+    let whose = whose.map(|found| (found.key().map(|key| key.id), found.user.account_id));
     let counting = app.clone();
     let mut response = answer(app, req, next, passed, (arrival, dialect, now, began)).await?;
     if let Some(whose) = whose {
@@ -171,7 +171,7 @@ fn count(
         Err(error @ (AppError::Internal(_) | AppError::Busy { .. })) => return Err(unlimited(app, arrival, error)),
         Err(error) => return Err(guessed(app, arrival, error)),
     };
-    if !credential.key.ip_allow.allows(arrival.client.ip) {
+    if !credential.allows_from(arrival.client.ip) {
         let refusal = unlimited(app, arrival, AppError::IpNotAllowed(arrival.client.ip));
         return Err(Box::new(Refusal { credential: Some(credential), ..*refusal }));
     }
@@ -181,7 +181,7 @@ fn count(
     match left.check() {
         Ok(()) => Ok((credential, left)),
         Err(error) => {
-            app.exceeded.note(credential.key.account_id, credential.key.id, &left, now);
+            app.exceeded.note(credential.user.account_id, credential.key().map(|key| key.id), &left, now);
             Err(Box::new(Refusal { error, left, credential: Some(credential) }))
         }
     }

@@ -15,6 +15,7 @@ use super::query::Query;
 use super::reply::insert;
 use super::{Result, id_from, reply};
 use crate::app::App;
+use crate::app::callers::{Bearer, BearerToken};
 use crate::crypto::Secret;
 use crate::http::arrival::Arrived;
 use crate::limits::Decision;
@@ -25,7 +26,7 @@ use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::duration;
 use crate::model::error::Problem;
-use crate::model::ids::{ApiKeyId, UserId};
+use crate::model::ids::{AccountId, ApiKeyId, ClientId, GrantId, UserId};
 use crate::model::name::Name;
 use crate::model::scope::{ScopeSet, ScopesAsked};
 use crate::model::tier::{Window, Windows};
@@ -44,6 +45,20 @@ pub struct KeyWithSecret<'a> {
 struct OwnKeyBody<'a> {
     #[serde(flatten)]
     key: KeyBody<'a>,
+    rate_limit: RateLimitBody,
+}
+
+#[derive(Serialize)]
+struct OwnTokenBody<'a> {
+    id: GrantId,
+    client_id: ClientId,
+    name: &'a str,
+    user_id: Option<UserId>,
+    account_id: AccountId,
+    scopes: ScopeSet,
+    status: &'static str,
+    created_at: Timestamp,
+    expires_at: Timestamp,
     rate_limit: RateLimitBody,
 }
 
@@ -83,11 +98,30 @@ impl From<&Decision> for RateLimitBody {
 }
 
 pub async fn own(who: Allowed<AnyScope>, app: Data<App>) -> Result {
-    let id = who.credential.key.id;
+    let id = match &who.credential.bearer {
+        Bearer::Key(bearer) => bearer.key.id,
+        Bearer::Token(token) => return Ok(reply::json(StatusCode::OK, &own_token(&who, token))),
+    };
     // Not through what the caller sees: a key may always look at itself.
     let key = services::api_keys::find(&app, &Caller::system(), id).await?;
     let body = OwnKeyBody { key: KeyBody::new(&key, app.clock.now()), rate_limit: RateLimitBody::from(&who.left) };
     Ok(reply::json(StatusCode::OK, &body))
+}
+
+/// An access token, told in the fields of a key.
+fn own_token<'a>(who: &'a Allowed<AnyScope>, token: &'a BearerToken) -> OwnTokenBody<'a> {
+    OwnTokenBody {
+        id: token.grant_id,
+        client_id: token.client_id,
+        name: &token.client_name,
+        user_id: who.credential.acts_for().map(|user| user.id),
+        account_id: who.credential.user.account_id,
+        scopes: who.credential.scopes,
+        status: "active",
+        created_at: token.created_at,
+        expires_at: token.expires_at,
+        rate_limit: RateLimitBody::from(&who.left),
+    }
 }
 
 pub async fn list(who: Allowed<KeysRead>, app: Data<App>, req: HttpRequest, mut query: Query) -> Result {

@@ -6,6 +6,7 @@ mod api_keys;
 pub mod dialect;
 mod fields;
 mod forward_auth;
+mod grants;
 mod idempotent;
 mod import;
 pub mod operations;
@@ -87,6 +88,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
             .service(at("/webhooks/deliveries/{id}/replay").route(keyed(post().to(webhooks::replay))))
             .default_service(to(no_route)),
     )
+    .service(at("/oauth/grants").route(keyed(get().to(grants::list))))
+    .service(at("/oauth/grants/{id}").route(keyed(delete().to(grants::revoke))))
     .service(
         scope("/api-keys")
             .guard(fn_guard(|ctx| {

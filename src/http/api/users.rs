@@ -1,9 +1,9 @@
 //! Users, for programs.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, LOCATION};
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
 
 use super::allowed::{Allowed, AnyScope, UsersRead, UsersWrite};
 use super::fields::Fields;
@@ -13,6 +13,7 @@ use super::reply::insert;
 use super::{Result, id_from, reply};
 use crate::app::App;
 use crate::crypto::common::is_common;
+use crate::model::AppError;
 pub use crate::model::body::UserBody;
 use crate::model::email::Email;
 use crate::model::error::Problem;
@@ -23,10 +24,10 @@ use crate::model::user::{NewUser, Password, Role, User, UserChanges, UserStatus}
 use crate::services;
 use crate::services::idempotency::Replay;
 
-pub async fn me(who: Allowed<AnyScope>, req: HttpRequest) -> HttpResponse {
-    let user = &who.credential.user;
+pub async fn me(who: Allowed<AnyScope>, req: HttpRequest) -> Result {
+    let user = who.credential.acts_for().ok_or(AppError::UserRequired)?;
     let body = who.credential.own_user_body.get_or_init(|| reply::to_json(&UserBody::from(user)));
-    reply::tagged_text(&req, body.clone(), &etag(user))
+    Ok(reply::tagged_text(&req, body.clone(), &etag(user)))
 }
 
 pub async fn list(who: Allowed<UsersRead>, app: Data<App>, req: HttpRequest, mut query: Query) -> Result {

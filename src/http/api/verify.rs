@@ -53,7 +53,7 @@ pub async fn verify(who: Allowed<KeysVerify>, app: Data<App>, req: HttpRequest, 
     let [secret] = body.all_of([secret])?;
     let stored = |body: &String| Replay { status: 200, location: None, etag: None, body: body.clone() };
     let asked = async |keep: Keep<String>| {
-        let verdict = services::verify::verify(&app, &who.caller, &who.credential.service, &secret, question)?;
+        let verdict = services::verify::verify(&app, &who.caller, who.credential.service(), &secret, question)?;
         keep.store_alone(&app, told(&app, &verdict)).await
     };
     Ok(match once(&app, &who.caller, &req, &body.bytes, stored, asked).await? {
@@ -67,7 +67,7 @@ fn told(app: &App, verdict: &Verdict) -> String {
     reply::to_json(&VerdictBody {
         valid: verdict.code == Code::Valid,
         code: verdict.code.name(),
-        key: found.map(|found| KeyBody::new(&found.key, app.clock.now())),
+        key: found.and_then(|found| found.key()).map(|key| KeyBody::new(key, app.clock.now())),
         user: found.map(|found| UserBody::from(&found.user)),
         account: found.map(|found| AccountBody {
             id: found.user.account_id,

@@ -7,11 +7,13 @@ mod audit;
 mod backup;
 mod chart;
 mod confirm;
+mod connected_apps;
 mod conventions;
 mod go;
 mod invitation;
 mod network;
 mod notices;
+mod oauth_clients;
 mod overview;
 mod requests;
 mod security;
@@ -52,6 +54,18 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/settings/security").get(admin_security::show).post(admin_security::save))
         .service(resource("/settings/security/sessions/end-others").post(security::end_other_sessions))
         .service(resource("/settings/security/sessions/{id}/end").post(security::end_session))
+        .service(resource("/settings/connected-apps").get(connected_apps::list))
+        .service(resource("/settings/connected-apps/{id}/revoke").get(connected_apps::ask_own).post(connected_apps::revoke_own))
+        .service(resource("/admin/clients").get(oauth_clients::list).post(oauth_clients::create))
+        .service(resource("/admin/clients/new").get(oauth_clients::new))
+        .service(resource("/admin/clients/{id}").get(oauth_clients::show))
+        .service(resource("/admin/clients/{id}/edit").get(oauth_clients::edit).post(oauth_clients::update))
+        .service(resource("/admin/clients/{id}/rotate").get(oauth_clients::show_rotate).post(oauth_clients::rotate))
+        .service(resource("/admin/clients/{id}/end-old").get(oauth_clients::show_end_old).post(oauth_clients::end_old))
+        .service(resource("/admin/clients/{id}/delete").get(oauth_clients::show_delete).post(oauth_clients::delete))
+        .service(resource("/admin/clients/{id}/try").get(oauth_clients::show_try).post(oauth_clients::start_try))
+        .service(resource("/admin/clients/{id}/tried").get(oauth_clients::tried))
+        .service(resource("/admin/grants/{id}/revoke").get(connected_apps::ask).post(connected_apps::revoke))
         .service(resource("/admin").get(overview::show))
         .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
         .service(resource("/admin/audit").get(audit::list))

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::http::csrf::Posted;
 use crate::http::faults::status;
-use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
+use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place, sign_in_path};
 use crate::http::signed_in::{SignedIn, Visit, safe_next, to, with_half, with_session, without_session};
 use crate::model::AppError;
 use crate::model::user::{Password, Role};
@@ -161,7 +161,8 @@ pub async fn sign_out(who: SignedIn, form: Posted) -> Result<HttpResponse, PageE
         return Ok(to("/"));
     }
     services::sessions::sign_out(&who.app, who.token()).await?;
-    Ok(without_session(to("/sign-in"), &who.facts))
+    // Whoever wants to go on as somebody else does so at the same place.
+    Ok(without_session(to(sign_in_path(safe_next(form.text("next")))), &who.facts))
 }
 
 fn page(visit: &Visit, errors: FormErrors, email: &str, next: &str) -> SignInPage {

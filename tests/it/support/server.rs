@@ -236,8 +236,13 @@ impl TestServer {
 
     /// A browser in which this user is signed in.
     pub async fn browser(&self, user: &User) -> Client {
-        let token = self.session_token(user).await;
-        self.anonymous().header("Cookie", &format!("sid={token}")).header("Accept", "text/html")
+        let cookie = self.browser_cookie(user).await;
+        self.anonymous().header("Cookie", &cookie).header("Accept", "text/html")
+    }
+
+    /// The cookie of a session of this user.
+    pub async fn browser_cookie(&self, user: &User) -> String {
+        format!("sid={}", self.session_token(user).await)
     }
 
     /// What the cookie of a new session holds.

@@ -11,7 +11,8 @@ pub fn named() -> Vec<(&'static str, Value)> {
         ("User", user()),
         ("ApiKey", api_key(&[])),
         ("ApiKeyWithSecret", api_key(&[("secret", secret())])),
-        ("OwnApiKey", api_key(&[("rate_limit", reference("RateLimit"))])),
+        ("OwnApiKey", json!({ "anyOf": [api_key(&[("rate_limit", reference("RateLimit"))]), own_token()] })),
+        ("Grant", grant()),
         ("Window", window()),
         ("RateLimit", rate_limit()),
         ("Verdict", verdict()),
@@ -164,6 +165,36 @@ fn api_key(more: &[(&str, Value)]) -> Value {
     ];
     fields.extend_from_slice(more);
     closed(&fields)
+}
+
+/// What an access token is told of itself.
+fn own_token() -> Value {
+    closed(&[
+        ("id", id("grant")),
+        ("client_id", id("client")),
+        ("name", text()),
+        ("user_id", said(nullable(id("user")), "`null`: the client's own.")),
+        ("account_id", id("acct")),
+        ("scopes", scopes()),
+        ("status", one_of(&["active"])),
+        ("created_at", time()),
+        ("expires_at", time()),
+        ("rate_limit", reference("RateLimit")),
+    ])
+}
+
+fn grant() -> Value {
+    closed(&[
+        ("id", id("grant")),
+        ("client_id", id("client")),
+        ("client_name", text()),
+        ("user_id", said(nullable(id("user")), "`null`: the client's own.")),
+        ("account_id", id("acct")),
+        ("scopes", scopes()),
+        ("created_at", time()),
+        ("updated_at", time()),
+        ("last_used_at", nullable(time())),
+    ])
 }
 
 fn secret() -> Value {
