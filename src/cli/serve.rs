@@ -101,7 +101,8 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
     let bound = listener.as_ref().ok().and_then(|listener| listener.local_addr().ok());
     let clock = Clock::real();
     let listen = Running::reached_at(bound.unwrap_or(outside.server.listen));
-    let note = Running { pid: std::process::id(), since: clock.now(), url: base_url(&outside, bound), listen };
+    let (url, tls) = (base_url(&outside, bound), outside.tls.mode != TlsMode::Off);
+    let note = Running { pid: std::process::id(), since: clock.now(), url, listen, tls };
     let _lock = lock(&dir, &note, &clock)?;
     let (listener, plain) = (listener?, plain?);
 

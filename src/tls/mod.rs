@@ -3,6 +3,7 @@
 pub mod acme;
 mod certificate;
 pub mod self_signed;
+pub mod unverified;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -114,8 +114,7 @@ class Server:
         self.acme, self.data, self.port, self.http_port = acme, data, tls_port, http_port
         self.log = data.with_suffix(".log")
 
-    @contextmanager
-    def running(self):
+    def env(self):
         settings = {
             "SERVER_LISTEN": f"127.0.0.1:{self.port}",
             "TLS_MODE": "acme",
@@ -126,8 +125,17 @@ class Server:
         }
         if self.http_port:
             settings["SERVER_HTTP_LISTEN"] = f"127.0.0.1:{self.http_port}"
-        env = CLEAN | {f"KEYRACK_{name}": value for name, value in settings.items()}
-        with process([KEYRACK, "serve", "--data", str(self.data)], env, self.log) as self.process:
+        return CLEAN | {f"KEYRACK_{name}": value for name, value in settings.items()}
+
+    def doctor(self):
+        """What it finds of the certificate."""
+        command = [KEYRACK, "doctor", "--json", "--data", str(self.data)]
+        told = subprocess.run(command, env=self.env(), capture_output=True, text=True).stdout
+        return next(found for found in json.loads(told)["checks"] if found["name"] == "certificate")
+
+    @contextmanager
+    def running(self):
+        with process([KEYRACK, "serve", "--data", str(self.data)], self.env(), self.log) as self.process:
             until("the server listens", self.listens, self.log)
             yield self
 
@@ -182,12 +190,15 @@ def main():
         # Where the name leads nobody speaks plain HTTP: that proof fails, and asked to try at once, the other is given.
         unreached = Server(acme, dir / "unreached", acme.tls, free_port())
         with unreached.running():
-            unreached.says(f"gave no certificate for {DOMAIN}")
+            unreached.says(f"could not reach http://{DOMAIN}/.well-known/")
             unreached.says("Port 80 of what the name leads to must reach this server.")
             state = json.loads((unreached.data / "tls/acme.json").read_text())
             check("a failure is kept", (state["failures"], state["try_again_at"] is not None), (1, True))
+            doctor = unreached.doctor()
+            check("doctor says so", (doctor["state"], f"could not reach http://{DOMAIN}/" in doctor["found"]), ("failed", True))
             unreached.process.send_signal(signal.SIGHUP)
             check("the other proof is tried at once on SIGHUP", bool(unreached.shown()), True)
+            check("then doctor has no more to say than when it ends", DOMAIN in unreached.doctor()["found"], True)
     print("passed")
 
 

@@ -1,8 +1,9 @@
 //! Which certificate is shown: read or made at the start, and looked after while the server runs.
 
 mod acme;
+pub mod check;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +12,8 @@ use crate::config::TlsMode;
 use crate::model::clock::Timestamp;
 use crate::tls::{CertificateError, KeyedCertificate, self_signed};
 
+const SELF_SIGNED: &str = "self-signed.pem";
+const ACME_CERTIFICATE: &str = "acme.pem";
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(10);
 /// From here on the log says every day that the certificate ends.
@@ -98,7 +101,7 @@ fn is_due(app: &App) -> bool {
 fn show_self_signed(app: &App) -> Result<(), CertificateError> {
     let server = &app.config.server;
     let names = self_signed::names(server.public_url.as_ref().map(|url| url.host()), server.listen.ip());
-    let path = kept_at(app, "self-signed.pem");
+    let path = kept_at(app, SELF_SIGNED);
     let lasts = |kept: &KeyedCertificate| app.clock.now() < kept.facts.ends_at.saturating_sub(self_signed::RENEWED_BEFORE);
     let kept = KeyedCertificate::read(&path, &path).ok();
     let kept = kept.filter(|kept| kept.facts.covers(names.iter().map(String::as_str)) && lasts(kept));
@@ -115,7 +118,11 @@ fn show_self_signed(app: &App) -> Result<(), CertificateError> {
 
 /// Where in the data directory.
 fn kept_at(app: &App, name: &str) -> PathBuf {
-    app.store.path().with_file_name("tls").join(name)
+    kept_in(app.store.path().parent().unwrap_or(app.store.path()), name)
+}
+
+fn kept_in(dir: &Path, name: &str) -> PathBuf {
+    dir.join("tls").join(name)
 }
 
 /// Once a day, from two weeks before the end.
@@ -129,13 +136,10 @@ fn warn_of_end(app: &App, rounds: &mut Rounds) {
     }
     rounds.warned_at = Some(now);
     let (names, day) = (shown.facts.names.join(", "), ends_at.to_string());
-    let fix = match app.config.tls.mode {
-        TlsMode::Files => format!("put a new one into {}; it is taken up by itself", app.config.tls.cert_file.display()),
-        _ => "look above for why it is not renewed".into(),
-    };
+    let fix = check::fix(&app.config);
     if ends_at <= now {
-        tracing::error!("the certificate for {names} ended on {day}: clients refuse to connect; {fix}");
+        tracing::error!("The certificate for {names} ended on {day}: clients refuse to connect. {fix}");
     } else {
-        tracing::warn!("the certificate for {names} ends on {day}: {fix}");
+        tracing::warn!("The certificate for {names} ends on {day}. {fix}");
     }
 }
