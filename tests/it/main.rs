@@ -16,6 +16,7 @@ mod cli;
 mod credentials;
 mod dialects;
 mod docs;
+mod erasure;
 mod errors;
 mod forward_auth;
 mod fuzz;
