@@ -12,6 +12,7 @@ mod data;
 mod doctor;
 mod failure;
 mod install;
+mod journal;
 mod key;
 mod log;
 mod migrate;
@@ -175,8 +176,18 @@ pub struct Surroundings {
     pub environment: Vec<(String, String)>,
 }
 
+/// Secrets are in memory: no core dump is written of it, and other programs of the same user do not read it.
+fn keep_memory_private() {
+    let nothing = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    // Where it is not ours to say it stays as the machine has it.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, nothing);
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
 /// Runs the command and says what went wrong, once.
 pub fn main(surroundings: Surroundings) -> ExitCode {
+    keep_memory_private();
     let no_color = surroundings.args.iter().any(|arg| arg == "--no-color");
     let grammar = Cli::command().color(if no_color { ColorChoice::Never } else { ColorChoice::Auto });
     let parsed = grammar.try_get_matches_from(&surroundings.args).and_then(|matches| Cli::from_arg_matches(&matches));
