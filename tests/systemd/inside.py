@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What an operator does with the service, one after the other, under a real systemd. Runs inside the container of run.sh."""
 
+import json
 import os
 import signal
 import socket
@@ -108,6 +109,15 @@ def installed_by_itself():
     check("its data is its own", oct(DATABASE.parent.stat().st_mode & 0o777), "0o700")
     check("a second install has nothing to do", "Nothing to do." in install().stderr, True)
 
+    logged = ["journalctl", "-u", "keyrack", "TARGET=access", "PATH=/readyz", "-o", "json", "-n", "1", "--no-pager"]
+    until("the journal has the request", lambda: sh(*logged).stdout)
+    entry = json.loads(sh(*logged).stdout)
+    told = entry["STATUS"], entry["PRIORITY"], entry["REQUEST_ID"][:4], entry["MESSAGE"].startswith("method=GET path=/readyz")
+    check("a request is fields of the journal", told, ("200", "6", "req_", True))
+    limits = Path(f"/proc/{show('MainPID')}/limits").read_text().splitlines()
+    core = next(line for line in limits if line.startswith("Max core file size")).split()[4:6]
+    check("no core dump is ever written", core, ["0", "0"])
+
     exposure = sh("systemd-analyze", "security", "--no-pager", "keyrack.service").stdout.strip().splitlines()[-1]
     level = float(next(word for word in exposure.split() if word[0].isdigit()))
     check(f"systemd-analyze security says {level}", level <= 1.5, True)
@@ -172,6 +182,9 @@ def installed_as_a_package():
     sh("dpkg", "-i", "/test/keyrack.deb")
     check("the package's service runs", show("ActiveState"), "active")
     check("it answers", get(8080, "/readyz"), 200)
+    shares = ["man/man1/keyrack.1.gz", "bash-completion/completions/keyrack", "zsh/vendor-completions/_keyrack"]
+    shares += ["fish/vendor_completions.d/keyrack.fish", "doc/keyrack/copyright", "doc/keyrack/changelog.gz"]
+    check("manual, completions, licence", [path for path in shares if not Path("/usr/share", path).exists()], [])
     restarts_lose_nobody("an upgrade", 8080, lambda: sh("dpkg", "-i", "/test/keyrack.deb"))
     check("install stands back", sh("/test/keyrack", "install", "--yes", ok=False).returncode, 1)
     sh("dpkg", "--purge", "keyrack")
