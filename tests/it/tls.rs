@@ -194,7 +194,7 @@ async fn the_network_page_tells_of_the_certificate() {
     ] {
         assert!(page.contains(&fact), "{fact} is not in {page}");
     }
-    assert!(!page.contains("Look at it"), "{page}");
+    assert!(page.contains("<dt>Certificate</dt><dd>files, for keys.example.com, until"), "{page}");
     let server = beside(|_| {}).await;
     let renews_at = status(&server).renews_at.expect("it is made here");
     assert!(self::page(&server, "/admin/settings/network").await.contains(&format!("<dd>{renews_at}, by itself</dd>")));

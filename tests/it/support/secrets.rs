@@ -10,6 +10,9 @@ use keyrack::crypto::secret::has_checksum;
 
 use super::Reply;
 
+/// Tests import keys of other systems that are words of every day.
+const SHORTEST: usize = 20;
+
 /// By data directory.
 static GIVEN: LazyLock<Mutex<HashMap<PathBuf, HashSet<String>>>> = LazyLock::new(Mutex::default);
 /// Of all servers, since they share a process.
@@ -44,6 +47,9 @@ pub fn note_all_of(data: &Path, reply: &Reply) {
 }
 
 pub fn note(data: &Path, secret: &str) {
+    if secret.len() < SHORTEST {
+        return;
+    }
     // Neither prefix nor checksum, of which the hint shows some.
     let secret = if has_checksum(secret) { &secret[secret.len() - 49..secret.len() - 6] } else { secret };
     lock(&GIVEN).entry(data.to_owned()).or_default().insert(secret.to_owned());
