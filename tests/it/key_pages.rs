@@ -124,6 +124,7 @@ async fn every_view_goes_on_where_its_page_ended_and_back_again() {
         assert_eq!((all.len(), pages.len()), (rows, 3), "{list}");
         assert!((60..=61).contains(&rows), "{list}: {rows}");
         let last = browser.get(&at).await.text;
+        assert!(last.contains("<title>API keys, 51–"), "the title tells which page it is");
         let previous = browser.get(&link(&last, "prev").expect("a page before")).await.text;
         assert_eq!(ids(&previous), pages[1], "{list}");
     }

@@ -36,6 +36,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/settings/security/sessions/end-others").post(security::end_other_sessions))
         .service(resource("/settings/security/sessions/{id}/end").post(security::end_session))
         .service(resource("/admin").get(overview::show))
+        .service(resource("/admin/getting-started/dismiss").post(overview::dismiss_start))
         .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
         .service(resource("/admin/requests").get(requests::list))
         .service(resource("/admin/requests/live").get(requests::live))

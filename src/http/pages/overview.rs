@@ -10,8 +10,9 @@ use serde::Deserialize;
 use super::chart::{Chart, share_words, took_words};
 use super::notices::NoticeRow;
 use super::view::{KeyRow, grouped};
+use crate::http::csrf::Posted;
 use crate::http::page::{Banner, Done, Frame, PageError, Place};
-use crate::http::signed_in::SignedIn;
+use crate::http::signed_in::{SignedIn, to};
 use crate::model::api_key::ApiKey;
 use crate::model::notice::Notice;
 use crate::model::page::{Limit, Order, Start};
@@ -33,6 +34,8 @@ pub struct OverviewPage {
     pub notices: Vec<NoticeRow>,
     pub steps: Vec<Step>,
     pub done_count: usize,
+    /// Something is left to do, and nobody has put the list away.
+    pub shows_steps: bool,
     pub figures: Vec<Figure>,
     /// No request came with a key yet.
     pub waiting: bool,
@@ -99,6 +102,7 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>) -> Resu
     let has_begun = told.has_begun || newest.as_ref().is_some_and(|key| key.last_used.is_some());
     let name = |notice: &Notice| names.get(&notice.key_id?).map(|key| key.name.as_str());
     let steps = steps(&who, newest.as_ref(), has_begun);
+    let is_dismissed = services::settings::is_start_dismissed(&who.app, &who.caller).await?;
     let total = &told.used.total;
     let figures = [
         ("Requests", grouped(total.total())),
@@ -114,6 +118,7 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>) -> Resu
         frame: who.frame("Overview", Place::Overview).with_banner(banner),
         summary: format!("Keyrack {} at {}. Times in {}.", env!("CARGO_PKG_VERSION"), who.facts.base_url(), now.zone_name()),
         done_count: steps.iter().filter(|step| step.done).count(),
+        shows_steps: !is_dismissed && steps.iter().any(|step| !step.done),
         steps,
         figures: figures.map(|(label, value)| Figure { label, value }).into(),
         waiting: !has_begun,
@@ -125,6 +130,14 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>) -> Resu
         unused: rows(&in_need.unused),
     };
     Ok(who.ok(&page))
+}
+
+pub async fn dismiss_start(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError> {
+    if form.is_stale {
+        return Ok(to("/admin?done=renewed"));
+    }
+    services::settings::dismiss_start(&who.app, &who.caller).await?;
+    Ok(to("/admin"))
 }
 
 fn steps(who: &SignedIn, newest: Option<&ApiKey>, has_begun: bool) -> Vec<Step> {

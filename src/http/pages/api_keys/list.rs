@@ -97,8 +97,11 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>, done: Qu
         Listed::new(realm.base(), Some(listed.size()), None).keeping("sort", sort.name()).link(listed.size(), &[])
     };
     let has_orders = view == KeyView::All && q.is_empty();
+    let pages = listed.pages(&page, |key| key.id.to_string());
+    let title = if realm.is_own() { "API Keys" } else { "API keys" };
+    let title = if is_first { title.to_owned() } else { format!("{title}, {}", pages.words) };
     let page = KeysPage {
-        frame: who.frame(if realm.is_own() { "API Keys" } else { "API keys" }, realm.place()).with_banner(done.banner()),
+        frame: who.frame(title, realm.place()).with_banner(done.banner()),
         realm,
         q: q.into(),
         views: views(realm, &listed, view, q),
@@ -121,7 +124,7 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>, done: Qu
         },
         is_empty: page.rows.is_empty() && has_orders && is_first,
         keys: page.rows.iter().map(row).collect(),
-        pages: listed.pages(&page, |key| key.id.to_string()),
+        pages,
         base_url: who.facts.base_url().into(),
     };
     Ok(who.ok(&page))
