@@ -7,6 +7,7 @@ pub mod model;
 pub mod crypto;
 pub mod limits;
 pub mod store;
+pub mod tls;
 
 pub mod config;
 

@@ -1,8 +1,10 @@
 //! What all requests share. Made once, at start.
 
 pub mod callers;
+pub mod certificate;
 mod live;
 pub mod master_key;
+pub mod metrics;
 pub mod request_log;
 pub mod spikes;
 pub mod usage;
@@ -20,15 +22,19 @@ use crate::crypto::secret::has_form;
 use crate::crypto::{Passwords, Prefix};
 use crate::limits::{Buckets, InFlight, RateLimits};
 use crate::model::Result;
+use crate::model::audit_event::Verified;
 use crate::model::caller::Caller;
-use crate::model::clock::Clock;
+use crate::model::clock::{Clock, Timestamp};
 use crate::model::dialect::DialectName;
+use crate::model::health::Told;
 use crate::model::tier::Window;
 use crate::store::{self, idempotency_keys};
 use crate::store::{OpenError, Store, Tx};
+use crate::tls::Certificates;
 use callers::{Callers, Concerns};
 pub use live::Live;
 use master_key::MasterKeyFile;
+use metrics::Metrics;
 use request_log::RequestLog;
 use spikes::Spikes;
 use usage::Usage;
@@ -41,7 +47,11 @@ pub struct App {
     pub fixed: BTreeMap<String, String>,
     pub live: Arc<Live>,
     pub passwords: Passwords,
+    /// What TLS handshakes are answered with.
+    pub certificates: Arc<Certificates>,
     pub master_key: MasterKeyFile,
+    /// Held while a backup is made: one at a time.
+    pub backing_up: tokio::sync::Mutex<()>,
     /// What valid credentials have used of their windows.
     pub rates: RateLimits,
     /// What requests without a valid credential have used, by address.
@@ -50,14 +60,20 @@ pub struct App {
     pub ignored_proxies: Buckets,
     pub guesses: Guesses,
     pub in_flight: InFlight,
+    /// How far the audit log was last found sound; none until it was looked at.
+    pub verified: Mutex<Option<Verified>>,
     pub callers: Arc<Callers>,
     /// How many requests there were, until a batch writes it.
     pub usage: Usage,
     pub request_log: RequestLog,
+    pub metrics: Metrics,
+    pub started_at: Timestamp,
+    /// How the server was when the public was told last.
+    pub told: Mutex<Option<Told>>,
     /// Refusals of the last hour: without a valid credential, and for a limit.
     pub spikes: Mutex<(Spikes, Spikes)>,
     /// The server is stopping: no new work should be sent to it.
-    pub draining: AtomicBool,
+    pub draining: Arc<AtomicBool>,
     /// Requests with an `Idempotency-Key` that are being worked on.
     pub in_progress: Mutex<HashSet<idempotency_keys::Request>>,
 }
@@ -92,11 +108,17 @@ impl App {
             rates: RateLimits::new(),
             passwords: Passwords::new(std::thread::available_parallelism().map_or(2, usize::from)),
             callers: Arc::default(),
+            certificates: Arc::default(),
             usage: Usage::default(),
+            metrics: Metrics::default(),
+            started_at: clock.now(),
+            told: Mutex::default(),
             request_log: RequestLog::new(config.log.request_log_sample),
+            backing_up: tokio::sync::Mutex::default(),
+            draining: Arc::default(),
             spikes: Mutex::default(),
-            draining: AtomicBool::new(false),
             in_progress: Mutex::default(),
+            verified: Mutex::default(),
             fixed: BTreeMap::new(),
             live: Arc::new(Live::new(&config)),
             master_key: MasterKeyFile::beside(store.path()),

@@ -14,7 +14,7 @@ use crate::model::service::{Checks, ServiceName, ServiceRow};
 use crate::model::usage::{Outcome, Span, Subject, Tally, UsageRow};
 
 /// More than there are workers, so that two of them share one by accident alone.
-const SHARDS: usize = 64;
+pub(super) const SHARDS: usize = 64;
 /// Rows that wait for a disk that takes none; older ones are kept, newer ones are lost.
 const MOST_UNWRITTEN: usize = 200_000;
 /// Labels of services that are told apart for one account in one day. Whoever holds a key may write any number of them
@@ -29,6 +29,8 @@ pub struct Usage {
     /// Taken for a batch that failed: the next one begins with them.
     unwritten: Mutex<Batch>,
     services: Mutex<KnownServices>,
+    /// Of all batches that were taken, by route and whether there was a valid key.
+    totals: Mutex<HashMap<(RouteName, bool), Tally>>,
 }
 
 /// What was counted since the last batch.
@@ -115,7 +117,12 @@ impl RouteName {
 
 impl Default for Usage {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect(), unwritten: Mutex::default(), services: Mutex::default() }
+        Self {
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            unwritten: Mutex::default(),
+            services: Mutex::default(),
+            totals: Mutex::default(),
+        }
     }
 }
 
@@ -143,14 +150,29 @@ impl Usage {
         counted.services.entry(cell).or_default().count(outcome);
     }
 
+    /// Everything since the start, by route and whether there was a valid key.
+    pub fn totals(&self) -> Vec<(RouteName, bool, Tally)> {
+        let taken = self.totals.lock();
+        let mut all = taken.clone();
+        for shard in &self.shards {
+            for (cell, tally) in &shard.0.lock().requests {
+                all.entry((cell.route, cell.who.is_some())).or_default().add(tally);
+            }
+        }
+        all.into_iter().map(|((route, has_key), tally)| (route, has_key, tally)).collect()
+    }
+
     /// What was counted since the last call, as the rows to add it to.
     pub fn take(&self) -> Batch {
         let mut batch = Batch::default();
         let mut rows: HashMap<(Subject, Span, String, Timestamp), Tally> = HashMap::new();
         let mut services: HashMap<(Subject, Span, ServiceName, Timestamp), Checks> = HashMap::new();
+        // Held until all shards are emptied: whoever reads the totals meanwhile would miss what is on its way.
+        let mut totals = self.totals.lock();
         for shard in &self.shards {
             let counted = std::mem::take(&mut *shard.0.lock());
             for (Cell { who, route, minute }, tally) in counted.requests {
+                totals.entry((route, who.is_some())).or_default().add(&tally);
                 batch.rate_limited += tally.of(Outcome::RateLimited);
                 // What no route took tells of lost crawlers rather than of guessed keys.
                 if who.is_none() && !route.pattern.is_empty() {
@@ -180,6 +202,7 @@ impl Usage {
                 }
             }
         }
+        drop(totals);
         let mut waited = std::mem::take(&mut *self.unwritten.lock());
         for row in &mut waited.requests {
             if let Entry::Occupied(new) = rows.entry((row.subject, row.span, row.route.clone(), row.start)) {
@@ -222,7 +245,7 @@ impl Usage {
 }
 
 /// Threads are numbered as they are made, so workers come to lie beside each other.
-fn shard_of_this_thread() -> usize {
+pub(super) fn shard_of_this_thread() -> usize {
     struct Number(u64);
     impl Hasher for Number {
         fn finish(&self) -> u64 {
@@ -266,6 +289,8 @@ mod tests {
         }
         assert!(rows.iter().any(|row| row.route == "GET /v1/key" && row.span == Span::Day && row.tally.total() == 2));
         assert!(!rows.iter().any(|row| !row.route.is_empty() && row.span == Span::Minute));
+        let totals = usage.totals();
+        assert_eq!(totals.iter().map(|(.., tally)| tally.total()).sum::<u64>(), 2, "what was taken is still known");
         assert!(usage.take().requests.is_empty());
         usage.count(None, ROUTE, Outcome::Success, None, at);
         usage.not_written(&rows, &[]);

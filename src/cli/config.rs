@@ -50,7 +50,7 @@ pub fn run(place: &Place, command: ConfigCommand, out: &Output) -> Result<()> {
         }
         ConfigCommand::Check => {
             let loaded = load(place)?;
-            if let Some(fault) = loaded.config.server.fault() {
+            if let Some(fault) = loaded.config.fault() {
                 return Err(Failure::failed(fault));
             }
             let set = SETTINGS.iter().filter(|setting| *loaded.source(setting) != config::Source::Default).count();

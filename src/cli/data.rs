@@ -19,7 +19,7 @@ use crate::config::{self, ConfigFile, Flag, Inputs, Loaded};
 use crate::model::clock::Clock;
 use crate::services;
 use crate::store::migrate::{MigrateError, SCHEMA};
-use crate::store::{OpenError, Store};
+use crate::store::{self, OpenError, Store, backups};
 
 /// Where this command works.
 pub struct Place<'a> {
@@ -49,7 +49,11 @@ impl Place<'_> {
                 Some(ConfigFile { name, text })
             }
         };
-        let inputs = Inputs { flags, environment: self.environment, file, stored };
+        let read = |path: &str| match super::ask::secret_from(Path::new(path)) {
+            Ok(text) => Ok(text.to_string()),
+            Err(err) => Err(format!("{err:#}")),
+        };
+        let inputs = Inputs { flags, environment: self.environment, file, stored, read_file: Some(&read) };
         config::load(&inputs).map_err(|faults| Failure::failed(faults.to_string()))
     }
 
@@ -99,6 +103,11 @@ impl Opened {
     pub fn run<T>(&self, work: impl Future<Output = crate::model::Result<T>>) -> Result<T> {
         Ok(self.runtime.block_on(work)?)
     }
+
+    /// For services whose faults are not the caller's.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
 }
 
 /// Why the data cannot be opened, and what to do.
@@ -111,11 +120,22 @@ pub fn words(dir: &Path, err: &OpenError) -> String {
             }
             _ => format!("{}: {source}.", path.display()),
         },
-        OpenError::Migrate(MigrateError::Newer { found }) => format!(
-            "Data in {} was written by a newer Keyrack (schema {found}); this is {} (schema {SCHEMA}).\n\
-             Upgrade Keyrack, or restore the backup made before the upgrade.",
-            dir.display(),
-            env!("CARGO_PKG_VERSION"),
+        OpenError::Migrate(MigrateError::Newer { found, version }) => {
+            let by = version.as_ref().map_or_else(|| "a newer Keyrack".into(), |version| format!("Keyrack {version}"));
+            let backups = backups::list(&store::backups_of(dir)).unwrap_or_default();
+            let before = backups.iter().find(|backup| backup.manifest.schema <= SCHEMA);
+            let before = before.map(|backup| format!(": {}", backup.path.display())).unwrap_or_default();
+            format!(
+                "Data in {} was written by {by} (schema {found}); this is {} (schema {SCHEMA}).\n\
+                 Upgrade Keyrack, or restore the backup made before the upgrade{before}",
+                dir.display(),
+                env!("CARGO_PKG_VERSION"),
+            )
+        }
+        OpenError::Migrate(MigrateError::NoBackup(source)) => format!(
+            "Nothing was migrated: the backup before it could not be made. {source}.\n\
+             Make room in {}, then start again.",
+            store::backups_of(dir).display()
         ),
         err => {
             let mut words = err.to_string();

@@ -3,6 +3,8 @@
 mod account;
 mod admin;
 mod ask;
+mod backup;
+mod audit;
 mod config;
 mod data;
 mod failure;
@@ -11,6 +13,7 @@ mod log;
 mod migrate;
 mod output;
 mod port;
+mod progress;
 mod running;
 mod serve;
 mod setup_link;
@@ -37,7 +40,7 @@ Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 Start      serve   setup-link   admin {create|reset-password}
 Manage     user {list|show|add|set|disable|enable|delete}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
-Data       migrate   config {show|check|explain}   completions SHELL
+Data       backup {create|verify|restore}   audit {list|verify|export}   migrate   config {show|check|explain}   completions SHELL
 
 Options:
 {options}
@@ -124,6 +127,12 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Copies of the database: made while the server runs, checked, and put back
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
+    /// What was done, and whether the record of it is as it was written
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Bring the database to this program's schema
     Migrate,
     /// Settings: what they are, where they come from, what they mean
@@ -178,6 +187,8 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
         Command::Account(command) => account::run(&place, command, out),
         Command::Tier(command) => tier::run(&place, command, out),
         Command::Key(command) => key::run(&place, command, out),
+        Command::Backup(command) => backup::run(&place, command, out),
+        Command::Audit(command) => audit::run(&place, command, out),
         Command::Migrate => migrate::run(&place, out),
         Command::Config(command) => config::run(&place, command, out),
         Command::Completions { shell } => {

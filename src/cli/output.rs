@@ -12,7 +12,7 @@ pub struct Output {
     pub yes: bool,
     /// Someone is there to answer.
     pub interactive: bool,
-    quiet: bool,
+    pub quiet: bool,
     pub color: bool,
 }
 

@@ -19,10 +19,11 @@ use super::running::{Running, clock_time};
 use super::setup_link::{base_url, url};
 use super::{log, port};
 use crate::app::App;
-use crate::config::{Flag, Log, LogFormat};
+use crate::app::certificate::CertificateStatus;
+use crate::config::{Flag, Log, LogFormat, TlsMode};
 use crate::http;
 use crate::model::clock::Clock;
-use crate::services::{maintenance, setup};
+use crate::services::{audit, backups, certificates, maintenance, setup};
 use crate::store::migrate::Migrated;
 use crate::store::{ServerLock, Store};
 
@@ -77,16 +78,17 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
     let is_new = !dir.join("keyrack.db").exists();
     // The port comes from what stands outside the database, so that a mistake there leaves no trace on the disk.
     let outside = place.settings(args.flags(), Default::default())?.config;
-    if let Some(fault) = outside.server.fault() {
+    if let Some(fault) = outside.fault() {
         return Err(Failure::failed(fault));
     }
     // A server that has the data already is told before a port that it has too.
     let listener = port::listen(outside.server.listen, place);
+    let plain = outside.server.http_listen.map(|addr| port::listen(addr, place)).transpose();
     let bound = listener.as_ref().ok().and_then(|listener| listener.local_addr().ok());
     let clock = Clock::real();
     let note = Running { pid: std::process::id(), since: clock.now(), url: base_url(&outside, bound) };
     let _lock = lock(&dir, &note, &clock)?;
-    let listener = listener?;
+    let (listener, plain) = (listener?, plain?);
 
     let store = Store::open(&dir).map_err(|err| Failure::failed(data::words(&dir, &err)))?;
     let migrated = store.migrated.clone();
@@ -100,6 +102,7 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         app.load_master_key().await.map_err(|err| Failure::failed(err.to_string()))?;
         setup::seed(&app).await?;
         maintenance::restore_windows(&app).await?;
+        let rounds = certificates::start(&app).map_err(|err| Failure::failed(err.to_string()))?;
         let link = setup::new_link(&app).await?;
         let base = base_url(&app.config, bound);
         let started = Started {
@@ -113,8 +116,11 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         };
         // Before anyone is told that we run, and may stop us.
         let signals = Signals::new()?;
-        let door = listener.try_clone()?;
-        let server = http::server(app.clone(), listener)?;
+        let mut doors = vec![listener.try_clone()?];
+        if let Some(plain) = &plain {
+            doors.push(plain.try_clone()?);
+        }
+        let server = http::server(app.clone(), listener, plain)?;
         if out.json {
             out.raw(format!("{}\n", started.to_json()).as_bytes())?;
         } else if !logs_as_json(&app.config.log) {
@@ -125,10 +131,15 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
             started.log();
         }
         let upkeep = actix_web::rt::spawn(maintenance::run(app.clone()));
-        let served = until_stopped(server, &door, signals, &app).await;
+        let renewals = actix_web::rt::spawn(certificates::run(app.clone(), rounds));
+        let copying = actix_web::rt::spawn(backups::run(app.clone()));
+        let served = until_stopped(server, &doors, signals, &app).await;
         upkeep.abort();
+        renewals.abort();
+        copying.abort();
         // What the last requests used belongs to the next start.
         maintenance::flush(&app).await?;
+        audit::tell_head(&app).await;
         served
     })
 }
@@ -148,46 +159,55 @@ fn lock(dir: &Path, note: &Running, clock: &Clock) -> Result<ServerLock> {
     })
 }
 
-/// What asks a server to stop.
+/// What asks a server to stop, or to look at its files again.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+    /// The one that asks to stop.
+    async fn next(&mut self, app: &App) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hang_up.recv() => app.certificates.look_again.notify_one(),
+            }
         }
     }
 }
 
 /// Serves until SIGTERM or SIGINT; then finishes what is being worked on. A second signal does not wait for that.
-async fn until_stopped(server: Server, door: &TcpListener, mut signals: Signals, app: &App) -> Result<()> {
+async fn until_stopped(server: Server, doors: &[TcpListener], mut signals: Signals, app: &App) -> Result<()> {
     let handle = server.handle();
     let mut broken = app.store.broken();
     let mut server = actix_web::rt::spawn(server);
     let mut disk_failed = false;
     tokio::select! {
         ended = &mut server => return Ok(ended??),
-        name = signals.next() => tracing::info!("{name}: finishing the requests under way; once more to leave them"),
+        name = signals.next(app) => tracing::info!("{name}: finishing the requests under way; once more to leave them"),
         Ok(_) = broken.wait_for(|&broken| broken) => {
             disk_failed = true;
             tracing::error!(path = %app.store.path().display(), "the disk failed a write: stopping, since nothing more can be kept");
         }
     }
     let finishing = async {
-        close(&handle, door, app).await;
+        close(&handle, doors, app).await;
         handle.stop(true).await;
     };
     tokio::select! {
         () = finishing => server.await??,
-        name = signals.next() => tracing::warn!("{name} again: leaving the requests under way"),
+        name = signals.next(app) => tracing::warn!("{name} again: leaving the requests under way"),
     }
     if disk_failed {
         return Err(Failure::failed(format!(
@@ -202,15 +222,28 @@ async fn until_stopped(server: Server, door: &TcpListener, mut signals: Signals,
 /// Lets nobody in any more, and those who are in finish. A worker that is told to stop drops the connections that it
 /// has not read from yet, so it is told when there are none: first the port is closed, then whoever got through it is
 /// given the time to be read. Connections that stay open are closed with their next answer, since we are draining.
-async fn close(handle: &ServerHandle, door: &TcpListener, app: &App) {
+async fn close(handle: &ServerHandle, doors: &[TcpListener], app: &App) {
     handle.pause().await;
     tokio::time::sleep(Duration::from_millis(5)).await;
     // Refused, those who come now try elsewhere; let into the queue of the socket, they would be cut off there.
-    if let Err(err) = rustix::net::shutdown(door, rustix::net::Shutdown::Read) {
-        tracing::debug!(error = %err, "the port stays open until the end");
+    for door in doors {
+        if let Err(err) = rustix::net::shutdown(door, rustix::net::Shutdown::Read) {
+            tracing::debug!(error = %err, "the port stays open until the end");
+        }
     }
     app.draining.store(true, Relaxed);
     tokio::time::sleep(LAST_READS).await;
+}
+
+fn certificate_line(certificate: &CertificateStatus) -> String {
+    let (names, mode) = (certificate.names.join(", "), certificate.mode.as_str());
+    match certificate.ends_at {
+        Some(ends_at) if certificate.mode == TlsMode::SelfSigned => {
+            format!("  TLS        {mode}, until {ends_at}, for {names}\n             SHA-256 {}", certificate.fingerprint)
+        }
+        Some(ends_at) => format!("  TLS        {mode}, until {ends_at}, for {names}"),
+        None => format!("  TLS        {mode}, no certificate yet"),
+    }
 }
 
 fn logs_as_json(log: &Log) -> bool {
@@ -267,6 +300,9 @@ impl Started<'_> {
              \x20 API        {base}/v1      Docs  {base}/docs\n\
              \x20 Admin      {base}/        Logs  below (Ctrl+C stops, --log-format json for machines)"
         );
+        if let Some(certificate) = app.certificate() {
+            words += &format!("\n{}", certificate_line(&certificate));
+        }
         if self.bound.ip().is_loopback() && app.config.server.public_url.is_none() {
             let port = self.bound.port();
             words += &format!(

@@ -7,7 +7,7 @@ use super::data::Place;
 use super::failure::Failure;
 use super::output::Output;
 use super::running::Running;
-use crate::config::Config;
+use crate::config::{Config, TlsMode};
 use crate::services::setup;
 
 pub fn run(place: &Place, out: &Output) -> Result<()> {
@@ -39,5 +39,8 @@ pub fn base_url(config: &Config, bound: Option<std::net::SocketAddr>) -> String 
     if addr.ip().is_unspecified() {
         addr.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }
-    format!("http://{addr}")
+    match config.tls.mode {
+        TlsMode::Off => format!("http://{addr}"),
+        _ => format!("https://{addr}").trim_end_matches(":443").to_owned(),
+    }
 }

@@ -26,6 +26,12 @@ impl Place<'_> {
     }
 }
 
+/// The same command on another data directory.
+pub fn with_data<'a>(place: &Place, dir: &str, words: impl IntoIterator<Item = &'a str>) -> String {
+    let program = if place.program.contains('/') { quoted(place.program) } else { "keyrack".into() };
+    words.into_iter().fold(format!("{program} --data {dir}"), |command, word| command + " " + word)
+}
+
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,+=".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }

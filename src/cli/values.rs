@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::model::api_key::{IpAllow, KeyStatus, Overlap};
+use crate::model::audit_event::Head;
+use crate::model::clock::Timestamp;
 use crate::model::duration;
 use crate::model::email::Email;
 use crate::model::error::Problem;
@@ -38,6 +40,14 @@ pub fn scope(text: &str) -> Parsed<String> {
 
 pub fn network(text: &str) -> Parsed<String> {
     IpAllow::parse([text]).map(|_| text.to_owned()).map_err(|_| "write 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32".into())
+}
+
+pub fn time(text: &str) -> Parsed<Timestamp> {
+    Timestamp::parse(text).ok_or_else(|| "write it as 2026-11-22T10:00:00Z".into())
+}
+
+pub fn head(text: &str) -> Parsed<Head> {
+    Head::parse(text).ok_or_else(|| "write it as the log does, the number of an event and its hash: 1204:9f86d0…".into())
 }
 
 pub fn span(text: &str) -> Parsed<Duration> {

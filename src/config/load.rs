@@ -8,9 +8,14 @@ use toml::de::{DeTable, DeValue};
 use super::read::Given;
 use super::{Config, SETTINGS, Setting, sections};
 
+/// Gives the text of a file, or the words for why not.
+pub type ReadFile<'a> = dyn Fn(&str) -> Result<String, String> + 'a;
+
 /// Where settings come from. This module reads neither files nor the environment.
 #[derive(Default)]
 pub struct Inputs<'a> {
+    /// Reads the file that a secret is kept in.
+    pub read_file: Option<&'a ReadFile<'a>>,
     pub flags: Vec<Flag>,
     /// The whole environment; what does not begin with `KEYRACK_` is passed over.
     pub environment: &'a [(String, String)],
@@ -102,7 +107,7 @@ impl fmt::Display for Faults {
 
 /// Reads everything that was given, what wins last.
 pub fn load(inputs: &Inputs) -> Result<Loaded, Faults> {
-    let mut loading = Loading::default();
+    let mut loading = Loading { read_file: inputs.read_file, ..Loading::default() };
     loading.stored(&inputs.stored);
     if let Some(file) = &inputs.file {
         loading.file(file);
@@ -117,20 +122,35 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Faults> {
 }
 
 #[derive(Default)]
-struct Loading {
+struct Loading<'a> {
+    read_file: Option<&'a ReadFile<'a>>,
     config: Config,
     sources: BTreeMap<String, Source>,
     faults: Vec<Fault>,
 }
 
-impl Loading {
+impl Loading<'_> {
     /// Sets one; `shown` is how the mistake is quoted.
     fn set(&mut self, setting: &Setting, given: &Given, source: Source, shown: impl FnOnce() -> String) {
         match (setting.read)(&mut self.config, given) {
             Ok(()) => {
                 self.sources.insert(setting.name(), source);
             }
-            Err(advice) => self.faults.push(Fault { message: format!("{}: {advice}.", shown()), hint: None }),
+            Err(advice) => {
+                // What was given as a secret is not repeated on a screen.
+                let shown = shown();
+                let shown = if setting.is_secret() { shown.split_once('=').map_or(&*shown, |(name, _)| name) } else { &shown };
+                self.faults.push(Fault { message: format!("{}: {advice}.", shown.trim_end()), hint: None });
+            }
+        }
+    }
+
+    /// Sets a secret to what the file holds that `path` names.
+    fn set_from_file(&mut self, setting: &Setting, path: Option<&str>, source: Source, place: &str) {
+        let read = |path: &str| self.read_file.map_or_else(|| Err("no files are read here".into()), |read| read(path));
+        match path.ok_or_else(|| "use the name of a file in quotes".to_owned()).and_then(read) {
+            Ok(text) => self.set(setting, &Given::Text(&text), source, || place.to_owned()),
+            Err(words) => self.faults.push(Fault { message: format!("{place}: {words}."), hint: None }),
         }
     }
 
@@ -173,6 +193,12 @@ impl Loading {
     fn section(&mut self, file: &ConfigFile, section: &str, keys: &DeTable) {
         for (key, value) in keys {
             let line = line_of(&file.text, key.span().start);
+            if let Some(setting) = secret_in_file(section, key.get_ref()) {
+                let (source, place) =
+                    (Source::File { name: file.name.clone(), line }, format!("{}:{line}: {}", file.name, key.get_ref()));
+                self.set_from_file(setting, value.get_ref().as_str(), source, &place);
+                continue;
+            }
             let Some(setting) = in_section(section, key.get_ref()) else {
                 self.faults.push(Fault {
                     message: format!("{}:{line}: unknown key \"{}\".", file.name, key.get_ref()),
@@ -194,6 +220,10 @@ impl Loading {
             }) else {
                 continue;
             };
+            if let Some(setting) = secret_in_file(section, &key).filter(|_| !value.is_empty()) {
+                self.set_from_file(setting, Some(value), Source::Variable(name.clone()), name);
+                continue;
+            }
             let Some(setting) = in_section(section, &key) else {
                 if is_anothers(section, &key) {
                     continue;
@@ -223,6 +253,11 @@ impl Loading {
 
 fn in_section(section: &str, key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.section == section && setting.key == key)
+}
+
+/// The secret that `key` names the file of: `token_file`.
+fn secret_in_file(section: &str, key: &str) -> Option<&'static Setting> {
+    in_section(section, key.strip_suffix("_file")?).filter(|setting| setting.is_secret())
 }
 
 /// Variables that look like ours and are not: what programs that call the API are given, and what Kubernetes tells

@@ -6,13 +6,14 @@ mod read;
 mod values;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 pub use load::{ConfigFile, Fault, Faults, Flag, Inputs, Loaded, Source, load, nearest_setting};
 pub use read::Given;
-pub use values::{HeaderName, LogFormat, LogLevel, PublicUrl};
+pub use values::{Directory, HeaderName, LogFormat, LogLevel, PublicUrl, Schedule, SecretText, TlsMode};
 
 use crate::crypto::secret::Prefix;
 use crate::model::dialect::DialectName;
@@ -64,6 +65,8 @@ settings! {
     server: Server {
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)), read::listen, Some("--listen"),
             "The address and port to listen on. Port 0: a free one is chosen and printed.";
+        http_listen: Option<SocketAddr> = None, read::second_listen, None,
+            "A second address, for plain HTTP beside TLS: pages are sent on to https, the API is refused. Empty: none.";
         public_url: Option<PublicUrl> = None, read::public_url, Some("--public-url"),
             "The address under which clients reach this server, for links and for OAuth. Empty: as requests come in.";
         insecure_http: bool = false, read::boolean, Some("--insecure-http"),
@@ -80,6 +83,14 @@ settings! {
             "How long a stopping server waits for the requests that it is working on.";
         workers: usize = 0, |given: &_| read::number(given, 0, 1_024), None,
             "Threads that serve requests. 0: one for each core.";
+    }
+    tls: Tls {
+        mode: TlsMode = TlsMode::Off, read::tls_mode, None,
+            "Where the certificate comes from: off (plain HTTP), files or self-signed.";
+        cert_file: PathBuf = PathBuf::new(), read::path, None,
+            "With files: the certificate, and after it those that vouch for it (PEM). A changed file is taken up by itself.";
+        key_file: PathBuf = PathBuf::new(), read::path, None,
+            "With files: the certificate's private key (PEM). Not to be read by everyone.";
     }
     api: Api {
         dialect: DialectName = DialectName::Native, read::dialect, None,
@@ -101,6 +112,10 @@ settings! {
         anonymous_per_minute: u64 = 100, |given: &_| read::number(given, 1, 1_000_000_000), None,
             "Requests without a valid key that one client address may make in a minute.";
     }
+    metrics: Metrics {
+        token: Option<SecretText> = None, read::token, None,
+            "What a scraper beyond this machine sends behind Bearer to read /metrics. Empty: this machine alone may.";
+    }
     log: Log {
         format: LogFormat = LogFormat::Auto, read::log_format, Some("--log-format"),
             "auto: for people on a terminal and JSON elsewhere; or pretty, or json.";
@@ -108,6 +123,16 @@ settings! {
             "The least that is logged: error, warn, info, debug or trace.";
         request_log_sample: f64 = 1.0, read::share, None,
             "The share of API requests that the dashboard's request log keeps, from 0 to 1. At most 100 a second are kept.";
+    }
+    backup: Backup {
+        schedule: Schedule = Schedule::Every(Duration::from_secs(86_400)), read::schedule, None,
+            "How often a backup is made: a span such as 24h, a time of day in UTC such as 03:30, or off.";
+        keep: usize = 7, |given: &_| read::number(given, 1, 10_000), None,
+            "How many backups are kept; older ones are deleted when a new one is made. Those made before an upgrade stay.";
+        dir: Option<Directory> = None, read::directory, None,
+            "Where backups go. Empty: backups in the data directory. Another disk survives the loss of this one.";
+        passphrase: Option<SecretText> = None, read::passphrase, None,
+            "Seals the backups that are made by schedule and in the dashboard. Empty: they are readable to whoever has the file.";
     }
 }
 
@@ -122,6 +147,11 @@ impl Setting {
         format!("KEYRACK_{}_{}", self.section.to_uppercase(), self.key.to_uppercase())
     }
 
+    /// May be given as a file instead, with `_file` behind its name, and is shown to nobody.
+    pub fn is_secret(&self) -> bool {
+        matches!((self.section, self.key), ("metrics", "token") | ("backup", "passphrase"))
+    }
+
     /// Its value as the file would have it.
     pub fn show(&self, config: &Config) -> String {
         (self.show)(config)
@@ -134,18 +164,30 @@ impl Setting {
     }
 }
 
-impl Server {
+impl Config {
     /// Why a server must not start like this, although each setting alone is well.
     pub fn fault(&self) -> Option<String> {
-        let is_open = !self.listen.ip().is_loopback() && self.trusted_proxies.is_empty() && !self.insecure_http;
-        is_open.then(|| {
-            format!(
+        let (server, tls) = (&self.server, &self.tls);
+        let plain = tls.mode == TlsMode::Off;
+        if plain && !server.listen.ip().is_loopback() && server.trusted_proxies.is_empty() && !server.insecure_http {
+            return Some(format!(
                 "Refusing plain HTTP on {}: keys and passwords could be read on the way.\n\
-                 Behind a proxy that does HTTPS: set public_url and trusted_proxies. For a test on a LAN: \
-                 keyrack serve --listen {} --insecure-http",
-                self.listen, self.listen
-            )
-        })
+                 Behind a proxy that does HTTPS: set public_url and trusted_proxies. HTTPS by itself: set tls.mode. \
+                 For a test on a LAN: keyrack serve --listen {} --insecure-http",
+                server.listen, server.listen
+            ));
+        }
+        if let Some(addr) = server.http_listen.filter(|_| plain) {
+            return Some(format!(
+                "server.http_listen = \"{addr}\" is for plain HTTP beside TLS, and tls.mode is \"off\".\n\
+                 Set server.listen instead, or tls.mode."
+            ));
+        }
+        let missing = |path: &PathBuf| tls.mode == TlsMode::Files && path.as_os_str().is_empty();
+        if missing(&tls.cert_file) || missing(&tls.key_file) {
+            return Some("tls.mode is \"files\", and no files are named.\nSet tls.cert_file and tls.key_file.".into());
+        }
+        None
     }
 }
 

@@ -1,12 +1,13 @@
 //! How the values of settings are read and written. An error says what to write instead, with an example.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net};
 use toml::de::DeValue;
 
-use super::values::{HeaderName, LogFormat, LogLevel, PublicUrl};
+use super::values::{Directory, HeaderName, LogFormat, LogLevel, PublicUrl, Schedule, SecretText, TlsMode};
 use crate::crypto::secret::Prefix;
 use crate::model::dialect::DialectName;
 use crate::model::duration;
@@ -91,6 +92,21 @@ pub(super) fn listen(given: &Given) -> Result<SocketAddr, String> {
     host.or(any).as_deref().unwrap_or(text).parse().map_err(|_| wrong())
 }
 
+pub(super) fn second_listen(given: &Given) -> Result<Option<SocketAddr>, String> {
+    if given.text() == Some("") { Ok(None) } else { listen(given).map(Some) }
+}
+
+pub(super) fn path(given: &Given) -> Result<PathBuf, String> {
+    given
+        .text()
+        .map(PathBuf::from)
+        .ok_or_else(|| "use the path of a file in quotes, for example \"/etc/keyrack/cert.pem\"".into())
+}
+
+pub(super) fn tls_mode(given: &Given) -> Result<TlsMode, String> {
+    one_of(given, TlsMode::ALL, TlsMode::as_str)
+}
+
 pub(super) fn public_url(given: &Given) -> Result<Option<PublicUrl>, String> {
     optional(given, PublicUrl::parse, "use a URL in quotes, for example \"https://keys.example.com\"")
 }
@@ -102,6 +118,28 @@ pub(super) fn key_prefix(given: &Given) -> Result<Option<Prefix>, String> {
 
 pub(super) fn forward_auth_header(given: &Given) -> Result<Option<HeaderName>, String> {
     optional(given, HeaderName::parse, "use the name of a header in quotes, for example \"X-Api-Key\"")
+}
+
+pub(super) fn token(given: &Given) -> Result<Option<SecretText>, String> {
+    let wrong = "use at least 16 letters and digits, for example from: openssl rand -hex 32";
+    let good = |text: &str| text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    optional(given, |text| good(text).then(|| SecretText::new(text)).ok_or_else(|| wrong.into()), wrong)
+}
+
+pub(super) fn passphrase(given: &Given) -> Result<Option<SecretText>, String> {
+    let wrong = "use at least 12 characters, for example from: openssl rand -hex 32";
+    optional(given, |text| (text.chars().count() >= 12).then(|| SecretText::new(text)).ok_or_else(|| wrong.into()), wrong)
+}
+
+pub(super) fn schedule(given: &Given) -> Result<Schedule, String> {
+    let wrong = || "use a span such as \"24h\", a time of day in UTC such as \"03:30\", or \"off\"".to_owned();
+    Schedule::parse(given.text().ok_or_else(wrong)?).ok_or_else(wrong)
+}
+
+pub(super) fn directory(given: &Given) -> Result<Option<Directory>, String> {
+    let wrong = "use a directory in quotes, from the root on, for example \"/srv/backups\"";
+    let parse = |text: &str| text.starts_with('/').then(|| Directory::new(text)).ok_or_else(|| wrong.into());
+    optional(given, parse, wrong)
 }
 
 fn optional<T>(given: &Given, parse: impl Fn(&str) -> Result<T, String>, wrong: &str) -> Result<Option<T>, String> {
@@ -182,6 +220,24 @@ impl Show for SocketAddr {
     }
 }
 
+impl Show for Option<SocketAddr> {
+    fn show(&self) -> String {
+        format!("\"{}\"", self.map(|addr| addr.to_string()).unwrap_or_default())
+    }
+}
+
+impl Show for PathBuf {
+    fn show(&self) -> String {
+        format!("\"{}\"", self.display())
+    }
+}
+
+impl Show for TlsMode {
+    fn show(&self) -> String {
+        format!("\"{}\"", self.as_str())
+    }
+}
+
 impl Show for Duration {
     fn show(&self) -> String {
         format!("\"{}\"", duration::show(*self))
@@ -228,5 +284,24 @@ impl Show for LogFormat {
 impl Show for LogLevel {
     fn show(&self) -> String {
         format!("\"{}\"", self.as_str())
+    }
+}
+
+impl Show for Schedule {
+    fn show(&self) -> String {
+        format!("\"{self}\"")
+    }
+}
+
+impl Show for Option<SecretText> {
+    fn show(&self) -> String {
+        // Whoever may see it can look where it was set.
+        format!("\"{}\"", if self.is_some() { "(not shown)" } else { "" })
+    }
+}
+
+impl Show for Option<Directory> {
+    fn show(&self) -> String {
+        format!("\"{}\"", self.as_ref().map_or_else(Default::default, |dir| dir.as_path().display().to_string()))
     }
 }

@@ -38,6 +38,7 @@ fn a_flag_wins_over_the_environment_over_the_file_over_the_dashboard() {
             environment: &environment,
             file: in_file.then(|| ConfigFile { name: "f".into(), text: "\n[server]\nlisten = '127.0.0.1:3'".into() }),
             stored: stored.then(|| ("server.listen".to_owned(), "127.0.0.1:4".to_owned())).into_iter().collect(),
+            read_file: None,
         })
         .expect("it loads");
         let setting = Setting::find("server.listen").expect("a setting");
@@ -134,6 +135,43 @@ fn variables_of_others_are_left_alone_and_empty_ones_set_nothing() {
     assert_eq!(loaded.config.server.trusted_proxies.show(), "[\"10.0.0.0/8\", \"192.0.2.0/24\", \"2001:db8::7/128\"]");
     assert!(loaded.config.server.insecure_http);
     assert_eq!(loaded.config.limits.max_queued, 1_000);
+}
+
+#[test]
+fn a_secret_is_read_from_a_file_and_never_shown() {
+    let read = |path: &str| if path == "/run/token" { Ok("0123456789abcdef".to_owned()) } else { Err("not found".to_owned()) };
+    let environment = variables(&[("KEYRACK_METRICS_TOKEN_FILE", "/run/token")]);
+    let loaded = load(&Inputs { environment: &environment, read_file: Some(&read), ..Inputs::default() }).expect("it loads");
+    assert!(loaded.config.metrics.token.as_ref().is_some_and(|token| token.is("0123456789abcdef")));
+    let setting = Setting::find("metrics.token").expect("a setting");
+    assert_eq!(
+        (setting.show(&loaded.config).as_str(), loaded.source(setting).to_string()),
+        ("\"(not shown)\"", "KEYRACK_METRICS_TOKEN_FILE".into())
+    );
+    assert!(!format!("{:?}", loaded.config).contains("0123456789abcdef"));
+    let inputs =
+        Inputs { read_file: Some(&read), ..file("[backup]\npassphrase_file = '/run/token'\n[metrics]\ntoken_file = '/nowhere'") };
+    assert_eq!(faults(&inputs), "keyrack.toml:4: token_file: not found.");
+    let told = faults(&file("[metrics]\ntoken = \"hunter2\""));
+    assert!(told.starts_with("keyrack.toml:2: token: use at least 16") && !told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn a_schedule_is_a_span_or_a_time_of_day() {
+    let at = |text: &str| crate::model::clock::Timestamp::parse(text).expect("a time");
+    let due = |schedule: &str, last: Option<&str>, now: &str| {
+        Schedule::parse(schedule).expect("a schedule").is_due(last.map(at), at(now))
+    };
+    assert!(due("24h", None, "2026-11-22T10:00:00Z"));
+    assert!(due("24h", Some("2026-11-21T10:00:00Z"), "2026-11-22T10:00:00Z"));
+    assert!(!due("24h", Some("2026-11-21T10:00:01Z"), "2026-11-22T10:00:00Z"));
+    assert!(due("03:30", Some("2026-11-21T10:00:00Z"), "2026-11-22T03:30:00Z"));
+    assert!(!due("03:30", Some("2026-11-21T10:00:00Z"), "2026-11-22T03:29:59Z"));
+    assert!(!due("03:30", Some("2026-11-22T03:30:00Z"), "2026-11-23T03:29:00Z"));
+    assert!(!due("off", None, "2026-11-22T10:00:00Z"));
+    for text in ["", "24", "25:00", "3:30", "1s", "daily"] {
+        assert!(Schedule::parse(text).is_none(), "{text}");
+    }
 }
 
 proptest::proptest! {

@@ -3,6 +3,7 @@
 pub mod common;
 pub mod password;
 pub mod seal;
+pub mod sealed_file;
 pub mod secret;
 
 pub use password::Passwords;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use actix_web::web::Data;
 use ipnet::IpNet;
 
 use super::client_addr::{ClientAddr, client_addr};
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, PublicUrl, TlsMode};
 use crate::limits::BucketKey;
 use crate::model::dialect::DialectName;
 use crate::model::ids::RequestId;
@@ -32,7 +33,8 @@ impl Arrival {
         let headers = req.headers();
         let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |addr| addr.ip());
         let values = |name: HeaderName| headers.get_all(name).map(|value| value.as_bytes());
-        let client = client_addr(trusted, peer, values(X_FORWARDED_FOR), values(X_FORWARDED_PROTO));
+        let over_tls = req.app_config().secure();
+        let client = client_addr(trusted, peer, over_tls, values(X_FORWARDED_FOR), values(X_FORWARDED_PROTO));
         Self { request_id: request_id(headers), client, dialect }
     }
 
@@ -77,6 +79,26 @@ pub fn base_url_of(host: Option<&HeaderValue>, https: bool, app: &App) -> String
     let plain = |host: &&str| host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
     let scheme = if https { "https" } else { "http" };
     format!("{scheme}://{}", host.filter(plain).unwrap_or("localhost"))
+}
+
+/// Where the same page is over HTTPS, when this server speaks that itself.
+pub fn https_address(req: &HttpRequest) -> Option<String> {
+    let app = req.app_data::<Data<App>>()?;
+    if app.config.tls.mode == TlsMode::Off {
+        return None;
+    }
+    let path = req.uri().path_and_query().map_or("/", |path| path.as_str());
+    if let Some(url) = app.live.public_url().filter(PublicUrl::is_https) {
+        return Some(format!("{url}{path}"));
+    }
+    let base = base_url_of(req.headers().get(HOST), true, app);
+    let has_port = base.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let host = if has_port { base.rsplit_once(':').map_or("", |(host, _)| host) } else { &base };
+    let port = match app.config.server.listen.port() {
+        443 | 0 => String::new(),
+        port => format!(":{port}"),
+    };
+    Some(format!("{host}{port}{path}"))
 }
 
 /// The path as the router reads it, with escaped letters as letters: `/%61dmin` is `/admin`. What a path decides, this

@@ -14,7 +14,7 @@ pub struct ClientAddr {
     pub via_proxy: bool,
     /// The trusted proxy tells over what its client came, and not who that is.
     pub unnamed: bool,
-    /// The trusted proxy says that its own client used HTTPS.
+    /// The client used HTTPS: to us, or to the trusted proxy that says so.
     pub https: bool,
     /// There were `X-Forwarded-*` headers, and the peer is not trusted to send them.
     pub ignored_forwarding: bool,
@@ -27,11 +27,12 @@ impl ClientAddr {
     }
 }
 
-/// Derives the client from the peer and from the values of `X-Forwarded-For` and `X-Forwarded-Proto`, in the order in
+/// Derives the client from the peer, from whether it speaks TLS to us, and from the values of `X-Forwarded-For` and `X-Forwarded-Proto`, in the order in
 /// which they came. `Forwarded` is not read: proxies pass on what a client put there.
 pub fn client_addr<'h>(
     trusted: &[IpNet],
     peer: IpAddr,
+    over_tls: bool,
     forwarded_for: impl Iterator<Item = &'h [u8]>,
     forwarded_proto: impl Iterator<Item = &'h [u8]>,
 ) -> ClientAddr {
@@ -39,14 +40,14 @@ pub fn client_addr<'h>(
     let (mut forwarded_for, mut forwarded_proto) = (forwarded_for.peekable(), forwarded_proto.peekable());
     if !is_trusted(trusted, peer) {
         let ignored_forwarding = forwarded_for.peek().is_some() || forwarded_proto.peek().is_some();
-        return ClientAddr { ip: peer, via_proxy: false, unnamed: false, https: false, ignored_forwarding };
+        return ClientAddr { ip: peer, via_proxy: false, unnamed: false, https: over_tls, ignored_forwarding };
     }
     let unnamed = forwarded_for.peek().is_none() && forwarded_proto.peek().is_some();
     // The nearest proxy's word is the last one; those before it are hearsay.
-    let https = forwarded_proto
-        .last()
-        .and_then(|value| value.rsplit(|&byte| byte == b',').next())
-        .is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"));
+    let https = match forwarded_proto.last() {
+        Some(value) => value.rsplit(|&byte| byte == b',').next().is_some_and(|p| p.trim_ascii().eq_ignore_ascii_case(b"https")),
+        None => over_tls,
+    };
     ClientAddr { ip: walk(trusted, peer, forwarded_for), via_proxy: true, unnamed, https, ignored_forwarding: false }
 }
 
@@ -92,7 +93,7 @@ mod tests {
         let leak = |values: &[&str]| -> &'static [&'static str] {
             values.iter().map(|v| &*v.to_string().leak()).collect::<Vec<_>>().leak()
         };
-        client_addr(&nets(trusted), peer, bytes(leak(forwarded_for)), bytes(leak(proto)))
+        client_addr(&nets(trusted), peer, false, bytes(leak(forwarded_for)), bytes(leak(proto)))
     }
 
     fn ip(trusted: &[&str], peer: &str, forwarded_for: &[&str]) -> String {
@@ -173,6 +174,16 @@ mod tests {
         assert!(!https(&["httpsx"]) && !https(&["https,"]));
     }
 
+    #[test]
+    fn a_proxy_that_speaks_tls_to_us_still_says_what_its_client_spoke() {
+        let https = |peer: &str, proto: &[&'static [u8]]| {
+            let (trusted, peer) = (nets(&["10.0.0.0/8"]), peer.parse().expect("an address"));
+            client_addr(&trusted, peer, true, std::iter::empty(), proto.iter().copied()).https
+        };
+        assert!(https("198.51.100.9", &[]) && https("198.51.100.9", &[b"http"]), "who is not trusted is not asked");
+        assert!(https("10.0.0.1", &[]) && https("10.0.0.1", &[b"https"]) && !https("10.0.0.1", &[b"http"]));
+    }
+
     proptest::proptest! {
         #[test]
         fn nothing_that_a_client_writes_hides_its_address(lines in proptest::collection::vec(r"[0-9a-f.:\[\], x]{0,40}", 0..4)) {
@@ -188,7 +199,7 @@ mod tests {
             added.push("203.0.113.7".into());
             for sent in [appended, added] {
                 let values = sent.iter().map(|line| line.as_bytes());
-                let client = client_addr(&trusted, peer, values, std::iter::empty());
+                let client = client_addr(&trusted, peer, false, values, std::iter::empty());
                 proptest::prop_assert_eq!(client.ip.to_string(), "203.0.113.7");
             }
         }

@@ -3,10 +3,11 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::{Data, ServiceConfig, resource};
+use serde_json::json;
 
 use super::api::wrong_method;
 use crate::app::App;
-use crate::services;
+use crate::services::health;
 
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(resource("/healthz").get(healthz).default_service(actix_web::web::to(wrong_method)))
@@ -14,17 +15,24 @@ pub fn routes(cfg: &mut ServiceConfig) {
 }
 
 async fn healthz() -> HttpResponse {
-    answer(HttpResponse::Ok(), r#"{"status":"ok"}"#)
+    answer(HttpResponse::Ok(), json!({ "status": "ok" }))
 }
 
 async fn readyz(app: Data<App>) -> HttpResponse {
-    if services::maintenance::is_ready(&app).await {
-        answer(HttpResponse::Ok(), r#"{"status":"ready"}"#)
+    let found = health::readiness(&app).await;
+    let word = |good: bool, bad: &'static str| if good { "ok" } else { bad };
+    let checks = json!({
+        "database": word(found.database, "not writable"),
+        "disk": word(found.disk, "nearly full"),
+        "draining": found.draining,
+    });
+    if found.is_ready() {
+        answer(HttpResponse::Ok(), json!({ "status": "ready", "checks": checks }))
     } else {
-        answer(HttpResponse::ServiceUnavailable(), r#"{"status":"unavailable"}"#)
+        answer(HttpResponse::ServiceUnavailable(), json!({ "status": "unavailable", "checks": checks }))
     }
 }
 
-fn answer(mut response: actix_web::HttpResponseBuilder, body: &'static str) -> HttpResponse {
-    response.insert_header((CONTENT_TYPE, "application/json")).insert_header((CACHE_CONTROL, "no-store")).body(body)
+fn answer(mut response: actix_web::HttpResponseBuilder, body: serde_json::Value) -> HttpResponse {
+    response.insert_header((CONTENT_TYPE, "application/json")).insert_header((CACHE_CONTROL, "no-store")).body(body.to_string())
 }

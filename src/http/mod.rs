@@ -3,6 +3,7 @@
 pub mod api;
 pub mod arrival;
 mod assets;
+pub mod audit;
 pub mod body;
 pub mod client_addr;
 mod csrf;
@@ -10,6 +11,7 @@ mod docs;
 mod elevation;
 mod faults;
 mod health;
+mod metrics;
 mod moment;
 mod page;
 mod pages;
@@ -27,7 +29,7 @@ use std::time::{Duration, Instant};
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{HOST, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{HOST, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::web::{Data, ServiceConfig, scope, to};
@@ -35,39 +37,52 @@ use actix_web::{App as Actix, Error, HttpMessage, HttpServer};
 use futures_util::FutureExt;
 
 use crate::app::App;
+use crate::config::TlsMode;
 use crate::model::AppError;
 use arrival::Arrival;
 pub use shell::shell;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+/// Two years of HTTPS alone: said over HTTPS only (RFC 6797 §7.2).
+const HTTPS_FOR_LONG: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
 /// Idle connections are kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// The server, on a listener that is open already. It is not stopped by signals: whoever starts it does that.
-pub fn server(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
+/// The server, on listeners that are open already: the main one, which speaks TLS when that is on, and one for plain HTTP
+/// beside it. It is not stopped by signals: whoever starts it does that.
+pub fn server(app: Arc<App>, listener: TcpListener, plain: Option<TcpListener>) -> std::io::Result<Server> {
     let config = &app.config.server;
     let workers = match config.workers {
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         n => n,
     };
     let (header_timeout, drain) = (config.header_timeout, config.drain_timeout);
+    let tls = (app.config.tls.mode != TlsMode::Off).then(|| app.certificates.server_config());
     let data = Data::from(app);
     let server = HttpServer::new(move || {
         let data = data.clone();
         Actix::new().wrap(from_fn(surround)).configure(move |cfg| routes(cfg, data))
     });
-    Ok(server
+    let server = server
         .workers(workers)
         .disable_signals()
         // A client that closed its half has gone: it must not keep its place in the queue.
         .h1_allow_half_closed(false)
         .client_request_timeout(header_timeout)
+        .tls_handshake_timeout(header_timeout)
         .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(drain.as_secs())
-        .listen(listener)?
-        .run())
+        .shutdown_timeout(drain.as_secs());
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        None => server.listen(listener)?,
+    };
+    let server = match plain {
+        Some(plain) => server.listen(plain)?,
+        None => server,
+    };
+    Ok(server.run())
 }
 
 /// Every surface. The routes that programs call most come first: each one before another costs it a comparison.
@@ -75,6 +90,7 @@ pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
     cfg.app_data(app);
     api::routes(cfg);
     health::routes(cfg);
+    metrics::routes(cfg);
     assets::routes(cfg);
     well_known::routes(cfg);
     // Last, since a scope without a prefix answers whatever is left.
@@ -97,7 +113,7 @@ pub async fn surround(
     let app = req.app_data::<Data<App>>().cloned().expect("the app is put into every server");
     let dialect = app.dialect();
     let arrival = Arrival::of(&req, &app.config.server.trusted_proxies, dialect);
-    let (id, ip) = (arrival.request_id.clone(), arrival.client.ip);
+    let (id, ip, https) = (arrival.request_id.clone(), arrival.client.ip, arrival.client.https);
     if arrival.client.ignored_forwarding {
         arrival::tell_of_ignored_proxy(&app, ip);
     }
@@ -130,6 +146,9 @@ pub async fn surround(
             headers.insert(X_REQUEST_ID, value);
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        if https {
+            headers.insert(STRICT_TRANSPORT_SECURITY, HTTPS_FOR_LONG);
+        }
     }
     if let Ok(response) = &mut answered
         && app.draining.load(Ordering::Relaxed)

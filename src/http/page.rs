@@ -81,6 +81,7 @@ impl Frame {
 pub enum Place {
     Overview,
     Requests,
+    Audit,
     Keys,
     Users,
     Tiers,
@@ -98,6 +99,7 @@ impl Place {
         match self {
             Self::Overview => "overview",
             Self::Requests => "requests",
+            Self::Audit => "audit",
             Self::Keys => "keys",
             Self::Users => "users",
             Self::Tiers => "tiers",

@@ -1,28 +1,30 @@
 //! What every page passes on its way out: the headers that keep a browser safe, and an error made into a page.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
+    ACCEPT, ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
 };
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 
-use super::X_REQUEST_ID;
 use super::api;
-use super::arrival::{Arrival, Arrived, path_of};
+use super::arrival::{Arrival, Arrived, https_address, path_of};
 use super::elevation::ElevationPage;
 use super::faults::{chain, words_of};
 use super::page::{ErrorPage, Frame, PageError, Place, render};
 use super::signed_in::{Visit, app_of};
+use super::{HTTPS_FOR_LONG, X_REQUEST_ID};
 use crate::app::App;
 use crate::model::AppError;
+use crate::model::usage::Outcome;
 
 const HEADERS: &[(&str, &str)] = &[
     (
@@ -43,16 +45,20 @@ pub async fn shell(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let arrival = req.request().arrival();
-    let https = arrival.client.https;
+    let began = Instant::now();
+    let (app, is_form) = (app_of(req.request()), req.method() == Method::POST);
     if !arrival.is_private(&app_of(req.request()).config) {
         if !wants_a_page(req.request()) {
             let app = app_of(req.request());
             let answer = api::nowhere(req.request().clone(), app).await;
             return Ok(req.into_response(answer).map_into_right_body());
         }
-        let page = error_page(req.request(), &AppError::HttpsRequired.into()).await;
+        let page = match https_address(req.request()).filter(|_| req.method() == Method::GET) {
+            Some(address) => HttpResponse::PermanentRedirect().insert_header((LOCATION, address)).finish(),
+            None => error_page(req.request(), &AppError::HttpsRequired.into()).await,
+        };
         let mut response = req.into_response(page).map_into_right_body();
-        add_headers(response.headers_mut(), https);
+        add_headers(response.headers_mut());
         return Ok(response);
     }
     let path = path_of(req.request()).to_owned();
@@ -67,7 +73,8 @@ pub async fn shell(
         Some(page) => response.into_response(page).map_into_right_body(),
         None => response.map_into_left_body(),
     };
-    add_headers(response.headers_mut(), https);
+    add_headers(response.headers_mut());
+    app.metrics.count_page(is_form, Outcome::of(response.status().as_u16()), began.elapsed());
     Ok(response)
 }
 
@@ -125,17 +132,17 @@ async fn error_page(req: &HttpRequest, err: &PageError) -> HttpResponse {
 fn fault_page(arrival: &Arrival) -> HttpResponse {
     let err = AppError::internal("a page panicked").into();
     let mut page = render(StatusCode::INTERNAL_SERVER_ERROR, &ErrorPage::new(Frame::of_a_stranger(), &err, &arrival.request_id));
-    add_headers(page.headers_mut(), arrival.client.https);
+    add_headers(page.headers_mut());
+    if arrival.client.https {
+        page.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HTTPS_FOR_LONG);
+    }
     if let Ok(id) = HeaderValue::from_str(&arrival.request_id) {
         page.headers_mut().insert(X_REQUEST_ID, id);
     }
     page
 }
 
-fn add_headers(headers: &mut HeaderMap, https: bool) {
-    if https {
-        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
-    }
+fn add_headers(headers: &mut HeaderMap) {
     for (name, value) in HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }

@@ -9,6 +9,8 @@ pub mod dialect;
 pub mod duration;
 pub mod email;
 pub mod error;
+pub mod health;
+pub mod histogram;
 pub mod ids;
 pub mod imported_key;
 pub mod key_view;

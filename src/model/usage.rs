@@ -42,7 +42,7 @@ impl Outcome {
 }
 
 /// The upper ends of the steps of latency, in microseconds; what took longer is in one step more.
-const STEPS: [u64; 19] = [
+pub const STEPS: [u64; 19] = [
     100, 200, 350, 500, 1_000, 2_000, 3_500, 5_000, 10_000, 20_000, 35_000, 50_000, 100_000, 200_000, 350_000, 500_000,
     1_000_000, 2_000_000, 5_000_000,
 ];
@@ -56,6 +56,8 @@ pub struct Tally {
     pub outcomes: [u64; 4],
     /// Of the requests that were let in: how many took how long.
     pub latency: [u64; LATENCY_STEPS],
+    /// How long all of these took together, in microseconds. Known of what was counted since the start, and not kept.
+    pub took_us: u64,
 }
 
 impl Tally {
@@ -66,6 +68,7 @@ impl Tally {
             let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
             let step = STEPS.iter().position(|&end| us <= end).unwrap_or(STEPS.len());
             self.latency[step] += 1;
+            self.took_us = self.took_us.saturating_add(us);
         }
     }
 
@@ -76,6 +79,7 @@ impl Tally {
         for (mine, theirs) in self.latency.iter_mut().zip(other.latency) {
             *mine += theirs;
         }
+        self.took_us = self.took_us.saturating_add(other.took_us);
     }
 
     pub fn of(&self, outcome: Outcome) -> u64 {

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::app::callers::Concerns;
 use crate::model::account::{Account, AccountChanges, AccountStatus, NewAccount};
-use crate::model::audit_event::Happening;
+use crate::model::audit_event::{Happening, changed};
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::ids::AccountId;
@@ -113,16 +113,19 @@ pub async fn update(app: &App, caller: &Caller, id: AccountId, changes: AccountC
                 None => "account.updated",
             };
             let wanted = Account {
-                name: changes.name.map_or(before.name, |name| name.as_str().to_owned()),
-                tier: changes.tier.unwrap_or(before.tier),
-                windows: changes.windows.unwrap_or(before.windows),
+                name: changes.name.map_or_else(|| before.name.clone(), |name| name.as_str().to_owned()),
+                tier: changes.tier.unwrap_or_else(|| before.tier.clone()),
+                windows: changes.windows.unwrap_or_else(|| before.windows.clone()),
                 status: changes.status.unwrap_or(before.status),
-                ..before
+                ..before.clone()
             };
             let account = store::accounts::update(tx, &wanted, now)?;
-            let happening = Happening::new(action, "account", id, &account.name).with(json!({
-                "tier": account.tier, "windows": account.windows, "status": account.status.name(),
-            }));
+            let happening = Happening::new(action, "account", id, &account.name).with(changed([
+                ("name", json!(before.name), json!(account.name)),
+                ("tier", json!(before.tier), json!(account.tier)),
+                ("windows", json!(before.windows), json!(account.windows)),
+                ("status", json!(before.status.name()), json!(account.status.name())),
+            ]));
             store::audit_events::append(tx, &by, now, Some(id), &happening)?;
             Ok(account)
         },

@@ -13,7 +13,7 @@ use crate::app::callers::Concerns;
 use crate::crypto::secret::{has_checksum, hint_of};
 use crate::crypto::{Secret, SecretHash};
 use crate::model::api_key::{ApiKey, ApiKeyChanges, NewApiKey, Overlap};
-use crate::model::audit_event::Happening;
+use crate::model::audit_event::{Happening, changed};
 use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
 use crate::model::ids::{ApiKeyId, UserId};
@@ -311,7 +311,7 @@ fn renew(
     let end = before.expires_at.map_or(end, |expiry| expiry.min(end));
     let old_ends = (end > now).then_some(end);
     let key = store::api_keys::rotate(tx, &before, secret, old_ends, now)?;
-    let diff = json!({ "old_hint": before.hint, "old_expires_at": old_ends, "hint": key.hint });
+    let diff = json!({ "hint": { "from": before.hint, "to": key.hint }, "old_expires_at": old_ends });
     note(tx, caller, now, "key.rotated", &key, diff)?;
     Ok(key)
 }
@@ -323,13 +323,12 @@ pub async fn end_rotation(app: &App, caller: &Caller, id: ApiKeyId, in_: Overlap
         let before = changeable(tx, &by, id, &IfMatch::ANY)?;
         may_act_for(&by, &owner_of(tx, &before)?)?;
         may_wield(&by, &before)?;
-        if before.rotation_at(now).is_none() {
-            return Ok(before);
-        }
+        let Some(old_end) = before.rotation_at(now).map(|rotation| rotation.old_expires_at) else { return Ok(before) };
         let end = now.saturating_add(in_.get());
         let end = before.expires_at.map_or(end, |expiry| expiry.min(end));
         let key = store::api_keys::end_old_secret(tx, id, (end > now).then_some(end), now)?;
-        note(tx, &by, now, "key.updated", &key, json!({ "old_expires_at": (end > now).then_some(end) }))?;
+        let diff = changed([("old_expires_at", json!(old_end), json!((end > now).then_some(end)))]);
+        note(tx, &by, now, "key.updated", &key, diff)?;
         Ok(key)
     };
     app.change(caller, moved, concerned).await
@@ -405,18 +404,13 @@ pub(super) fn note(
 }
 
 fn diff(before: &ApiKey, after: &ApiKey) -> serde_json::Value {
-    let mut changed = serde_json::Map::new();
-    let mut note = |field: &str, old: serde_json::Value, new: serde_json::Value| {
-        if old != new {
-            changed.insert(field.into(), json!({ "from": old, "to": new }));
-        }
-    };
-    note("name", json!(before.name), json!(after.name));
-    note("scopes", json!(before.scopes), json!(after.scopes));
-    note("enabled", json!(before.enabled), json!(after.enabled));
-    note("expires_at", json!(before.expires_at), json!(after.expires_at));
-    note("ip_allow", json!(before.ip_allow), json!(after.ip_allow));
-    note("windows", json!(before.windows), json!(after.windows));
-    note("metadata", json!(before.metadata.as_map()), json!(after.metadata.as_map()));
-    changed.into()
+    changed([
+        ("name", json!(before.name), json!(after.name)),
+        ("scopes", json!(before.scopes), json!(after.scopes)),
+        ("enabled", json!(before.enabled), json!(after.enabled)),
+        ("expires_at", json!(before.expires_at), json!(after.expires_at)),
+        ("ip_allow", json!(before.ip_allow), json!(after.ip_allow)),
+        ("windows", json!(before.windows), json!(after.windows)),
+        ("metadata", json!(before.metadata.as_map()), json!(after.metadata.as_map())),
+    ])
 }

@@ -56,6 +56,7 @@ pub fn find(app: &App, secret: &str) -> Result<Option<Arc<Credential>>> {
         return Ok(Some(found));
     }
     for (hash, prefix) in tries {
+        app.metrics.credential_misses.add();
         let began = app.callers.look_up();
         let found = app.store.look_up(|conn| store::api_keys::find_presented(conn, hash))?;
         if let Some(presented) = found.filter(|found| found.strip_prefix == prefix) {
@@ -68,7 +69,11 @@ pub fn find(app: &App, secret: &str) -> Result<Option<Arc<Credential>>> {
 /// By the part of a secret that is hashed, and what was taken away before it: the hashed part alone, or behind another
 /// prefix, is another text than the one that was given out.
 fn remembered(app: &App, hash: SecretHash, prefix: &str) -> Option<Arc<Credential>> {
-    app.callers.get(&hash).filter(|found| found.strip_prefix == prefix)
+    let found = app.callers.get(&hash).filter(|found| found.strip_prefix == prefix);
+    if found.is_some() {
+        app.metrics.credential_hits.add();
+    }
+    found
 }
 
 /// What may stand before the hashed part of imported keys, in the order of the alphabet: of two that begin alike the

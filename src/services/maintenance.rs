@@ -19,17 +19,21 @@ const SWEEP: Duration = Duration::from_secs(600);
 
 /// Runs until the program ends.
 pub async fn run(app: Arc<App>) {
+    tokio::join!(keep_up(&app), super::audit::keep_verified(&app));
+}
+
+async fn keep_up(app: &App) {
     let mut foreign = app.store.foreign_commits();
     let mut flush_at = tokio::time::interval(FLUSH);
     let mut sweep_at = tokio::time::interval(SWEEP);
     loop {
         let done = tokio::select! {
-            _ = flush_at.tick() => flush(&app).await,
-            _ = sweep_at.tick() => sweep(&app).await,
+            _ = flush_at.tick() => flush(app).await,
+            _ = sweep_at.tick() => sweep(app).await,
             changed = foreign.changed() => match changed {
                 Ok(()) => {
                     app.callers.forget(Concerns::Everyone);
-                    super::settings::notice(&app).await
+                    super::settings::notice(app).await
                 }
                 Err(_) => return,
             },
@@ -38,11 +42,6 @@ pub async fn run(app: Arc<App>) {
             tracing::warn!(error = %err, "maintenance will try again");
         }
     }
-}
-
-/// Whether changes can be committed, and the server is not about to stop.
-pub async fn is_ready(app: &App) -> bool {
-    !app.draining.load(std::sync::atomic::Ordering::Relaxed) && app.store.write(|_| Ok(())).await.is_ok()
 }
 
 /// Goes on counting where the process before this one stopped. Done before the first request.

@@ -3,13 +3,18 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod audit;
 mod authorize;
+pub mod certificates;
+pub mod backups;
 pub mod credentials;
 pub mod go;
 mod guess;
+pub mod health;
 pub mod idempotency;
 pub mod import;
 pub mod maintenance;
+pub mod metrics;
 pub mod notices;
 pub mod passwords;
 pub mod requests;

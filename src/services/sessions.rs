@@ -67,6 +67,7 @@ pub async fn sign_in(app: &App, email: &str, password: Password, device: NewSess
     let verdict = app.passwords.verify(password.clone(), hash.clone()).await?;
     let user = user.filter(|user| verdict != Verdict::Wrong && user.status == UserStatus::Active);
     let Some(user) = user else {
+        app.metrics.sign_ins_refused.add();
         tracing::info!(ip = %device.ip, "a sign-in was refused");
         return Err(refused());
     };

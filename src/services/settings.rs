@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::app::callers::Concerns;
-use crate::model::audit_event::Happening;
+use crate::model::audit_event::{Happening, changed};
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::dialect::DialectName;
@@ -34,8 +34,7 @@ pub async fn set_dialect(app: &App, caller: &Caller, to: DialectName) -> Result<
     let (from, caller, now) = (app.dialect(), caller.clone(), app.clock.now());
     let write = move |tx: &Tx| {
         store::actors::must_still_act(tx, &caller, now)?;
-        let diff = json!({ "from": from.as_str(), "to": to.as_str() });
-        store_and_tell(tx, &caller, (DIALECT, to.as_str()), diff, now)?;
+        store_and_tell(tx, &caller, (DIALECT, Some(from.as_str()), to.as_str()), now)?;
         bring_tiers(tx, &caller, to, now)
     };
     app.store.write_then(write, switch(app, to)).await
@@ -88,7 +87,7 @@ pub(super) fn bring_tiers(tx: &Tx, caller: &Caller, dialect: DialectName, now: T
     for tier in tiers {
         if store::tiers::find(tx, &tier.name)?.is_none() {
             store::tiers::set(tx, &tier, now)?;
-            let diff = json!({ "windows": tier.windows });
+            let diff = changed([("windows", json!(null), json!(tier.windows))]);
             let happening = Happening::new("tier.set", "tier", &tier.name, &tier.name).with(diff);
             store::audit_events::append(tx, caller, now, None, &happening)?;
         }
@@ -96,8 +95,15 @@ pub(super) fn bring_tiers(tx: &Tx, caller: &Caller, dialect: DialectName, now: T
     store::settings::set(tx, &mark, "brought", now)
 }
 
-fn store_and_tell(tx: &Tx, caller: &Caller, (name, value): (&str, &str), diff: serde_json::Value, now: Timestamp) -> Result<()> {
-    store::settings::set(tx, name, value, now)?;
+/// A setting's name, what it was, and what it is to be.
+pub(super) fn store_and_tell(
+    tx: &Tx,
+    caller: &Caller,
+    (name, from, to): (&str, Option<&str>, &str),
+    now: Timestamp,
+) -> Result<()> {
+    store::settings::set(tx, name, to, now)?;
+    let diff = changed([("value", json!(from), json!(to))]);
     let happening = Happening::new("setting.changed", "setting", name, name).with(diff);
     store::audit_events::append(tx, caller, now, None, &happening)
 }

@@ -106,7 +106,7 @@ pub async fn finish(app: &App, typed: &str, first: FirstAdmin, device: NewSessio
     let password_hash = app.passwords.hash(first.password).await?;
     let code = SecretHash::of(&normalize_code(typed).unwrap_or_default());
     let now = app.clock.now();
-    let (session, token) = sessions::begin(now, device);
+    let (ip, (session, token)) = (device.ip, sessions::begin(now, device));
     let token_hash = token.hash();
     // What is given outside the database wins, and the form did not ask for it.
     let public_url = first.public_url.filter(|_| !app.fixed.contains_key(PUBLIC_URL));
@@ -123,7 +123,8 @@ pub async fn finish(app: &App, typed: &str, first: FirstAdmin, device: NewSessio
         let name = given.map_err(|problem| problem.of("name"))?;
         let user = insert_admin(tx, &name, &first.email, &password_hash, first.time_zone.as_deref(), now, Actor::System)?;
         if let Some(url) = &stored_url {
-            store::settings::set(tx, PUBLIC_URL, url.as_str(), now)?;
+            let caller = Caller { actor: Actor::User(user.id), ip: Some(ip), ..Caller::system() };
+            super::settings::store_and_tell(tx, &caller, (PUBLIC_URL, None, url.as_str()), now)?;
         }
         let session = session.of(user.id);
         store::sessions::insert(tx, token_hash, &session)?;

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::app::callers::Concerns;
 use crate::model::account::Account;
-use crate::model::audit_event::Happening;
+use crate::model::audit_event::{Happening, changed};
 use crate::model::caller::Caller;
 use crate::model::name::Name;
 use crate::model::scope::Scope;
@@ -161,7 +161,7 @@ async fn put(
         check(before)?;
         if from.as_ref() != Some(&tier.windows) {
             store::tiers::set(tx, &tier, now)?;
-            let diff = json!({ "windows": { "from": from, "to": tier.windows } });
+            let diff = changed([("windows", json!(from), json!(tier.windows))]);
             let happening = Happening::new("tier.set", "tier", &tier.name, &tier.name).with(diff);
             store::audit_events::append(tx, &by, now, None, &happening)?;
         }
@@ -198,10 +198,11 @@ pub async fn delete(app: &App, caller: &Caller, name: &str) -> Result<()> {
     app.change(
         caller,
         move |tx| {
-            if !store::tiers::delete(tx, &name)? {
-                return Err(AppError::NotFound("tier"));
-            }
-            store::audit_events::append(tx, &by, now, None, &Happening::new("tier.deleted", "tier", &name, &name))
+            let tier = store::tiers::find(tx, &name)?.ok_or(AppError::NotFound("tier"))?;
+            store::tiers::delete(tx, &name)?;
+            let diff = changed([("windows", json!(tier.windows), json!(null))]);
+            let happening = Happening::new("tier.deleted", "tier", &tier.name, &tier.name).with(diff);
+            store::audit_events::append(tx, &by, now, None, &happening)
         },
         |()| Concerns::Nobody,
     )

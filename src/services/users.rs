@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::authorize::{may_change_user, seen_user};
 use super::idempotency::Keep;
 use crate::app::App;
 use crate::app::callers::Concerns;
-use crate::model::audit_event::Happening;
+use crate::model::audit_event::{Happening, changed};
 use crate::model::caller::Caller;
 use crate::model::email::Email;
 use crate::model::ids::UserId;
@@ -169,7 +169,12 @@ pub async fn delete(app: &App, caller: &Caller, id: UserId, expected: IfMatch) -
             expected.check(user.revision)?;
             keep_an_admin(tx, &user)?;
             store::users::delete(tx, id)?;
-            let happening = Happening::new("user.deleted", "user", id, &user.name).with(json!({ "email": user.email }));
+            let was = changed([
+                ("email", json!(user.email), json!(null)),
+                ("role", json!(user.role.name()), json!(null)),
+                ("status", json!(user.status.name()), json!(null)),
+            ]);
+            let happening = Happening::new("user.deleted", "user", id, &user.name).with(was);
             store::audit_events::append(tx, &by, now, Some(user.account_id), &happening)?;
             Ok(user)
         },
@@ -185,19 +190,15 @@ fn keep_an_admin(tx: &store::Tx, user: &User) -> Result<()> {
 }
 
 fn diff(before: &User, after: &User, password_changed: bool) -> Value {
-    let mut changed = Map::new();
-    let mut note = |field: &str, old: &str, new: &str| {
-        if old != new {
-            changed.insert(field.into(), json!({ "from": old, "to": new }));
-        }
-    };
-    note("name", &before.name, &after.name);
-    note("email", &before.email, &after.email);
-    note("role", before.role.name(), after.role.name());
-    note("status", before.status.name(), after.status.name());
-    note("time_zone", &before.time_zone, &after.time_zone);
+    let mut diff = changed([
+        ("name", json!(before.name), json!(after.name)),
+        ("email", json!(before.email), json!(after.email)),
+        ("role", json!(before.role.name()), json!(after.role.name())),
+        ("status", json!(before.status.name()), json!(after.status.name())),
+        ("time_zone", json!(before.time_zone), json!(after.time_zone)),
+    ]);
     if password_changed {
-        changed.insert("password".into(), json!("changed"));
+        diff["password"] = json!("changed");
     }
-    changed.into()
+    diff
 }

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod actors;
 pub mod api_keys;
 pub mod audit_events;
+pub mod backups;
 pub mod found;
 pub mod idempotency_keys;
 pub mod key_networks;
@@ -34,10 +35,13 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
 
-use crate::model::clock::Timestamp;
+use crate::model::clock::{Clock, Timestamp};
 use crate::model::{AppError, Result};
+use backups::BackupError;
 use migrate::{MigrateError, Migrated};
 use writer::Writer;
+
+pub use writer::Commits;
 
 pub use rusqlite::{Connection as Conn, Transaction as Tx};
 
@@ -90,7 +94,7 @@ impl Store {
         let mut conn = Connection::open_with_flags(&path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
         configure(&mut conn).map_err(sqlite)?;
         configure_writer(&conn).map_err(sqlite)?;
-        let migrated = migrate::migrate(&mut conn)?;
+        let migrated = migrate::migrate(&mut conn, |_| keep_before_migrating(&path))?;
 
         let pool = |connections: usize| {
             let manager =
@@ -150,9 +154,19 @@ impl Store {
         self.writer.broken()
     }
 
+    /// What the commits since the start were like.
+    pub fn commits(&self) -> &Commits {
+        self.writer.commits()
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// The version of the SQLite that is built in.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
 }
 
 fn configure(conn: &mut Connection) -> rusqlite::Result<()> {
@@ -176,6 +190,28 @@ fn configure(conn: &mut Connection) -> rusqlite::Result<()> {
 fn configure_writer(conn: &Connection) -> rusqlite::Result<()> {
     conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     conn.execute_batch("PRAGMA synchronous = FULL")
+}
+
+/// Where backups lie unless somewhere else is named.
+pub fn backups_of(dir: &Path) -> PathBuf {
+    dir.join("backups")
+}
+
+/// The database as the version before left it, for the way back. The transaction that will change it has begun.
+fn keep_before_migrating(database: &Path) -> Result<(), BackupError> {
+    let dir = backups_of(database.parent().unwrap_or(Path::new(".")));
+    backups::make_dir(&dir)?;
+    let version = env!("CARGO_PKG_VERSION");
+    let names = std::iter::once(format!("pre-{version}.db")).chain((2..).map(|n| format!("pre-{version}-{n}.db")));
+    for target in names.map(|name| dir.join(name)) {
+        let order = backups::Order { target: &target, passphrase: None, now: Clock::real().now() };
+        match backups::create(database, &order, backups::quietly()) {
+            // From an upgrade that was begun before.
+            Err(BackupError::Exists(_)) => {}
+            done => return done.map(drop),
+        }
+    }
+    unreachable!("there is always another number")
 }
 
 fn make_private_dir(dir: &Path) -> Result<(), OpenError> {

@@ -120,6 +120,9 @@ describe("pages", () => {
         ["requests", "/admin/requests"],
         ["requests-none-match", "/admin/requests?status=5xx"],
         ["request", "/admin/requests/seen-by-axe"],
+        ["audit", "/admin/audit"],
+        ["audit-none-match", "/admin/audit?action=tier.deleted"],
+        ["audit-wrong", "/admin/audit?since=yesterday"],
         ["settings", "/settings"],
         ["security", "/settings/security"],
         ["keys-own", "/settings/api-keys"],
@@ -166,6 +169,12 @@ describe("pages", () => {
 
   test("forms with mistakes, the secret, dialogs and the menu", async () => {
     await inEveryLook({ storageState }, async (page) => {
+      await page.goto("/admin/audit?action=key.rotated");
+      await page.getByText("Changes", { exact: true }).first().click();
+      await look(page, "audit-changes");
+      await page.locator(".sentence-link").first().click();
+      await page.getByText("Hash before").waitFor();
+      await look(page, "audit-event");
       await page.goto("/settings/api-keys/new");
       await page.getByLabel("Name", { exact: true }).fill("");
       await page.getByRole("radio", { name: "Custom scopes" }).check();
@@ -223,7 +232,7 @@ test("long names fit at every width", async () => {
   const person = new URL(page.url()).pathname;
   for (const width of [320, 480, 737, 820, 1024]) {
     await page.setViewportSize({ width, height: 800 });
-    for (const path of ["/admin", "/admin?range=7d", "/admin/requests", "/admin/keys", "/admin/users", "/settings/api-keys", long.href, `${long.href}/rotate`, `${long.href}/revoke`, person, `${person}/edit`, `${person}/delete`, "/docs"]) {
+    for (const path of ["/admin", "/admin?range=7d", "/admin/requests", "/admin/audit", "/admin/keys", "/admin/users", "/settings/api-keys", long.href, `${long.href}/rotate`, `${long.href}/revoke`, person, `${person}/edit`, `${person}/delete`, "/docs"]) {
       await page.goto(path);
       await page.evaluate(() => { for (const one of document.querySelectorAll("main details")) one.open = true; });
       assert.ok((await sidewaysPixels(page)) <= 0, `${path} scrolls sideways at ${width}`);
@@ -249,7 +258,7 @@ describe("weight", () => {
     const first = await bytesOf(page, () => page.goto("/sign-in"));
     assert.ok(first > 0 && first <= FIRST_VISIT_BYTES, `first visit: ${first} bytes`);
     await signIn(page, admin);
-    for (const path of ["/admin", "/admin/requests", "/admin/keys", "/admin/users", "/settings/api-keys/new", "/docs"]) {
+    for (const path of ["/admin", "/admin/requests", "/admin/audit", "/admin/keys", "/admin/users", "/settings/api-keys/new", "/docs"]) {
       const next = await bytesOf(page, () => page.goto(path));
       assert.ok(next <= NEXT_PAGE_BYTES, `${path}: ${next} bytes`);
     }

@@ -22,6 +22,7 @@ const OPEN: &[(&str, &str)] = &[
     ("GET", "/setup/{code}"),
     ("GET", "/sign-in"),
     ("GET", "/static/{path:.*}"),
+    ("GET", "/status"),
     ("POST", "/setup"),
     ("POST", "/setup/{code}"),
     ("POST", "/sign-in"),

@@ -3,154 +3,15 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use keyrack::model::clock::Clock;
 use serde_json::Value;
 
-const PASSWORD: &str = "securepassword123";
-
-/// A data directory, and the program working on it.
-struct Keyrack {
-    root: tempfile::TempDir,
-}
-
-struct Done {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Keyrack {
-    fn new() -> Self {
-        Self { root: tempfile::tempdir().expect("a directory") }
-    }
-
-    fn with_admin() -> Self {
-        let keyrack = Self::new();
-        keyrack.feed(PASSWORD, &["admin", "create", "--email", "ada@example.com", "--password-file", "-"]).ok();
-        keyrack
-    }
-
-    fn data(&self) -> PathBuf {
-        self.root.path().join("data")
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keyrack"));
-        command.arg0("keyrack");
-        command.current_dir(self.root.path()).env_clear().env("KEYRACK_DATA", self.data()).args(args);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Done {
-        finished(self.command(args).spawn().expect("the binary starts"))
-    }
-
-    fn feed(&self, input: &str, args: &[&str]) -> Done {
-        let mut child = self.command(args).stdin(Stdio::piped()).spawn().expect("the binary starts");
-        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
-        finished(child)
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        self.run(&[args, &["--json"]].concat()).json()
-    }
-
-    fn serve(&self, args: &[&str]) -> Server {
-        let mut child = self.command(&[&["serve", "--json"], args].concat());
-        let mut child = child.env("KEYRACK_SERVER_LISTEN", "127.0.0.1:0").spawn().expect("it starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        let started = serde_json::from_str(&line).unwrap_or_else(|_| {
-            let mut err = String::new();
-            child.stderr.take().expect("a pipe").read_to_string(&mut err).expect("text");
-            panic!("the server did not start: {err}")
-        });
-        Server { child, started }
-    }
-}
-
-impl Done {
-    fn ok(self) -> Self {
-        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
-        self
-    }
-
-    fn json(self) -> Value {
-        let done = self.ok();
-        serde_json::from_str(&done.out).unwrap_or_else(|err| panic!("{err}: {}", done.out))
-    }
-
-    #[track_caller]
-    fn fails(&self, code: i32, words: &str) {
-        assert_eq!(self.code, code, "{}{}", self.out, self.err);
-        assert!(self.err.contains(words), "`{words}` is not in:\n{}", self.err);
-    }
-}
-
-fn finished(child: Child) -> Done {
-    let output = child.wait_with_output().expect("it ends");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    Done { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
-}
-
-struct Server {
-    child: Child,
-    started: Value,
-}
-
-impl Server {
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.started["url"].as_str().expect("a url"))
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.started["listen"].as_str().expect("an address")).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
-        stream
-    }
-
-    fn get(&self, path: &str, secret: &str) -> TcpStream {
-        let mut stream = self.connect();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\nConnection: close\r\n\r\n")
-            .expect("sent");
-        stream
-    }
-
-    fn status(&self, path: &str, secret: &str) -> u16 {
-        status_of(self.get(path, secret))
-    }
-
-    fn terminate(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
-    }
-
-    fn stopped(mut self) -> i32 {
-        let status = self.child.wait().expect("it ends");
-        status.code().unwrap_or(-1)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn status_of(stream: TcpStream) -> u16 {
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).expect("an answer");
-    line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no status line: {line:?}"))
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
-}
+use crate::support::binary::{Keyrack, PASSWORD, Server, finished, status_of, text};
+use crate::support::tls::{Issued, TlsClient, next_answer, write_private};
 
 #[test]
 fn users_are_managed_from_the_shell() {
@@ -619,60 +480,61 @@ fn a_restart_hands_out_no_fresh_hour() {
     assert_eq!(left(&keyrack.serve(&[])), 997);
 }
 
-/// The status of the next answer on a connection, and whether it is the last. `None`: cut off.
-fn next_answer(answers: &mut impl BufRead) -> Option<(u16, bool)> {
-    let (mut head, mut length) = (Vec::new(), 0);
-    loop {
-        let mut line = String::new();
-        answers.read_line(&mut line).ok().filter(|&bytes| bytes > 0)?;
-        match line.trim_end().to_lowercase() {
-            end if end.is_empty() => break,
-            line => head.push(line),
+/// Asks again and again until nobody is let in any more, over one connection as long as it may; gives how often.
+fn ask_until_the_door_is_closed<S: Read + Write>(secret: &str, mut connect: impl FnMut() -> Option<S>) -> usize {
+    let mut answered = 0;
+    while let Some(stream) = connect() {
+        let mut stream = BufReader::new(stream);
+        loop {
+            let request = format!("GET /v1/users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n\r\n");
+            let sent = stream.get_mut().write_all(request.as_bytes());
+            let (status, last) = sent.ok().and_then(|()| next_answer(&mut stream)).expect("a request was cut off");
+            assert_eq!(status, 200);
+            answered += 1;
+            if last {
+                break;
+            }
         }
     }
-    if let Some(line) = head.iter().find_map(|line| line.strip_prefix("content-length: ")) {
-        length = line.parse().ok()?;
-    }
-    answers.read_exact(&mut vec![0; length]).ok()?;
-    let status = head[0].split(' ').nth(1)?.parse().ok()?;
-    Some((status, head.iter().any(|line| line == "connection: close")))
+    answered
 }
 
-#[test]
-fn a_stop_cuts_off_nobody_who_got_through_the_door() {
-    let keyrack = Keyrack::with_admin();
+/// A key with room for much, and a server.
+fn under_load(keyrack: &Keyrack, environment: &[(&str, &str)]) -> (String, Server) {
     keyrack.json(&["tier", "set", "Wide", "--window", "1000000/1h"]);
     keyrack.json(&["account", "set", "Default", "--tier", "Wide"]);
     let key = keyrack.json(&["key", "create", "load"]);
-    let secret = text(&key["secret"]);
-    let server = keyrack.serve(&["--quiet"]);
-    let addr: std::net::SocketAddr = text(&server.started["listen"]).parse().expect("an address");
-    // Each client asks again and again, over one connection as long as it may; a new one that is refused ends it.
-    let client = || {
-        let mut answered = 0;
-        while let Ok(mut stream) = TcpStream::connect(addr) {
-            let mut answers = BufReader::new(stream.try_clone().expect("a socket"));
-            loop {
-                let request = format!("GET /v1/users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n\r\n");
-                let sent = stream.write_all(request.as_bytes());
-                let (status, last) = sent.ok().and_then(|()| next_answer(&mut answers)).expect("a request was cut off");
-                assert_eq!(status, 200);
-                answered += 1;
-                if last {
-                    break;
-                }
-            }
-        }
-        answered
-    };
+    (text(&key["secret"]).to_owned(), keyrack.serve_in(environment, &["--quiet"]))
+}
+
+/// Eight clients at once, and a SIGTERM in their middle.
+fn stops_and_loses_nothing(server: Server, client: impl Fn() -> usize + Sync) {
     let answered: usize = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..8).map(|_| scope.spawn(client)).collect();
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(&client)).collect();
         std::thread::sleep(Duration::from_millis(500));
         server.terminate();
         clients.into_iter().map(|client| client.join().expect("no request lost")).sum()
     });
     assert!(answered > 100, "{answered} requests are no load");
     assert_eq!(server.stopped(), 0);
+}
+
+#[test]
+fn a_stop_cuts_off_nobody_who_got_through_the_door() {
+    let keyrack = Keyrack::with_admin();
+    let (secret, server) = under_load(&keyrack, &[]);
+    let addr = server.addr();
+    stops_and_loses_nothing(server, || ask_until_the_door_is_closed(&secret, || TcpStream::connect(addr).ok()));
+}
+
+#[test]
+fn a_stop_cuts_off_nobody_over_tls_either() {
+    let keyrack = Keyrack::with_admin();
+    let (secret, server) = under_load(&keyrack, &[("KEYRACK_TLS_MODE", "self-signed")]);
+    let pem = std::fs::read_to_string(keyrack.data().join("tls/self-signed.pem")).expect("it was made");
+    let tls = TlsClient::trusting(server.addr(), &pem, Clock::real().now()).named("localhost");
+    let connect = || Some(tls.handshake(TcpStream::connect(tls.addr).ok()?).expect("a handshake was cut off"));
+    stops_and_loses_nothing(server, || ask_until_the_door_is_closed(&secret, connect));
 }
 
 #[test]
@@ -705,4 +567,109 @@ fn a_stop_lets_what_is_under_way_finish() {
     }
     assert_eq!(server.stopped(), 0);
     assert_eq!(keyrack.json(&["user", "list"]).as_array().map(Vec::len), Some(CLIENTS + 1));
+}
+
+/// A server that is to show the certificate of these files, and is started with them in `root/tls`.
+fn serve_files(keyrack: &Keyrack) -> Command {
+    let mut command = keyrack.command(&["serve", "--json"]);
+    let path = |name: &str| keyrack.root.path().join(name);
+    command.env("KEYRACK_TLS_MODE", "files").env("KEYRACK_SERVER_LISTEN", "127.0.0.1:0");
+    command.env("KEYRACK_TLS_CERT_FILE", path("cert.pem")).env("KEYRACK_TLS_KEY_FILE", path("key.pem"));
+    command
+}
+
+#[test]
+fn certificates_that_cannot_be_shown_are_told_at_the_start() {
+    let refused = |keyrack: &Keyrack, words: &str| {
+        finished(serve_files(keyrack).spawn().expect("it starts")).fails(1, words);
+    };
+    let keyrack = Keyrack::new();
+    let path = |name: &str| keyrack.root.path().join(name);
+    let (now, write) = (Clock::real().now(), |name: &str, text: &str| write_private(&path(name), text));
+    refused(&keyrack, "cert.pem: No such file");
+    let issued = Issued::for_days(now, 90);
+    issued.write(keyrack.root.path());
+    std::fs::set_permissions(path("key.pem"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("changed");
+    refused(&keyrack, "key.pem may be read by everyone on this machine (mode 644).\nRun: chmod 600 ");
+    write("key.pem", &Issued::for_days(now, 90).key);
+    refused(&keyrack, "key.pem is not the key of the certificate in ");
+    write("key.pem", &issued.certificate);
+    refused(&keyrack, "key.pem holds no private key");
+    write("key.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
+    refused(&keyrack, "key.pem is locked with a passphrase");
+    write("cert.pem", &issued.key);
+    refused(&keyrack, "cert.pem holds no certificate");
+    let unnamed = finished(keyrack.command(&["serve"]).env("KEYRACK_TLS_MODE", "files").spawn().expect("it starts"));
+    unnamed.fails(1, "tls.mode is \"files\", and no files are named.\nSet tls.cert_file and tls.key_file.");
+}
+
+#[test]
+fn a_certificate_that_ends_is_warned_of_and_a_new_one_taken_up_on_sighup() {
+    let keyrack = Keyrack::new();
+    let now = Clock::real().now();
+    let before = Issued::for_days(now, 13);
+    before.write(keyrack.root.path());
+    let mut child = serve_files(&keyrack).spawn().expect("it starts");
+    let mut started = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut started).expect("a line");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map(|line| line.expect("text"));
+    let server = Server { child, started: serde_json::from_str(&started).expect("it started") };
+    assert!(server.url("").starts_with("https://127.0.0.1:"), "{}", server.started);
+    let warning = lines.by_ref().find(|line| line.contains("the certificate for keys.example.com ends on")).expect("a warning");
+    assert!(warning.contains("cert.pem; it is taken up by itself"), "{warning}");
+
+    let after = Issued::for_days(now, 90);
+    after.write(keyrack.root.path());
+    let pid = rustix::process::Pid::from_child(&server.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it runs");
+    lines.by_ref().find(|line| line.contains("a new certificate is shown")).expect("it is taken up");
+    assert!(TlsClient::trusting(server.addr(), &after.certificate, now).is_shown_what_it_trusts());
+}
+
+#[test]
+fn the_audit_log_is_listed_exported_and_verified() {
+    let keyrack = Keyrack::with_admin();
+    keyrack.run(&["key", "create", "billing-worker"]).ok();
+    let listed = keyrack.json(&["audit", "list", "--action", "key.created"]);
+    assert_eq!((listed[0]["target"]["name"].as_str(), listed.as_array().map(Vec::len)), (Some("billing-worker"), Some(1)));
+    assert!(keyrack.run(&["audit", "list"]).ok().out.contains("The command line generated key billing-worker"));
+    let exported = keyrack.run(&["audit", "export"]).ok().out;
+    let first: Value = serde_json::from_str(exported.lines().next().expect("a line")).expect("a value");
+    assert_eq!(first["action"], "keyrack.set_up");
+    let csv = keyrack.run(&["audit", "export", "--format", "csv", "--actor", "command-line"]).ok().out;
+    assert!(csv.starts_with("seq,id,created_at,") && csv.contains(",key.created,key,"), "{csv}");
+
+    let sound = keyrack.json(&["audit", "verify"]);
+    assert_eq!(sound["verified"], true);
+    let head = sound["head"].as_str().expect("a head");
+    keyrack.run(&["audit", "verify", "--head", head]).ok();
+    let other = format!("{}:{}", sound["seq"], "0".repeat(64));
+    keyrack.run(&["audit", "verify", "--head", &other]).fails(1, "the log was written anew");
+    keyrack.run(&["audit", "verify", "--head", "nonsense"]).fails(2, "1204:");
+}
+
+#[test]
+fn an_audit_log_that_was_altered_fails_and_names_the_event() {
+    let keyrack = Keyrack::with_admin();
+    let conn = rusqlite::Connection::open(keyrack.data().join("keyrack.db")).expect("opens");
+    conn.execute_batch("DROP TRIGGER audit_events_keep_words; UPDATE audit_events SET actor_kind = 'user' WHERE seq = 2")
+        .expect("changes");
+    let done = keyrack.run(&["audit", "verify", "--json"]);
+    done.fails(1, "Event 2 was changed after it was written.");
+    let told: Value = serde_json::from_str(&done.out).expect("a value");
+    assert_eq!((&told["verified"], &told["broken_seq"]), (&Value::from(false), &Value::from(2)));
+}
+
+#[test]
+fn a_server_tells_the_head_of_the_audit_log() {
+    let keyrack = Keyrack::with_admin();
+    let mut child = keyrack.command(&["serve", "--listen", "127.0.0.1:0", "--json"]).spawn().expect("it starts");
+    let mut started = String::new();
+    BufReader::new(child.stdout.as_mut().expect("a pipe")).read_line(&mut started).expect("it says so");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    let done = finished(child);
+    let verified = keyrack.json(&["audit", "verify"]);
+    let head = text(&verified["head"]);
+    assert!(done.err.contains(head), "{head} is not in:\n{}", done.err);
 }

@@ -410,7 +410,7 @@ async fn the_health_pages_need_no_key_and_count_nowhere() {
     let server = TestServer::with(|config| config.limits.anonymous_per_minute = 1).await;
     for _ in 0..3 {
         assert_eq!(server.anonymous().get("/healthz").await.expect(200).json(), json!({ "status": "ok" }));
-        assert_eq!(server.anonymous().get("/readyz").await.expect(200).json(), json!({ "status": "ready" }));
+        assert_eq!(server.anonymous().get("/readyz").await.expect(200).json()["status"], "ready");
     }
     server.app.draining.store(true, std::sync::atomic::Ordering::SeqCst);
     server.anonymous().get("/healthz").await.expect(200);

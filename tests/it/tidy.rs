@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 const MODEL: &[&str] = &["model"];
-const WITH_LEAVES: &[&str] = &["model", "crypto", "limits", "store"];
-const WITH_CONFIG: &[&str] = &["model", "crypto", "limits", "store", "config"];
-const WITH_APP: &[&str] = &["model", "crypto", "limits", "store", "config", "app"];
+const WITH_LEAVES: &[&str] = &["model", "crypto", "limits", "store", "tls"];
+const WITH_CONFIG: &[&str] = &["model", "crypto", "limits", "store", "tls", "config"];
+const WITH_APP: &[&str] = &["model", "crypto", "limits", "store", "tls", "config", "app"];
 
 /// What each module may name besides itself. `http` is missing the store on purpose: every read and write goes through
 /// a service.
@@ -14,11 +14,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("crypto", MODEL),
     ("limits", MODEL),
     ("store", &["model", "crypto"]),
+    ("tls", &["model", "crypto"]),
     ("config", WITH_LEAVES),
     ("app", WITH_CONFIG),
     ("services", WITH_APP),
-    ("http", &["model", "crypto", "limits", "config", "app", "services"]),
-    ("cli", &["model", "crypto", "limits", "store", "config", "app", "services", "http"]),
+    ("http", &["model", "crypto", "limits", "tls", "config", "app", "services"]),
+    ("cli", &["model", "crypto", "limits", "store", "tls", "config", "app", "services", "http"]),
     ("main", &["cli"]),
 ];
 

@@ -57,6 +57,7 @@ operations! {
     revoke_api_key DELETE "/v1/keys/{id}" Access::Scope(Scope::KeysWrite), "Revoke an API key for good.";
     rotate_api_key POST "/v1/keys/{id}/rotate" Access::Scope(Scope::KeysWrite), "Give an API key a new secret; the old one works on for an overlap.";
     forward_auth ANY "/v1/forward-auth" Access::AnyKey, "Tell a gateway whether to let its client in, and who it is.";
+    metrics GET "/metrics" Access::Anyone, "Figures for Prometheus: for this machine, or with the configured token.";
     health GET "/healthz" Access::Anyone, "Whether the process is up.";
     readiness GET "/readyz" Access::Anyone, "Whether the server can do its work.";
 }

@@ -1,6 +1,7 @@
 //! The pages: sign-in, first set-up, one's own settings, and the dashboard of administrators.
 
 mod api_keys;
+mod audit;
 mod chart;
 mod confirm;
 mod conventions;
@@ -12,6 +13,7 @@ mod security;
 mod settings;
 mod setup;
 mod sign_in;
+mod status;
 mod tiers;
 mod usage;
 mod users;
@@ -21,6 +23,7 @@ use actix_web::web::{ServiceConfig, resource};
 
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(resource("/").get(sign_in::start))
+        .service(resource("/status").get(status::show))
         .service(resource("/sign-in").get(sign_in::show).post(sign_in::sign_in))
         .service(resource("/sign-out").post(sign_in::sign_out))
         .service(resource("/setup").get(setup::ask).post(setup::enter))
@@ -38,6 +41,9 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin").get(overview::show))
         .service(resource("/admin/getting-started/dismiss").post(overview::dismiss_start))
         .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
+        .service(resource("/admin/audit").get(audit::list))
+        .service(resource("/admin/audit/export").get(audit::export))
+        .service(resource("/admin/audit/{id}").get(audit::show))
         .service(resource("/admin/requests").get(requests::list))
         .service(resource("/admin/requests/live").get(requests::live))
         .service(resource("/admin/requests/{id}").get(requests::show))

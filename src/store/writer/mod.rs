@@ -2,6 +2,8 @@
 //! answers each after that commit. `synchronous=FULL` makes a commit cost a disk's flush; sharing it makes it cheap.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -9,6 +11,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
 
+use crate::model::histogram::Histogram;
 use crate::model::{AppError, Result};
 
 /// The most changes that share one commit.
@@ -23,6 +26,29 @@ pub struct Writer {
     thread: Option<JoinHandle<()>>,
     foreign: watch::Receiver<u64>,
     broken: watch::Receiver<bool>,
+    commits: Arc<Commits>,
+}
+
+/// What the commits since the start were like.
+#[derive(Debug)]
+pub struct Commits {
+    /// How many changes shared one.
+    pub changes: Histogram,
+    /// How long they took, up to the disk's word, in microseconds.
+    pub micros: Histogram,
+    pub failed: AtomicU64,
+}
+
+impl Default for Commits {
+    fn default() -> Self {
+        Self {
+            changes: Histogram::new(&[1, 2, 4, 8, 16, 32, 64, 128, 256]),
+            micros: Histogram::new(&[
+                250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000,
+            ]),
+            failed: AtomicU64::new(0),
+        }
+    }
 }
 
 /// A change on its way: run inside a transaction, answered when that is committed.
@@ -84,10 +110,12 @@ impl Writer {
         let (jobs, queue) = sync_channel(WAITING);
         let (foreign_tx, foreign) = watch::channel(0);
         let (broken_tx, broken) = watch::channel(false);
-        let thread = std::thread::Builder::new()
-            .name("writer".into())
-            .spawn(move || Loop { conn, queue, foreign: foreign_tx, broken: broken_tx }.run())?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), foreign, broken })
+        let commits = Arc::new(Commits::default());
+        let thread = std::thread::Builder::new().name("writer".into()).spawn({
+            let commits = commits.clone();
+            move || Loop { conn, queue, foreign: foreign_tx, broken: broken_tx, commits }.run()
+        })?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), foreign, broken, commits })
     }
 
     /// Runs the change and, once it is committed, `then`: whether or not the asker still waits.
@@ -108,6 +136,10 @@ impl Writer {
     /// Changes whenever another process has committed to the file.
     pub fn foreign_commits(&self) -> watch::Receiver<u64> {
         self.foreign.clone()
+    }
+
+    pub fn commits(&self) -> &Commits {
+        &self.commits
     }
 
     /// Becomes true when the disk failed a write: what the file holds is then unknown, and the process must start anew.
@@ -131,6 +163,7 @@ struct Loop {
     queue: Receiver<Box<dyn Job>>,
     foreign: watch::Sender<u64>,
     broken: watch::Sender<bool>,
+    commits: Arc<Commits>,
 }
 
 impl Loop {
@@ -164,8 +197,12 @@ impl Loop {
     }
 
     fn commit(&mut self, mut batch: Vec<Box<dyn Job>>) {
+        let began = Instant::now();
         let committed = if *self.broken.borrow() { Err(Fault::Broken) } else { run_batch(&mut self.conn, &mut batch) };
+        self.commits.changes.count(batch.len() as u64);
+        self.commits.micros.count(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
         if let Err(fault) = committed {
+            self.commits.failed.fetch_add(1, Relaxed);
             tracing::error!(?fault, changes = batch.len(), "a commit failed; nothing of it was kept");
             if matches!(fault, Fault::Broken) {
                 self.broken.send_replace(true);

@@ -100,7 +100,7 @@ async fn the_tiers_of_a_dialect_come_with_it_and_one_deleted_stays_deleted() {
 async fn what_is_given_outside_wins_over_the_dashboard() {
     let environment = [("KEYRACK_API_DIALECT".to_owned(), "mitwirken".to_owned())];
     let stored = [(settings::DIALECT.to_owned(), "resend".to_owned())].into_iter().collect();
-    let inputs = Inputs { flags: Vec::<Flag>::new(), environment: &environment, file: None, stored };
+    let inputs = Inputs { flags: Vec::<Flag>::new(), environment: &environment, stored, ..Inputs::default() };
     let loaded = load(&inputs).expect("loads");
     assert_eq!(loaded.config.api.dialect, Mitwirken);
     let fixed = loaded.fixed();
@@ -125,7 +125,7 @@ async fn only_an_administrator_switches_and_the_audit_log_tells_of_it() {
         .prepare("SELECT diff FROM audit_events WHERE action = 'setting.changed' AND target_id = 'api.dialect'")
         .and_then(|mut all| all.query_map([], |row| row.get(0))?.collect())
         .expect("reads");
-    assert_eq!(diffs, [r#"{"from":"native","to":"plain"}"#]);
+    assert_eq!(diffs, [r#"{"value":{"from":"native","to":"plain"}}"#]);
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! A server for each test, and clients in their roles.
 
+pub mod binary;
 mod client;
 mod raw;
 mod reference;
 mod routes;
 mod server;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 

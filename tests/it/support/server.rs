@@ -31,6 +31,8 @@ pub struct TestServer {
     pub app: Arc<App>,
     pub clock: Clock,
     pub addr: SocketAddr,
+    /// Where plain HTTP is spoken beside TLS.
+    pub plain: Option<SocketAddr>,
     pub dir: Arc<tempfile::TempDir>,
     config: Config,
     handle: ServerHandle,
@@ -69,11 +71,14 @@ impl TestServer {
         services::maintenance::restore_windows(&app).await.expect("restores");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let addr = listener.local_addr().expect("an address");
-        let server = keyrack::http::server(app.clone(), listener).expect("a server");
+        let plain = config.server.http_listen.map(|addr| TcpListener::bind(addr).expect("a port"));
+        let plain_addr = plain.as_ref().map(|plain| plain.local_addr().expect("an address"));
+        services::certificates::start(&app).expect("a certificate");
+        let server = keyrack::http::server(app.clone(), listener, plain).expect("a server");
         let handle = server.handle();
         // A runtime of its own: the test's ends with the test's first panic, and would take the server along.
         std::thread::spawn(move || actix_web::rt::System::new().block_on(server));
-        Self { app, clock, addr, dir, config, handle }
+        Self { app, clock, addr, plain: plain_addr, dir, config, handle }
     }
 
     /// Stops as SIGTERM does and starts again on the same data.
@@ -139,6 +144,11 @@ impl TestServer {
     /// Somebody without a credential.
     pub fn anonymous(&self) -> Client {
         Client::new(self.addr, None).checked(&self.app)
+    }
+
+    /// The same, where plain HTTP is spoken beside TLS.
+    pub fn anonymous_plain(&self) -> Client {
+        Client::new(self.plain.expect("a server with http_listen"), None)
     }
 
     pub fn with_secret(&self, secret: &str) -> Client {
