@@ -3,8 +3,8 @@
 mod account;
 mod admin;
 mod ask;
-mod backup;
 mod audit;
+mod backup;
 mod config;
 mod data;
 mod failure;

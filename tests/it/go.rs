@@ -37,6 +37,20 @@ async fn it_leads_to_pages_keys_users_and_accounts_by_their_beginning() {
 }
 
 #[actix_web::test]
+async fn every_page_that_it_leads_to_is_there() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let browser = server.browser(admin.user()).await;
+    let page = go(&browser, "").await.expect(200);
+    let results = page.text.split_once("data-results").expect("results").1;
+    let paths: Vec<&str> = results.split("<a href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(paths.len() > 15, "{paths:?}");
+    for path in paths {
+        assert_eq!(browser.get(path).await.status, 200, "{path}");
+    }
+}
+
+#[actix_web::test]
 async fn what_names_one_thing_whole_opens_it() {
     let server = TestServer::start().await;
     let admin = server.admin().await;

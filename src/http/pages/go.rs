@@ -45,6 +45,7 @@ pub struct Asked {
 const PAGES: &[(&str, &str, &str, bool)] = &[
     ("Overview", "/admin", "dashboard start home", true),
     ("Requests", "/admin/requests", "log live tail", true),
+    ("Audit log", "/admin/audit", "history changes who", true),
     ("API keys", "/admin/keys", "all keys", true),
     ("Keys unused for 30 days", "/admin/keys?status=unused", "idle", true),
     ("Keys that expire soon", "/admin/keys?status=expiring", "end", true),
