@@ -44,7 +44,7 @@ pub async fn set_dialect(app: &App, caller: &Caller, to: DialectName) -> Result<
 pub async fn dismiss_start(app: &App, caller: &Caller) -> Result<()> {
     caller.must_have(Scope::Admin)?;
     let (by, now) = (caller.clone(), app.clock.now());
-    let dismiss = move |tx: &Tx| store_and_tell(tx, &by, (START_DISMISSED, "yes"), json!({}), now);
+    let dismiss = move |tx: &Tx| store_and_tell(tx, &by, (START_DISMISSED, None, "yes"), now);
     app.change(caller, dismiss, |()| Concerns::Nobody).await
 }
 
