@@ -27,10 +27,18 @@ deny: ## licences and sources of all dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked --debug cargo-deny
 	$(CARGO) deny --log-level error check licenses bans sources
 
-test: check test-rust test-clients test-gateways test-browser ## everything; installs what is missing
+test: check test-rust test-webhook-crash-short test-clients test-gateways test-browser ## everything; installs what is missing
 
 test-rust: ## unit tests, and the tests against real servers
 	$(CARGO) test --quiet --locked
+
+test-webhook-crash: ## kill -9 under load, fifty times: every committed change is delivered
+	$(CARGO) build --quiet --locked
+	python3 tests/crash/webhooks.py
+
+test-webhook-crash-short: ## the same, five times
+	$(CARGO) build --quiet --locked
+	ROUNDS=5 python3 tests/crash/webhooks.py
 
 test-clients: ## published clients in Node, Python and Rust, and the documents' own samples
 	tests/clients/install.sh
@@ -55,8 +63,18 @@ screenshots: ## the pictures of the README, of a server with the demo's data
 bench: ## what a request costs beside a bare handler, in one run
 	benches/load/run.sh
 
+bench-check: ## instructions per request under callgrind, against the figures that are kept
+	@command -v valgrind >/dev/null || echo "valgrind is not installed: apt-get install valgrind"
+	$(CARGO) build --quiet --locked --profile dist
+	$(CARGO) build --quiet --locked --profile dist --example bare
+	python3 benches/instructions.py target/dist/keyrack target/dist/examples/bare --check
+
+bench-scale: ## what a check costs with 1,000 keys and with 1,000,000
+	$(CARGO) build --quiet --locked --profile dist
+	python3 benches/scale.py target/dist/keyrack
+
 package: ## the smallest and fastest binary: target/dist/keyrack
 	$(CARGO) build --locked --profile dist
 
-.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-clients test-gateways test-browser bench package
+.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-webhook-crash test-webhook-crash-short test-clients test-gateways test-browser bench bench-check bench-scale package
 .DEFAULT_GOAL := help

@@ -15,9 +15,9 @@ use crate::crypto::SecretHash;
 use crate::limits::rate::Counters;
 use crate::limits::{Decision, rate};
 use crate::model::account::AccountStatus;
-use crate::model::api_key::{ApiKey, LastUse};
+use crate::model::api_key::{ApiKey, LastUse, Metadata};
 use crate::model::clock::{Tick, Timestamp};
-use crate::model::ids::AccountId;
+use crate::model::ids::{AccountId, ClientId, GrantId};
 use crate::model::network::Network;
 use crate::model::scope::ScopeSet;
 use crate::model::service::ServiceName;
@@ -40,20 +40,46 @@ pub struct Credential {
 #[derive(Debug)]
 pub struct Found {
     pub secret: SecretHash,
+    pub bearer: Bearer,
+    /// Whose it is: the owner of a key, the user who allowed a token. Of a client's own token, whoever registered the
+    /// client, for whom it does not act.
+    pub user: User,
+    pub account: AccountFacts,
+    /// What the credential may do and its user still may.
+    pub scopes: ScopeSet,
+    pub account_windows: Windows,
+    pub account_counters: Arc<Counters>,
+}
+
+/// What was presented.
+#[derive(Debug)]
+pub enum Bearer {
+    Key(Box<BearerKey>),
+    Token(BearerToken),
+}
+
+#[derive(Debug)]
+pub struct BearerKey {
+    pub key: ApiKey,
     /// What stands before the part of the secret that is hashed; empty but for imported keys.
     pub strip_prefix: String,
     /// The end of this secret, if it is the older one of a rotation.
     pub secret_expires_at: Option<Timestamp>,
-    pub key: ApiKey,
-    pub user: User,
-    pub account: AccountFacts,
-    /// What the key may do and its owner still may.
-    pub scopes: ScopeSet,
-    pub account_windows: Windows,
-    pub account_counters: Arc<Counters>,
-    pub key_counters: Option<Arc<Counters>>,
+    pub counters: Option<Arc<Counters>>,
     /// What checks that this key asks for are counted under.
     pub service: ServiceName,
+}
+
+/// An access token.
+#[derive(Debug)]
+pub struct BearerToken {
+    pub grant_id: GrantId,
+    pub client_id: ClientId,
+    pub client_name: String,
+    /// The client's own: it acts for no user.
+    pub is_own: bool,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
 }
 
 /// What is told of the account behind a credential.
@@ -62,6 +88,8 @@ pub struct AccountFacts {
     pub name: String,
     pub tier: Option<String>,
     pub status: AccountStatus,
+    /// What the operators noted on it.
+    pub metadata: Metadata,
 }
 
 /// Whether a credential works, and if not, why.
@@ -73,6 +101,8 @@ pub enum State {
     OwnerDisabled,
     AccountSuspended,
     Expired,
+    /// An access token, and its time is over.
+    TokenExpired,
     /// The older secret of a rotation whose overlap is over.
     Replaced,
 }
@@ -89,21 +119,60 @@ impl Found {
     /// Time goes on while an entry is kept, so this is asked anew for each request.
     pub fn state(&self, now: Timestamp) -> State {
         let over = |end: Option<Timestamp>| end.is_some_and(|end| end <= now);
-        if self.key.revoked_at.is_some() {
-            State::Revoked
-        } else if !self.key.enabled {
-            State::Disabled
-        } else if self.user.status != UserStatus::Active {
-            State::OwnerDisabled
-        } else if self.account.status != AccountStatus::Active {
-            State::AccountSuspended
-        } else if over(self.key.expires_at) {
-            State::Expired
-        } else if over(self.secret_expires_at) {
-            State::Replaced
-        } else {
-            State::Good
+        match &self.bearer {
+            Bearer::Key(bearer) if bearer.key.revoked_at.is_some() => return State::Revoked,
+            Bearer::Key(bearer) if !bearer.key.enabled => return State::Disabled,
+            _ => {}
         }
+        if self.user.status != UserStatus::Active {
+            return State::OwnerDisabled;
+        }
+        if self.account.status != AccountStatus::Active {
+            return State::AccountSuspended;
+        }
+        match &self.bearer {
+            Bearer::Key(bearer) if over(bearer.key.expires_at) => State::Expired,
+            Bearer::Key(bearer) if over(bearer.secret_expires_at) => State::Replaced,
+            Bearer::Token(token) if over(Some(token.expires_at)) => State::TokenExpired,
+            _ => State::Good,
+        }
+    }
+
+    /// The key, if it is one.
+    pub fn key(&self) -> Option<&ApiKey> {
+        match &self.bearer {
+            Bearer::Key(bearer) => Some(&bearer.key),
+            Bearer::Token(_) => None,
+        }
+    }
+
+    /// What checks that this credential asks for are counted under.
+    pub fn service(&self) -> &ServiceName {
+        match &self.bearer {
+            Bearer::Key(bearer) => &bearer.service,
+            Bearer::Token(_) => &ServiceName::NONE,
+        }
+    }
+
+    /// The user for whom it acts.
+    pub fn acts_for(&self) -> Option<&User> {
+        match &self.bearer {
+            Bearer::Token(token) if token.is_own => None,
+            _ => Some(&self.user),
+        }
+    }
+
+    /// What stands before the part of the secret that is hashed.
+    pub fn strip_prefix(&self) -> &str {
+        match &self.bearer {
+            Bearer::Key(bearer) => &bearer.strip_prefix,
+            Bearer::Token(_) => "",
+        }
+    }
+
+    /// Whether it may be used from this address.
+    pub fn allows_from(&self, ip: IpAddr) -> bool {
+        self.key().is_none_or(|key| key.ip_allow.allows(ip))
     }
 
     /// Decides `cost` over the windows of the account and of the key in one step; charges all of them or none.
@@ -117,7 +186,8 @@ impl Found {
     }
 
     fn of_key(&self) -> Option<(&Counters, &[crate::model::tier::Window])> {
-        self.key_counters.as_deref().map(|counters| (counters, self.key.windows.as_slice()))
+        let Bearer::Key(bearer) = &self.bearer else { return None };
+        bearer.counters.as_deref().map(|counters| (counters, bearer.key.windows.as_slice()))
     }
 }
 
@@ -292,8 +362,8 @@ impl Callers {
 }
 
 fn weight(_: &SecretHash, credential: &Arc<Credential>) -> u32 {
-    let metadata = &credential.key.metadata;
-    let bytes = if metadata.as_map().is_empty() { 0 } else { metadata.to_json().len() };
+    let length = |metadata: &Metadata| if metadata.as_map().is_empty() { 0 } else { metadata.to_json().len() };
+    let bytes = credential.key().map_or(0, |key| length(&key.metadata)) + length(&credential.account.metadata);
     1 + u32::try_from(bytes / 512).unwrap_or(u32::MAX - 1)
 }
 

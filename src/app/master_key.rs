@@ -56,6 +56,18 @@ impl MasterKeyFile {
         Self { path, is_given: true, key: OnceLock::new() }
     }
 
+    /// Whether it is there and belongs to the database with these settings; nothing is made. `false`: none is needed yet.
+    pub fn look(&self, settings: &[(String, String)]) -> Result<bool, MasterKeyError> {
+        let known = settings.iter().find(|(name, _)| name == ID).and_then(|(_, id)| MasterKeyId::parse(id));
+        match (self.read()?.map(|key| key.id()), known) {
+            (None, Some(id)) => Err(MasterKeyError::Missing { path: self.path.clone(), id }),
+            (Some(found), Some(expected)) if found != expected => {
+                Err(MasterKeyError::Other { path: self.path.clone(), found, expected })
+            }
+            (found, _) => Ok(found.is_some()),
+        }
+    }
+
     fn read(&self) -> Result<Option<MasterKey>, MasterKeyError> {
         let path = || self.path.clone();
         let io = |source| MasterKeyError::Io { path: path(), source };

@@ -2,9 +2,11 @@
 
 pub mod callers;
 pub mod certificate;
+pub mod exceeded;
 mod live;
 pub mod master_key;
 pub mod metrics;
+pub mod outbound;
 pub mod request_log;
 pub mod spikes;
 pub mod usage;
@@ -16,11 +18,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::crypto::secret::has_form;
 use crate::crypto::{Passwords, Prefix};
-use crate::limits::{Buckets, InFlight, RateLimits};
+use crate::limits::{Buckets, Budget, InFlight, RateLimits};
 use crate::model::Result;
 use crate::model::audit_event::Verified;
 use crate::model::caller::Caller;
@@ -32,9 +35,11 @@ use crate::store::{self, idempotency_keys};
 use crate::store::{OpenError, Store, Tx};
 use crate::tls::Certificates;
 use callers::{Callers, Concerns};
+use exceeded::Exceeded;
 pub use live::Live;
 use master_key::MasterKeyFile;
 use metrics::Metrics;
+use outbound::Outbound;
 use request_log::RequestLog;
 use spikes::Spikes;
 use usage::Usage;
@@ -62,6 +67,8 @@ pub struct App {
     pub in_flight: InFlight,
     /// How far the audit log was last found sound; none until it was looked at.
     pub verified: Mutex<Option<Verified>>,
+    /// What files that are imported take of the memory.
+    pub imports: Budget,
     pub callers: Arc<Callers>,
     /// How many requests there were, until a batch writes it.
     pub usage: Usage,
@@ -70,6 +77,12 @@ pub struct App {
     pub started_at: Timestamp,
     /// How the server was when the public was told last.
     pub told: Mutex<Option<Told>>,
+    /// Limits that accounts have met, until a batch tells of them.
+    pub exceeded: Exceeded,
+    /// How this program calls others.
+    pub outbound: Outbound,
+    /// There may be something for webhooks to send.
+    pub to_send: Notify,
     /// Refusals of the last hour: without a valid credential, and for a limit.
     pub spikes: Mutex<(Spikes, Spikes)>,
     /// The server is stopping: no new work should be sent to it.
@@ -77,6 +90,9 @@ pub struct App {
     /// Requests with an `Idempotency-Key` that are being worked on.
     pub in_progress: Mutex<HashSet<idempotency_keys::Request>>,
 }
+
+/// Two of the largest files at once. What is read of a file takes about twice its size.
+const IMPORTS: usize = 64 << 20;
 
 /// How often a person may fail, so that guessing is slow.
 pub struct Guesses {
@@ -105,6 +121,7 @@ impl App {
                 of_setup: Buckets::new(Window::new(10, 60)),
             },
             in_flight: InFlight::new(limits.max_concurrent, limits.max_queued, limits.queue_timeout),
+            imports: Budget::new(IMPORTS),
             rates: RateLimits::new(),
             passwords: Passwords::new(std::thread::available_parallelism().map_or(2, usize::from)),
             callers: Arc::default(),
@@ -116,6 +133,9 @@ impl App {
             request_log: RequestLog::new(config.log.request_log_sample),
             backing_up: tokio::sync::Mutex::default(),
             draining: Arc::default(),
+            exceeded: Exceeded::default(),
+            outbound: Outbound::new(config.webhooks.allow_private_targets),
+            to_send: Notify::new(),
             spikes: Mutex::default(),
             in_progress: Mutex::default(),
             verified: Mutex::default(),
@@ -141,12 +161,14 @@ impl App {
         work: impl FnOnce(&Tx) -> Result<T> + Send + 'static,
         concerns: impl FnOnce(&T) -> Concerns + Send + 'static,
     ) -> Result<T> {
-        let (callers, caller, now) = (self.callers.clone(), caller.clone(), self.clock.now());
+        let (callers, by, now) = (self.callers.clone(), caller.clone(), self.clock.now());
         let work = move |tx: &Tx| {
-            store::actors::must_still_act(tx, &caller, now)?;
+            store::actors::must_still_act(tx, &by, now)?;
             work(tx)
         };
-        self.store.write_then(work, move |changed| callers.forget(concerns(changed))).await
+        let changed = self.store.write_then(work, move |changed| callers.forget(concerns(changed))).await;
+        self.to_send.notify_one();
+        changed
     }
 
     /// What the secret of a new key begins with.

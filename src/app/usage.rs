@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
 use crate::model::clock::Timestamp;
@@ -51,13 +52,14 @@ struct Shard(Mutex<Counted>);
 
 #[derive(Debug, Default)]
 struct Counted {
-    requests: HashMap<Cell, Tally>,
+    // Of ids that we made, routes and minutes: nobody can choose them so that they collide.
+    requests: HashMap<Cell, Tally, RandomState>,
     services: HashMap<ServiceCell, Checks>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct ServiceCell {
-    whose: (ApiKeyId, AccountId),
+    whose: (Option<ApiKeyId>, AccountId),
     service: ServiceName,
     hour: Timestamp,
 }
@@ -88,7 +90,7 @@ impl KnownServices {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Cell {
-    who: Option<(ApiKeyId, AccountId)>,
+    who: Option<(Option<ApiKeyId>, AccountId)>,
     route: RouteName,
     /// When the request came, to the minute: a batch may be written in the next one.
     minute: Timestamp,
@@ -130,7 +132,7 @@ impl Usage {
     /// Counts one request. `took` is none for one that was refused.
     pub fn count(
         &self,
-        who: Option<(ApiKeyId, AccountId)>,
+        who: Option<(Option<ApiKeyId>, AccountId)>,
         route: RouteName,
         outcome: Outcome,
         took: Option<Duration>,
@@ -141,7 +143,7 @@ impl Usage {
     }
 
     /// Counts one check of a key for another service.
-    pub fn count_check(&self, whose: (ApiKeyId, AccountId), service: &ServiceName, outcome: Outcome, at: Timestamp) {
+    pub fn count_check(&self, whose: (Option<ApiKeyId>, AccountId), service: &ServiceName, outcome: Outcome, at: Timestamp) {
         let mut cell = ServiceCell { whose, service: service.clone(), hour: Span::Hour.start_of(at) };
         let mut counted = self.shards[shard_of_this_thread()].0.lock();
         if counted.services.len() >= MOST_SERVICE_CELLS && !counted.services.contains_key(&cell) {
@@ -179,7 +181,7 @@ impl Usage {
                     batch.refused += tally.of(Outcome::ClientError) + tally.of(Outcome::RateLimited);
                 }
                 let whose = match who {
-                    Some((key, account)) => [Some(Subject::Key(key)), Some(Subject::Account(account))],
+                    Some((key, account)) => [key.map(Subject::Key), Some(Subject::Account(account))],
                     None => [Some(Subject::NoKey), None],
                 };
                 for subject in whose.into_iter().flatten().chain([Subject::Everyone]) {
@@ -195,7 +197,7 @@ impl Usage {
             }
             for (ServiceCell { whose: (key, account), service, hour }, checks) in counted.services {
                 let service = self.services.lock().told_apart(account, service, Span::Day.start_of(hour));
-                for subject in [Subject::Key(key), Subject::Account(account), Subject::Everyone] {
+                for subject in key.map(Subject::Key).into_iter().chain([Subject::Account(account), Subject::Everyone]) {
                     for span in [Span::Hour, Span::Day] {
                         services.entry((subject, span, service.clone(), span.start_of(hour))).or_default().add(&checks);
                     }
@@ -274,7 +276,7 @@ mod tests {
         let usage = Usage::default();
         let who = (ApiKeyId::new(), AccountId::new());
         let at = Timestamp::parse("2026-11-22T10:00:59Z").expect("a time");
-        usage.count(Some(who), ROUTE, Outcome::Success, Some(Duration::from_millis(2)), at);
+        usage.count(Some((Some(who.0), who.1)), ROUTE, Outcome::Success, Some(Duration::from_millis(2)), at);
         usage.count(None, ROUTE, Outcome::ClientError, None, at);
         let rows = usage.take().requests;
         let total = |subject, span| {
@@ -303,7 +305,7 @@ mod tests {
     #[test]
     fn an_account_has_a_bounded_number_of_services_told_apart() {
         let usage = Usage::default();
-        let (one, other) = ((ApiKeyId::new(), AccountId::new()), (ApiKeyId::new(), AccountId::new()));
+        let (one, other) = ((Some(ApiKeyId::new()), AccountId::new()), (Some(ApiKeyId::new()), AccountId::new()));
         let at = Timestamp::parse("2026-11-22T10:00:59Z").expect("a time");
         for n in 0..MOST_SERVICES + 30 {
             let service = ServiceName::parse(&format!("service-{n}")).expect("a label");
@@ -312,7 +314,7 @@ mod tests {
         usage.count_check(other, &ServiceName::parse("billing").expect("a label"), Outcome::RateLimited, at);
         let rows = usage.take().services;
         let of = |subject| rows.iter().filter(|row| row.subject == subject && row.span == Span::Day).collect::<Vec<_>>();
-        let of_one = of(Subject::Key(one.0));
+        let of_one = of(Subject::Key(one.0.expect("a key")));
         assert_eq!(of_one.len(), MOST_SERVICES + 1);
         let others = of_one.iter().find(|row| row.service == ServiceName::others()).expect("the rest");
         assert_eq!(others.checks, Checks { accepted: 30, ..Checks::default() });

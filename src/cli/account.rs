@@ -10,9 +10,11 @@ use super::failure::Failure;
 use super::output::{Output, fields};
 use super::values;
 use crate::model::AppError;
-use crate::model::account::{Account, AccountChanges, AccountStatus, NewAccount};
+use crate::model::account::{Account, AccountChanges, AccountStatus, NewAccount, Reason};
+use crate::model::api_key::Metadata;
 use crate::model::caller::Caller;
 use crate::model::name::Name;
+use crate::model::page::{Limit, Order, Start};
 use crate::model::tier::Window;
 use crate::services::accounts;
 
@@ -59,11 +61,17 @@ pub struct SetArgs {
     #[arg(long, conflicts_with = "tier")]
     no_tier: bool,
     /// Limits of its own, which win over the tier's, for example 1000/1h; may be repeated
-    #[arg(long = "window", value_name = "N/TIME", value_parser = values::window)]
+    #[arg(long = "window", value_name = "N/TIME", value_parser = values::window, requires = "reason")]
     windows: Vec<Window>,
+    /// Why it has limits of its own, for example: trusted sender since March
+    #[arg(long, value_name = "TEXT", value_parser = values::reason)]
+    reason: Option<Reason>,
     /// Take its own limits away
-    #[arg(long, conflicts_with = "windows")]
+    #[arg(long, conflicts_with_all = ["windows", "reason"])]
     no_windows: bool,
+    /// What you want to keep with it, as a JSON object of at most 4 KB; it replaces what was there
+    #[arg(long, value_name = "JSON", value_parser = values::metadata)]
+    metadata: Option<Metadata>,
 }
 
 pub fn run(place: &Place, command: AccountCommand, out: &Output) -> Result<()> {
@@ -105,15 +113,14 @@ pub fn find(open: &Opened, account: &str) -> Result<Account> {
 }
 
 fn list(open: &Opened, out: &Output) -> Result<()> {
-    const BATCH: u32 = 100;
-    let (caller, mut all) = (Caller::command_line(), Vec::<Account>::new());
+    let (caller, mut start, mut all) = (Caller::command_line(), Start::Offset(0), Vec::<Account>::new());
     loop {
-        let after = all.last().map(|account| account.id);
-        let some = open.run(accounts::list(&open.app, &caller, after, BATCH))?;
-        let was_full = some.len() == BATCH as usize;
-        all.extend(some);
-        if !was_full {
-            break;
+        let place = (start, Order::OldestFirst, Limit::BATCH);
+        let page = open.run(accounts::list(&open.app, &caller, accounts::Filter::default(), place))?;
+        all.extend(page.rows);
+        match all.last() {
+            Some(last) if page.has_next => start = Start::After(last.id),
+            _ => break,
         }
     }
     let bodies: Vec<_> = all.iter().map(body).collect();
@@ -131,6 +138,15 @@ fn show(account: &Account, out: &Output) -> Result<()> {
             ("id", account.id.to_string()),
             ("name", account.name.clone()),
             ("limits", limits(account)),
+            (
+                "reason",
+                account
+                    .given
+                    .as_ref()
+                    .map(|given| format!("{} ({}, {})", given.reason.as_str(), given.by, given.at))
+                    .unwrap_or_default(),
+            ),
+            ("metadata", account.metadata.to_json()),
             ("status", account.status.name().into()),
             ("created_at", account.created_at.to_string()),
             ("updated_at", account.updated_at.to_string()),
@@ -151,6 +167,8 @@ fn set(place: &Place, open: &Opened, args: SetArgs, out: &Output) -> Result<()> 
         name: args.name,
         tier: if args.no_tier { Some(None) } else { args.tier.map(Some) },
         windows,
+        reason: args.reason,
+        metadata: args.metadata,
         status: None,
     };
     let after = open.run(accounts::update(&open.app, &Caller::command_line(), before.id, changes))?;
@@ -166,8 +184,13 @@ fn set(place: &Place, open: &Opened, args: SetArgs, out: &Output) -> Result<()> 
             None => back.push("--no-windows".into()),
             Some(windows) => {
                 back.extend(windows.as_slice().iter().flat_map(|window| ["--window".into(), window.to_string()]));
+                let reason = before.given.as_ref().map_or("as before", |given| given.reason.as_str());
+                back.extend(["--reason".into(), reason.into()]);
             }
         }
+    }
+    if before.metadata != after.metadata {
+        back.extend(["--metadata".into(), before.metadata.to_json()]);
     }
     out.result(&body(&after), || format!("Account {} ({}) now has {}.", after.name, after.id, limits(&after)))?;
     if back.len() > 3 {
@@ -195,6 +218,10 @@ fn body(account: &Account) -> Value {
         "name": account.name,
         "tier": account.tier,
         "windows": account.windows,
+        "windows_reason": account.given.as_ref().map(|given| given.reason.as_str()),
+        "windows_by": account.given.as_ref().map(|given| given.by.as_str()),
+        "windows_at": account.given.as_ref().map(|given| given.at),
+        "metadata": account.metadata.as_map(),
         "status": account.status.name(),
         "created_at": account.created_at,
         "updated_at": account.updated_at,

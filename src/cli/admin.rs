@@ -16,7 +16,7 @@ use crate::model::email::Email;
 use crate::model::name::Name;
 use crate::model::revision::IfMatch;
 use crate::model::user::UserChanges;
-use crate::services::{setup, users};
+use crate::services::{second_factor, setup, users};
 
 #[derive(Subcommand)]
 pub enum AdminCommand {
@@ -30,6 +30,11 @@ pub enum AdminCommand {
         /// The password, from the first line of a file (- for standard input); else it is asked for
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+    },
+    /// Take a lost second factor away, and end the user's sessions
+    DisableMfa {
+        #[arg(long, value_parser = values::email)]
+        email: Email,
     },
     /// Give a user another password, and end their sessions
     ResetPassword {
@@ -51,6 +56,14 @@ pub fn run(place: &Place, command: AdminCommand, out: &Output) -> Result<()> {
                 format!("Made {} <{}> an administrator ({}).", user.name, user.email, user.id)
             })?;
             place.undo(out, &["user", "delete", &user.id.to_string()]);
+        }
+        AdminCommand::DisableMfa { email } => {
+            let user = find(&open, email.as_str())?;
+            open.run(second_factor::disable(&open.app, &Caller::command_line(), &user))?;
+            let had = if user.has_second_factor { "Removed the second factor of" } else { "There was no second factor of" };
+            out.result(&UserBody::from(&user), || {
+                format!("{had} {} <{}>. Their sessions have ended; the password lets them in.", user.name, user.email)
+            })?;
         }
         AdminCommand::ResetPassword { email, password_file } => {
             let user = find(&open, email.as_str())?;

@@ -69,10 +69,14 @@ impl Place<'_> {
 
     /// Where the master key is: handed over by systemd, else in the data directory.
     pub fn master_key(&self, store: &Store) -> MasterKeyFile {
+        self.master_key_file(store.path())
+    }
+
+    pub fn master_key_file(&self, database: &Path) -> MasterKeyFile {
         // systemd.exec(5): LoadCredential=keyrack-master-key:/path/of/the/file
         let handed_over = self.environment.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY");
         let given = handed_over.map(|(_, dir)| Path::new(dir).join("keyrack-master-key")).filter(|path| path.exists());
-        given.map_or_else(|| MasterKeyFile::beside(store.path()), MasterKeyFile::given)
+        given.map_or_else(|| MasterKeyFile::beside(database), MasterKeyFile::given)
     }
 
     /// What the dashboard stored, by name.

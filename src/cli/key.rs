@@ -271,7 +271,9 @@ fn test(open: &Opened, file: &std::path::Path, out: &Output) -> Result<()> {
     let now = open.app.clock.now();
     let refused = match credentials::authenticate(&open.app, secret.trim(), now) {
         Ok(credential) => {
-            let key = open.run(api_keys::find(&open.app, &Caller::command_line(), credential.key.id))?;
+            let id =
+                credential.key().map(|key| key.id).ok_or_else(|| Failure::failed("This is an access token, and it works."))?;
+            let key = open.run(api_keys::find(&open.app, &Caller::command_line(), id))?;
             let value = json!({ "valid": true, "code": "valid", "key": body(open, &key) });
             return out.result(&value, || format!("The secret is good.\n{}", in_words(open, &key, None)));
         }

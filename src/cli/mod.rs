@@ -3,10 +3,13 @@
 mod account;
 mod admin;
 mod ask;
+mod ask_server;
 mod audit;
 mod backup;
+mod client;
 mod config;
 mod data;
+mod doctor;
 mod failure;
 mod key;
 mod log;
@@ -17,10 +20,14 @@ mod progress;
 mod running;
 mod serve;
 mod setup_link;
+mod status;
 mod tier;
 mod undo;
 mod user;
+mod user_file;
 mod values;
+mod volatile;
+mod webhook;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -37,9 +44,10 @@ const HELP: &str = "\
 
 Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 
-Start      serve   setup-link   admin {create|reset-password}
-Manage     user {list|show|add|set|disable|enable|delete}   account {list|show|add|set|suspend|resume}
+Start      serve   setup-link   status   doctor   admin {create|disable-mfa|reset-password}
+Manage     user {list|show|add|set|disable|enable|delete|import|export}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
+           client {list|create|rotate-secret|delete}   webhook {list|add|test|replay}
 Data       backup {create|verify|restore}   audit {list|verify|export}   migrate   config {show|check|explain}   completions SHELL
 
 Options:
@@ -127,9 +135,19 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Addresses that are told of events
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
+    /// OAuth clients: programs that act for users who allow it
+    #[command(subcommand)]
+    Client(client::ClientCommand),
     /// Copies of the database: made while the server runs, checked, and put back
     #[command(subcommand)]
     Backup(backup::BackupCommand),
+    /// The server that runs on the data directory, and how it is
+    Status,
+    /// Look for everything that keeps a server from working, with the fix for each
+    Doctor,
     /// What was done, and whether the record of it is as it was written
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -140,6 +158,9 @@ enum Command {
     Config(config::ConfigCommand),
     /// Print completions for a shell
     Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    #[command(hide = true)]
+    Man,
 }
 
 /// What the process was started with: nothing below reads it from elsewhere.
@@ -187,7 +208,11 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
         Command::Account(command) => account::run(&place, command, out),
         Command::Tier(command) => tier::run(&place, command, out),
         Command::Key(command) => key::run(&place, command, out),
+        Command::Webhook(command) => webhook::run(&place, command, out),
+        Command::Client(command) => client::run(&place, command, out),
         Command::Backup(command) => backup::run(&place, command, out),
+        Command::Status => status::run(&place, out),
+        Command::Doctor => doctor::run(&place, out),
         Command::Audit(command) => audit::run(&place, command, out),
         Command::Migrate => migrate::run(&place, out),
         Command::Config(command) => config::run(&place, command, out),
@@ -195,6 +220,11 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "keyrack", &mut script);
             out.raw(&script)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            out.raw(&page)
         }
     }
 }
@@ -210,7 +240,7 @@ mod tests {
 
     #[test]
     fn the_overview_names_every_command() {
-        for command in Cli::command().get_subcommands() {
+        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
             let verbs: Vec<_> = command.get_subcommands().map(clap::Command::get_name).collect();
             let wanted = match verbs[..] {
                 [] => command.get_name().to_owned(),

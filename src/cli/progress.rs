@@ -9,6 +9,7 @@ use super::output::Output;
 use crate::services::backups::Progress;
 
 const STYLE: &str = "{msg} [{bar:32}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+const ROWS: &str = "{msg} [{bar:32}] {human_pos} of {human_len} {per_sec} {eta} left";
 
 /// Cloned freely; gone when `done` says so.
 #[derive(Clone)]
@@ -20,6 +21,17 @@ impl Bar {
         let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let style = ProgressStyle::with_template(STYLE).expect("the template is well formed").progress_chars("=> ");
         Self(ProgressBar::with_draw_target(None, target).with_style(style).with_message(doing))
+    }
+
+    /// The same for rows, which are counted.
+    pub fn of_rows(out: &Output, doing: &'static str) -> Self {
+        let style = ProgressStyle::with_template(ROWS).expect("the template is well formed").progress_chars("=> ");
+        let Self(bar) = Self::new(out, doing);
+        Self(bar.with_style(style))
+    }
+
+    pub fn at(&self, done: u64) {
+        self.0.set_position(done);
     }
 
     /// What a backup tells of itself.

@@ -2,23 +2,32 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use crate::model::clock::Timestamp;
 
-/// Three lines: process, start, address.
+/// Four lines: process, start, address, and where it listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
     pub pid: u32,
     pub since: Timestamp,
     pub url: String,
+    pub listen: SocketAddr,
 }
 
 impl Running {
     pub fn parse(note: &str) -> Option<Self> {
         let mut lines = note.lines();
-        let (pid, since, url) = (lines.next()?, lines.next()?, lines.next()?);
-        Some(Self { pid: pid.parse().ok()?, since: Timestamp::parse(since)?, url: url.to_owned() })
+        let (pid, since, url, listen) = (lines.next()?, lines.next()?, lines.next()?, lines.next()?);
+        let since = Timestamp::parse(since)?;
+        Some(Self { pid: pid.parse().ok()?, since, url: url.to_owned(), listen: listen.parse().ok()? })
+    }
+
+    /// Where it is reached from this machine: what listens everywhere listens here, too.
+    pub fn reached_at(bound: SocketAddr) -> SocketAddr {
+        let here = if bound.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
+        if bound.ip().is_unspecified() { SocketAddr::new(here, bound.port()) } else { bound }
     }
 
     /// The server that has this data directory now.
@@ -32,7 +41,7 @@ impl Running {
 
 impl fmt::Display for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n{}\n{}", self.pid, self.since, self.url)
+        writeln!(f, "{}\n{}\n{}\n{}", self.pid, self.since, self.url, self.listen)
     }
 }
 
@@ -50,7 +59,9 @@ mod tests {
 
     #[test]
     fn a_note_is_read_as_it_was_written() {
-        let note = Running { pid: 700, since: Timestamp::from_millis(1_698_400_800_000), url: "http://127.0.0.1:8080".into() };
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let since = Timestamp::from_millis(1_698_400_800_000);
+        let note = Running { pid: 700, since, url: "http://127.0.0.1:8080".into(), listen };
         assert_eq!(Running::parse(&note.to_string()), Some(note));
         assert_eq!(Running::parse(""), None);
     }

@@ -23,7 +23,7 @@ use crate::app::certificate::CertificateStatus;
 use crate::config::{Flag, Log, LogFormat, TlsMode};
 use crate::http;
 use crate::model::clock::Clock;
-use crate::services::{audit, backups, certificates, maintenance, setup};
+use crate::services::{audit, backups, certificates, maintenance, setup, webhooks};
 use crate::store::migrate::Migrated;
 use crate::store::{ServerLock, Store};
 
@@ -81,12 +81,14 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
     if let Some(fault) = outside.fault() {
         return Err(Failure::failed(fault));
     }
+    super::volatile::check(place)?;
     // A server that has the data already is told before a port that it has too.
     let listener = port::listen(outside.server.listen, place);
     let plain = outside.server.http_listen.map(|addr| port::listen(addr, place)).transpose();
     let bound = listener.as_ref().ok().and_then(|listener| listener.local_addr().ok());
     let clock = Clock::real();
-    let note = Running { pid: std::process::id(), since: clock.now(), url: base_url(&outside, bound) };
+    let listen = Running::reached_at(bound.unwrap_or(outside.server.listen));
+    let note = Running { pid: std::process::id(), since: clock.now(), url: base_url(&outside, bound), listen };
     let _lock = lock(&dir, &note, &clock)?;
     let (listener, plain) = (listener?, plain?);
 
@@ -126,17 +128,19 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         } else if !logs_as_json(&app.config.log) {
             out.talk(started.in_words(&app, out));
         }
-        let _log = log::start(&app.config.log, out.color);
+        let _log = log::start(&app.config.log, out.color, place.environment);
         if logs_as_json(&app.config.log) {
             started.log();
         }
         let upkeep = actix_web::rt::spawn(maintenance::run(app.clone()));
         let renewals = actix_web::rt::spawn(certificates::run(app.clone(), rounds));
         let copying = actix_web::rt::spawn(backups::run(app.clone()));
+        let sending = actix_web::rt::spawn(webhooks::worker::run(app.clone()));
         let served = until_stopped(server, &doors, signals, &app).await;
         upkeep.abort();
         renewals.abort();
         copying.abort();
+        sending.abort();
         // What the last requests used belongs to the next start.
         maintenance::flush(&app).await?;
         audit::tell_head(&app).await;
@@ -150,7 +154,7 @@ fn lock(dir: &Path, note: &Running, clock: &Clock) -> Result<ServerLock> {
     taken.map_err(|holder| {
         let shown = dir.display();
         Failure::failed(match Running::parse(&holder) {
-            Some(Running { pid, since, url }) => {
+            Some(Running { pid, since, url, .. }) => {
                 let since = clock_time(since, clock.now());
                 format!("{shown} is used by Keyrack pid {pid} since {since}.\nOpen {url}/ or stop it first: kill {pid}")
             }

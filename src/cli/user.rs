@@ -10,6 +10,7 @@ use super::ask;
 use super::data::{Opened, Place};
 use super::failure::Failure;
 use super::output::{Output, fields};
+use super::user_file;
 use super::values;
 use crate::crypto::common::is_common;
 use crate::http::api::UserBody;
@@ -52,6 +53,10 @@ pub enum UserCommand {
         /// The user's id or email
         user: String,
     },
+    /// Bring in users from a file: all of them, or none
+    Import(user_file::ImportArgs),
+    /// Write all users to a file
+    Export(user_file::ExportArgs),
 }
 
 #[derive(Args)]
@@ -118,6 +123,8 @@ pub fn run(place: &Place, command: UserCommand, out: &Output) -> Result<()> {
             place.undo(out, &["user", "disable", &user.id.to_string()]);
             Ok(())
         }
+        UserCommand::Import(args) => user_file::import(&open, &args, out),
+        UserCommand::Export(args) => user_file::export(&open, args, out),
         UserCommand::Delete { user } => {
             let user = find(&open, &user)?;
             ask::confirm(out, &format!("Delete {}, with all their keys and sessions? This cannot be undone.", who(&user)))?;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::model::api_key::{IpAllow, KeyStatus, Overlap};
+use crate::model::account::Reason;
+use crate::model::api_key::{IpAllow, KeyStatus, Metadata, Overlap};
 use crate::model::audit_event::Head;
 use crate::model::clock::Timestamp;
 use crate::model::duration;
@@ -12,6 +13,7 @@ use crate::model::name::Name;
 use crate::model::scope::ScopesAsked;
 use crate::model::tier::{Window, Windows};
 use crate::model::user::Role;
+use crate::model::webhook::EventTypes;
 
 use super::failure::Failure;
 
@@ -25,6 +27,14 @@ pub fn name(text: &str) -> Parsed<Name> {
     Name::parse(text).map_err(words)
 }
 
+pub fn reason(text: &str) -> Parsed<Reason> {
+    Reason::parse(text).map_err(words)
+}
+
+pub fn metadata(text: &str) -> Parsed<Metadata> {
+    Metadata::parse(text).map_err(words)
+}
+
 pub fn role(text: &str) -> Parsed<Role> {
     Role::parse(text).map_err(words)
 }
@@ -36,6 +46,10 @@ pub fn key_status(text: &str) -> Parsed<KeyStatus> {
 /// A scope that exists, or a short word for several.
 pub fn scope(text: &str) -> Parsed<String> {
     ScopesAsked::parse([text]).map(|_| text.to_owned()).map_err(words)
+}
+
+pub fn event(text: &str) -> Parsed<String> {
+    EventTypes::parse([text]).map(|_| text.to_owned()).map_err(words)
 }
 
 pub fn network(text: &str) -> Parsed<String> {

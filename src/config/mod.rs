@@ -112,6 +112,18 @@ settings! {
         anonymous_per_minute: u64 = 100, |given: &_| read::number(given, 1, 1_000_000_000), None,
             "Requests without a valid key that one client address may make in a minute.";
     }
+    oauth: Oauth {
+        access_token_ttl: Duration = Duration::from_secs(3_600), |given: &_| read::span(given, 60, 86_400), None,
+            "How long an access token works.";
+        refresh_token_ttl: Duration = Duration::from_secs(30 * 86_400), |given: &_| read::span(given, 3_600, 365 * 86_400), None,
+            "A refresh token that nobody uses ends after this long; used or not, the user is asked again after three times as long.";
+        code_ttl: Duration = Duration::from_secs(60), |given: &_| read::span(given, 10, 600), None,
+            "A client must redeem an authorization code within this time.";
+    }
+    webhooks: Webhooks {
+        allow_private_targets: bool = false, read::boolean, None,
+            "Let webhooks go to private, loopback and link-local addresses, and over plain HTTP.";
+    }
     metrics: Metrics {
         token: Option<SecretText> = None, read::token, None,
             "What a scraper beyond this machine sends behind Bearer to read /metrics. Empty: this machine alone may.";

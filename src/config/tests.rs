@@ -185,7 +185,7 @@ proptest::proptest! {
 
 #[test]
 fn what_a_newer_version_stored_is_passed_over() {
-    let stored = BTreeMap::from([("tls.mode".to_owned(), "acme".to_owned())]);
+    let stored = BTreeMap::from([("server.of_tomorrow".to_owned(), "yes".to_owned())]);
     assert!(load(&Inputs { stored, ..Inputs::default() }).is_ok());
 }
 

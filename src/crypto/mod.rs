@@ -5,6 +5,10 @@ pub mod password;
 pub mod seal;
 pub mod sealed_file;
 pub mod secret;
+pub mod totp;
+pub mod webhook_secret;
 
 pub use password::Passwords;
+pub use seal::MasterKey;
 pub use secret::{Prefix, Secret, SecretHash};
+pub use webhook_secret::WebhookSecret;

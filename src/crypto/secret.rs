@@ -17,8 +17,9 @@ pub struct Prefix(String);
 
 impl Prefix {
     pub const MAX_LEN: usize = 16;
-    /// The prefixes of the other kinds: access token, refresh token, authorization code, client secret.
-    pub const RESERVED: &[&str] = &["kro_", "krr_", "krc_", "krs_"];
+    /// The prefixes of the other kinds.
+    pub const RESERVED: &[&str] =
+        &[Kind::AccessToken.prefix(), Kind::RefreshToken.prefix(), Kind::AuthorizationCode.prefix(), Kind::ClientSecret.prefix()];
 
     pub fn parse(text: &str) -> Result<Self, String> {
         let shaped = text.len() >= 2
@@ -41,6 +42,35 @@ impl Prefix {
     /// What secret scanners look for.
     pub fn pattern(&self) -> String {
         format!("{}[0-9A-Za-z]{{{}}}", self.0, RANDOM_CHARS + CHECK_CHARS)
+    }
+}
+
+/// The secrets of OAuth; each kind is told by its prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    AccessToken,
+    RefreshToken,
+    AuthorizationCode,
+    ClientSecret,
+}
+
+impl Kind {
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::AccessToken => "kro_",
+            Self::RefreshToken => "krr_",
+            Self::AuthorizationCode => "krc_",
+            Self::ClientSecret => "krs_",
+        }
+    }
+
+    pub fn generate(self) -> Secret {
+        Secret::generate(&Prefix(self.prefix().into()))
+    }
+
+    /// The hash of what may be such a secret: one of this kind, without a typing error.
+    pub fn hash_of(self, text: &str) -> Option<SecretHash> {
+        (has_form(text, self.prefix()) && has_checksum(text)).then(|| SecretHash::of(text))
     }
 }
 
@@ -145,10 +175,12 @@ pub fn random_token() -> Zeroizing<String> {
     Zeroizing::new(data_encoding::BASE64URL_NOPAD.encode(random.as_ref()))
 }
 
+/// Crockford's base32: no I, L, O or U to mistake.
+const TYPEABLE: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const RECOVERY_CHARS: usize = 24;
+
 /// Twelve characters that can be typed: `7Q4K-M2XD-9FWP`, 60 random bits.
 pub fn typeable_code() -> String {
-    // Crockford's base32: no I, L, O or U to mistake.
-    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     let mut random = [0; 12];
     fill_random(&mut random);
     let mut code = String::with_capacity(14);
@@ -156,26 +188,51 @@ pub fn typeable_code() -> String {
         if n > 0 && n % 4 == 0 {
             code.push('-');
         }
-        code.push(char::from(ALPHABET[usize::from(byte & 31)]));
+        code.push(char::from(TYPEABLE[usize::from(byte & 31)]));
     }
     code
 }
 
 /// A typed code as it was made: upper case, dashes where they belong, look-alikes mended.
 pub fn normalize_code(typed: &str) -> Option<String> {
-    let plain: Vec<char> = typed
-        .chars()
-        .filter(|c| !c.is_whitespace() && *c != '-')
-        .map(|c| match c.to_ascii_uppercase() {
-            'O' => '0',
-            'I' | 'L' => '1',
-            c => c,
-        })
-        .collect();
+    let plain: Vec<char> = mended(typed).chars().collect();
     if plain.len() != 12 || !plain.iter().all(char::is_ascii_alphanumeric) {
         return None;
     }
     Some(plain.chunks(4).map(|four| four.iter().collect::<String>()).collect::<Vec<_>>().join("-"))
+}
+
+/// A recovery code: 24 characters, 120 random bits, so that a plain hash of it can be kept.
+pub fn recovery_code() -> Zeroizing<String> {
+    let mut random = Zeroizing::new([0; RECOVERY_CHARS]);
+    fill_random(random.as_mut());
+    let chars: Zeroizing<String> =
+        Zeroizing::new(random.iter().map(|byte| char::from(TYPEABLE[usize::from(byte & 31)])).collect());
+    grouped_by_six(&chars)
+}
+
+/// A typed recovery code as it was made.
+pub fn normalize_recovery_code(typed: &str) -> Option<Zeroizing<String>> {
+    let plain = mended(typed);
+    (plain.len() == RECOVERY_CHARS && plain.bytes().all(|b| b.is_ascii_alphanumeric())).then(|| grouped_by_six(&plain))
+}
+
+fn grouped_by_six(chars: &str) -> Zeroizing<String> {
+    let groups: Vec<&str> = (0..chars.len()).step_by(6).map(|at| &chars[at..at + 6]).collect();
+    Zeroizing::new(groups.join("-"))
+}
+
+/// Upper case, without blanks and dashes, look-alikes mended.
+fn mended(typed: &str) -> Zeroizing<String> {
+    let kept = typed.chars().filter(|c| !c.is_whitespace() && *c != '-');
+    Zeroizing::new(
+        kept.map(|c| match c.to_ascii_uppercase() {
+            'O' => '0',
+            'I' | 'L' => '1',
+            c => c,
+        })
+        .collect(),
+    )
 }
 
 fn fill_random(buffer: &mut [u8]) {

@@ -64,6 +64,39 @@ impl Arrived for HttpRequest {
     }
 }
 
+/// Where this request came to, as its client wrote it.
+pub fn arrives_at(req: &HttpRequest) -> String {
+    let scheme = if req.arrival().client.https { "https" } else { "http" };
+    let host = req.headers().get(HOST).and_then(|host| host.to_str().ok()).filter(is_plain_host);
+    format!("{scheme}://{}", host.unwrap_or("localhost"))
+}
+
+/// The words for a request that came to another address than the configured one; from this machine any will do.
+pub fn own_address_fault(req: &HttpRequest, app: &App) -> Option<String> {
+    let url = app.live.public_url()?;
+    let arrives = arrives_at(req);
+    let is_other = !req.arrival().client.is_local() && PublicUrl::parse(&arrives).is_ok_and(|arrives| arrives != url);
+    is_other.then(|| {
+        format!(
+            "Requests arrive as {arrives} but public_url is {url}. OAuth and links will break. Set it: public_url = \"{arrives}\""
+        )
+    })
+}
+
+/// The operator is told once an hour when people come to another address than the configured one.
+pub fn tell_of_other_address(req: &HttpRequest, app: &App) {
+    if let Some(words) = own_address_fault(req, app)
+        && app.ignored_proxies.take(BucketKey::of_parts(&[b"public_url"]), app.clock.tick()).admitted()
+    {
+        tracing::warn!("{words}");
+    }
+}
+
+fn is_plain_host(host: &&str) -> bool {
+    // Shown in links: nothing but what a host and a port are written with.
+    host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
+}
+
 /// The address under which this server is reached: as configured, else as the request came in.
 pub fn base_url(req: &HttpRequest, app: &App) -> String {
     base_url_of(req.headers().get(HOST), req.arrival().client.https, app)
@@ -75,10 +108,8 @@ pub fn base_url_of(host: Option<&HeaderValue>, https: bool, app: &App) -> String
         return url.as_str().to_owned();
     }
     let host = host.and_then(|host| host.to_str().ok());
-    // Shown in links: nothing but what a host and a port are written with.
-    let plain = |host: &&str| host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
     let scheme = if https { "https" } else { "http" };
-    format!("{scheme}://{}", host.filter(plain).unwrap_or("localhost"))
+    format!("{scheme}://{}", host.filter(is_plain_host).unwrap_or("localhost"))
 }
 
 /// Where the same page is over HTTPS, when this server speaks that itself.
@@ -110,5 +141,5 @@ pub fn path_of(req: &HttpRequest) -> &str {
 fn request_id(headers: &HeaderMap) -> Arc<str> {
     let sent = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     let good = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-    sent.filter(good).map_or_else(|| RequestId::new().to_string().into(), Arc::from)
+    sent.filter(good).map_or_else(|| RequestId::new().with_text(|text| Arc::from(text)), Arc::from)
 }

@@ -8,18 +8,42 @@ use futures_util::StreamExt;
 
 use crate::model::{AppError, Result};
 
-/// The whole body, or why it was cut. The time starts here, so that waiting in the queue takes nothing from it.
+/// The whole body, or why it was cut. The time starts here.
 pub async fn read(payload: &mut Payload, limit: usize, time: Duration) -> Result<Bytes> {
-    let whole = async {
-        let mut body = BytesMut::new();
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|err| AppError::BadRequest(format!("The body could not be read: {err}.")))?;
-            if body.len() + chunk.len() > limit {
-                return Err(AppError::BodyTooLarge { limit });
-            }
+    let mut first = Bytes::new();
+    let mut body = BytesMut::new();
+    let gather = |chunk: Bytes| {
+        // Most bodies come in one piece, and are not copied.
+        if first.is_empty() && body.is_empty() {
+            first = chunk;
+        } else {
+            body.extend_from_slice(&std::mem::take(&mut first));
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        Ok(())
+    };
+    stream(payload, limit, time, gather).await?;
+    Ok(if body.is_empty() { first } else { body.freeze() })
+}
+
+/// Each piece of the body as it comes.
+pub async fn stream(
+    payload: &mut Payload,
+    limit: usize,
+    time: Duration,
+    mut each: impl FnMut(Bytes) -> Result<()>,
+) -> Result<()> {
+    let whole = async {
+        let mut length = 0;
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|err| AppError::BadRequest(format!("The body could not be read: {err}.")))?;
+            length += chunk.len();
+            if length > limit {
+                return Err(AppError::BodyTooLarge { limit });
+            }
+            each(chunk)?;
+        }
+        Ok(())
     };
     tokio::time::timeout(time, whole).await.unwrap_or(Err(AppError::RequestTimeout { limit: time }))
 }

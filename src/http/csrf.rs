@@ -1,19 +1,27 @@
 //! Whether a form was sent by a page of ours: what the browser says of its origin, and a token that only our page knows.
 //! Reads the form, too, since the token is in it.
 
+use std::future::{Ready, ready};
+use std::time::Duration;
+
+use actix_multipart::Multipart;
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
+use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest};
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::future::LocalBoxFuture;
+use futures_util::{TryStreamExt, stream};
 use subtle::ConstantTimeEq;
 
 use super::arrival::base_url;
 use super::body;
 use super::page::PageError;
-use super::signed_in::{Cookies, app_of};
+use super::signed_in::{Cookies, SignedIn, app_of};
 use crate::crypto::SecretHash;
 use crate::model::AppError;
+use crate::model::imported_user::MAX_BYTES;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -49,28 +57,50 @@ fn is_same_origin(headers: &HeaderMap, own_origin: &str) -> bool {
 
 /// A form that a page of ours sent.
 pub struct Posted {
-    fields: Vec<(String, String)>,
+    fields: Fields,
     /// The page is from before the session was renewed: what it asks for is not done, but shown again.
     pub is_stale: bool,
 }
 
-impl Posted {
+impl std::ops::Deref for Posted {
+    type Target = Fields;
+
+    fn deref(&self) -> &Fields {
+        &self.fields
+    }
+}
+
+/// Names and texts, some of them several times: what a form sends, in its body or in the address.
+#[derive(Clone, Default)]
+pub struct Fields(Vec<(String, String)>);
+
+impl Fields {
     /// The text of a field; empty when it was not sent.
     pub fn text(&self, name: &str) -> &str {
-        self.fields.iter().find(|field| field.0 == name).map_or("", |field| field.1.as_str())
+        self.0.iter().find(|field| field.0 == name).map_or("", |field| field.1.as_str())
     }
 
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Whether the page had such a field.
     pub fn has(&self, name: &str) -> bool {
-        self.fields.iter().any(|field| field.0 == name)
+        self.0.iter().any(|field| field.0 == name)
     }
 
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.fields.iter().filter(move |field| field.0 == name).map(|field| field.1.as_str())
+        self.0.iter().filter(move |field| field.0 == name).map(|field| field.1.as_str())
+    }
+}
+
+/// Those in the address.
+impl FromRequest for Fields {
+    type Error = PageError;
+    type Future = Ready<Result<Self, PageError>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(url::form_urlencoded::parse(req.query_string().as_bytes()).into_owned().collect())))
     }
 }
 
@@ -79,30 +109,88 @@ impl FromRequest for Posted {
     type Future = LocalBoxFuture<'static, Result<Self, PageError>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let app = app_of(req);
-        let is_ours = is_same_origin(req.headers(), &base_url(req, &app));
-        let is_form = req.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(FORM.as_bytes()));
-        let cookies = Cookies::of(req);
-        let mut payload = payload.take();
+        let server = &app_of(req).config.server;
+        read(req, payload, (server.max_body_bytes, server.body_timeout))
+    }
+}
+
+/// A form that may bring a file: its text is a field like the others.
+pub struct Uploaded(Posted);
+
+impl Uploaded {
+    /// What a file and the fields beside it may have together.
+    const MAX_BYTES: usize = 2 * MAX_BYTES + 65_536;
+    /// A large file on a slow line takes longer than other bodies may.
+    const TIME: Duration = Duration::from_secs(300);
+}
+
+impl std::ops::Deref for Uploaded {
+    type Target = Posted;
+
+    fn deref(&self) -> &Posted {
+        &self.0
+    }
+}
+
+impl FromRequest for Uploaded {
+    type Error = PageError;
+    type Future = LocalBoxFuture<'static, Result<Self, PageError>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let posted = read(req, payload, (Self::MAX_BYTES, Self::TIME));
+        let who = SignedIn::from_request(req, &mut Payload::None);
         Box::pin(async move {
-            if !is_ours {
-                return Err(PageError::Forged);
-            }
-            if !is_form {
-                return Err(AppError::UnsupportedMediaType { expected: FORM }.into());
-            }
-            let server = &app.config.server;
-            let body = body::read(&mut payload, server.max_body_bytes, server.body_timeout).await?;
-            let fields = url::form_urlencoded::parse(&body).into_owned().collect();
-            let posted = Self { fields, is_stale: false };
-            let token = posted.text("csrf");
-            if token.is_empty() {
-                return Err(PageError::Forged);
-            }
-            let is_fresh = cookies.values().any(|cookie| belongs(token, cookie));
-            Ok(Self { is_stale: !is_fresh, ..posted })
+            // A body of this size is read for whoever may send it.
+            who.await?;
+            Ok(Self(posted.await?))
         })
     }
+}
+
+fn read(
+    req: &HttpRequest,
+    payload: &mut Payload,
+    (limit, time): (usize, Duration),
+) -> LocalBoxFuture<'static, Result<Posted, PageError>> {
+    let app = app_of(req);
+    let is_ours = is_same_origin(req.headers(), &base_url(req, &app));
+    let kind = req.headers().get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase()).unwrap_or_default();
+    let (is_form, has_files) = (kind.starts_with(FORM.as_bytes()), kind.starts_with(b"multipart/form-data"));
+    let (cookies, headers) = (Cookies::of(req), req.headers().clone());
+    let mut payload = payload.take();
+    Box::pin(async move {
+        if !is_ours {
+            return Err(PageError::Forged);
+        }
+        if !is_form && !has_files {
+            return Err(AppError::UnsupportedMediaType { expected: FORM }.into());
+        }
+        let body = body::read(&mut payload, limit, time).await?;
+        let fields = match has_files {
+            true => parts(&headers, body).await?,
+            false => Fields(url::form_urlencoded::parse(&body).into_owned().collect()),
+        };
+        let token = fields.text("csrf");
+        if token.is_empty() {
+            return Err(PageError::Forged);
+        }
+        let is_fresh = cookies.values().any(|cookie| belongs(token, cookie));
+        Ok(Posted { is_stale: !is_fresh, fields })
+    })
+}
+
+/// The parts of a form with files. What is no UTF-8 keeps a mark where it was.
+async fn parts(headers: &HeaderMap, body: Bytes) -> Result<Fields, PageError> {
+    let broken = |err: &dyn std::fmt::Display| AppError::BadRequest(format!("The form could not be read: {err}."));
+    let limit = body.len();
+    let mut multipart = Multipart::new(headers, stream::iter([Ok::<_, PayloadError>(body)]));
+    let mut fields = Vec::new();
+    while let Some(mut part) = multipart.try_next().await.map_err(|err| broken(&err))? {
+        let name = part.name().unwrap_or_default().to_owned();
+        let bytes = part.bytes(limit).await.map_err(|err| broken(&err))?.map_err(|err| broken(&err))?;
+        fields.push((name, String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    Ok(Fields(fields))
 }
 
 #[cfg(test)]

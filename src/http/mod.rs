@@ -13,6 +13,7 @@ mod faults;
 mod health;
 mod metrics;
 mod moment;
+mod oauth;
 mod page;
 mod pages;
 mod samples;
@@ -92,6 +93,7 @@ pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
     health::routes(cfg);
     metrics::routes(cfg);
     assets::routes(cfg);
+    oauth::routes(cfg);
     well_known::routes(cfg);
     // Last, since a scope without a prefix answers whatever is left.
     cfg.service(
@@ -99,6 +101,7 @@ pub fn routes(cfg: &mut ServiceConfig, app: Data<App>) {
             .wrap(from_fn(shell))
             .wrap(Compress::default())
             .configure(pages::routes)
+            .configure(oauth::page_routes)
             .configure(docs::routes)
             .default_service(to(shell::nothing_here)),
     );
@@ -109,7 +112,6 @@ pub async fn surround(
     mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let began = Instant::now();
     let app = req.app_data::<Data<App>>().cloned().expect("the app is put into every server");
     let dialect = app.dialect();
     let arrival = Arrival::of(&req, &app.config.server.trusted_proxies, dialect);
@@ -118,8 +120,9 @@ pub async fn surround(
         arrival::tell_of_ignored_proxy(&app, ip);
     }
     // Taken before the request is passed on: nothing may hold it then.
-    let logged = tracing::enabled!(target: "access", tracing::Level::INFO).then(|| (req.method().clone(), req.path().to_owned()));
-    let at_panic = (arrival.clone(), req.path().to_owned(), req.headers().get(HOST).cloned());
+    let logged = tracing::enabled!(target: "access", tracing::Level::INFO)
+        .then(|| (Instant::now(), req.method().clone(), shown_path(req.path())));
+    let at_panic = (arrival.clone(), req.uri().clone(), req.headers().get(HOST).cloned());
     // `resource` would answer HEAD with 405. The encoder knows by itself that it owes no body.
     if req.method() == Method::HEAD {
         req.head_mut().method = Method::GET;
@@ -131,8 +134,8 @@ pub async fn surround(
     let mut answered = match answered {
         Ok(answered) => answered,
         Err(panic) => {
-            let (arrival, path, host) = at_panic;
-            tracing::error!(request_id = %arrival.request_id, %path, error = faults::words_of(&*panic), "a handler panicked");
+            let (arrival, uri, host) = at_panic;
+            tracing::error!(request_id = %arrival.request_id, path = %shown_path(uri.path()), error = faults::words_of(&*panic), "a handler panicked");
             let error = AppError::internal("a handler panicked");
             Err(InternalError::from_response("", api::fault(&app, &arrival, host.as_ref(), &error)).into())
         }
@@ -156,9 +159,15 @@ pub async fn surround(
         // The client's next request must not come to a connection that is about to close.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    if let Some((method, path)) = logged {
+    if let Some((began, method, path)) = logged {
         let ms = began.elapsed().as_secs_f64() * 1e3;
         tracing::info!(target: "access", %method, %path, status = status.as_u16(), ms = %format_args!("{ms:.1}"), %ip, request_id = %id);
     }
     answered
+}
+
+/// A path as the log shows it: without the code of a link, which opens what it leads to.
+fn shown_path(path: &str) -> String {
+    let secret = ["/invite/", "/setup/"].into_iter().find(|link| path.starts_with(link));
+    secret.map_or_else(|| path.to_owned(), |link| format!("{link}…"))
 }

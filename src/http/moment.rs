@@ -41,6 +41,15 @@ pub struct Moment {
     pub relative: String,
 }
 
+/// `30 days`, in the largest unit that has no rest.
+pub fn span_in_words(span: std::time::Duration) -> String {
+    let seconds = span.as_secs();
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let (size, unit) = units.into_iter().find(|(size, _)| seconds > 0 && seconds.is_multiple_of(*size)).unwrap_or((1, "second"));
+    let count = seconds / size;
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
 fn relative(seconds: i64, day: impl FnOnce() -> String) -> String {
     // What is over is told in whole units that have passed; what will come is rounded, so that a day ahead is no "23 h".
     let away = seconds.unsigned_abs();
@@ -67,6 +76,12 @@ fn relative(seconds: i64, day: impl FnOnce() -> String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_told_in_their_largest_unit() {
+        let told = |seconds| span_in_words(std::time::Duration::from_secs(seconds));
+        assert_eq!([told(30 * 86_400), told(3_600), told(90), told(0)], ["30 days", "1 hour", "90 seconds", "0 seconds"]);
+    }
 
     #[test]
     fn last_uses_are_relative_until_they_are_a_month_old() {

@@ -84,12 +84,19 @@ pub enum Place {
     Audit,
     Keys,
     Users,
+    Accounts,
+    Webhooks,
+    Clients,
     Tiers,
     Settings,
     Security,
+    AdminSecurity,
     OwnKeys,
+    Apps,
     Usage,
     Conventions,
+    Network,
+    Backup,
     Docs,
     Elsewhere,
 }
@@ -102,12 +109,19 @@ impl Place {
             Self::Audit => "audit",
             Self::Keys => "keys",
             Self::Users => "users",
+            Self::Accounts => "accounts",
+            Self::Webhooks => "webhooks",
+            Self::Clients => "clients",
             Self::Tiers => "tiers",
             Self::Settings => "settings",
             Self::Security => "security",
+            Self::AdminSecurity => "admin-security",
             Self::OwnKeys => "own-keys",
+            Self::Apps => "apps",
             Self::Usage => "usage",
             Self::Conventions => "conventions",
+            Self::Network => "network",
+            Self::Backup => "backup",
             Self::Docs => "docs",
             Self::Elsewhere => "",
         }
@@ -160,8 +174,23 @@ impl Done {
             "renewed" => Some(Banner::renewed()),
             "switched" => Some(Banner::ok("Saved", "It holds for every request from now on.")),
             "deleted" => Some(Banner::ok("User deleted", "Their keys and sessions have stopped.")),
+            "password-set" => Some(Banner::ok("Password set", "Sign in with it.")),
             "password" => Some(Banner::ok("Password changed", "Everywhere else you are signed out.")),
             "signed-out" => Some(Banner::ok("Signed out", "Whoever uses that device has to sign in again.")),
+            "factor-removed" => Some(Banner::ok("Second factor removed", "Everywhere else you are signed out.")),
+            "factor-needed" => {
+                Some(Banner::warn("Set a second factor up first", "Administrators of this server need one before anything else."))
+            }
+            "backed-up" => Some(Banner::ok("Backup made", "")),
+            "whole" => Some(Banner::ok(
+                "The backup is whole",
+                "Digest, structure, references, the chain of the audit log and all counts are as they were.",
+            )),
+            "replayed" => Some(Banner::ok("Waiting to be sent again", "Load the page again to see what became of it.")),
+            "nothing-failed" => Some(Banner::ok("Nothing to send again", "No message failed since then.")),
+            "webhook-deleted" => Some(Banner::ok("Webhook deleted", "Its URL is not called any more.")),
+            "client-deleted" => Some(Banner::ok("Client deleted", "Its tokens have stopped.")),
+            "access-revoked" => Some(Banner::ok("Access revoked", "Its tokens have stopped.")),
             "saved" => Some(Banner::ok("Saved", "")),
             _ => None,
         }
@@ -246,6 +275,9 @@ pub enum PageError {
     /// Nobody is signed in.
     #[error("Sign in first.")]
     SignIn { next: String },
+    /// Somebody is, and has to set a second factor up first.
+    #[error("Set a second factor up first.")]
+    NeedsFactor,
     /// Somebody is, and has to prove it again before this.
     #[error("Confirm that it is you.")]
     Elevation(Box<Kept>),
@@ -256,7 +288,7 @@ impl ResponseError for PageError {
         match self {
             Self::App(err) => status(err),
             Self::Forged => StatusCode::FORBIDDEN,
-            Self::SignIn { .. } => StatusCode::SEE_OTHER,
+            Self::SignIn { .. } | Self::NeedsFactor => StatusCode::SEE_OTHER,
             Self::Elevation(kept) => kept.status,
         }
     }
@@ -264,11 +296,19 @@ impl ResponseError for PageError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         if let Self::SignIn { next } = self {
-            let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-            response.insert_header((LOCATION, if next == "%2F" { "/sign-in".into() } else { format!("/sign-in?next={next}") }));
+            response.insert_header((LOCATION, sign_in_path(next)));
+        }
+        if matches!(self, Self::NeedsFactor) {
+            response.insert_header((LOCATION, "/settings/security?done=factor-needed"));
         }
         response.finish()
     }
+}
+
+/// The sign-in page, which leads on to a path of ours.
+pub fn sign_in_path(next: &str) -> String {
+    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    if next.is_empty() || next == "%2F" { "/sign-in".into() } else { format!("/sign-in?next={next}") }
 }
 
 /// What an error page says and where it leads.

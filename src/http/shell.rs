@@ -7,7 +7,8 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
@@ -16,7 +17,7 @@ use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 
 use super::api;
-use super::arrival::{Arrival, Arrived, https_address, path_of};
+use super::arrival::{Arrival, Arrived, https_address, path_of, tell_of_other_address};
 use super::elevation::ElevationPage;
 use super::faults::{chain, words_of};
 use super::page::{ErrorPage, Frame, PageError, Place, render};
@@ -26,16 +27,15 @@ use crate::app::App;
 use crate::model::AppError;
 use crate::model::usage::Outcome;
 
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
+     form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types keyrack";
+
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+
 const HEADERS: &[(&str, &str)] = &[
-    (
-        "content-security-policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
-         form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types keyrack",
-    ),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("referrer-policy", "same-origin"),
-    ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "accelerometer=(), camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ];
@@ -58,10 +58,13 @@ pub async fn shell(
             None => error_page(req.request(), &AppError::HttpsRequired.into()).await,
         };
         let mut response = req.into_response(page).map_into_right_body();
-        add_headers(response.headers_mut());
+        add_headers(response.headers_mut(), true);
         return Ok(response);
     }
+    tell_of_other_address(req.request(), &app);
     let path = path_of(req.request()).to_owned();
+    // A client may have opened the consent in a window of its own, and waits there for the answer.
+    let keeps_opener = path.starts_with("/oauth/");
     let response = match AssertUnwindSafe(next.call(req)).catch_unwind().await {
         Ok(answered) => answered?,
         Err(panic) => {
@@ -73,7 +76,7 @@ pub async fn shell(
         Some(page) => response.into_response(page).map_into_right_body(),
         None => response.map_into_left_body(),
     };
-    add_headers(response.headers_mut());
+    add_headers(response.headers_mut(), !keeps_opener);
     app.metrics.count_page(is_form, Outcome::of(response.status().as_u16()), began.elapsed());
     Ok(response)
 }
@@ -83,7 +86,7 @@ async fn page_of_refusal<B>(response: &ServiceResponse<B>) -> Option<HttpRespons
     let req = response.request();
     if let Some(err) = response.response().error() {
         return match err.as_error::<PageError>() {
-            Some(PageError::SignIn { .. }) => None,
+            Some(PageError::SignIn { .. } | PageError::NeedsFactor) => None,
             Some(err) => Some(error_page(req, err).await),
             None => {
                 tracing::debug!(error = %err, "a page could not be asked for so");
@@ -132,7 +135,7 @@ async fn error_page(req: &HttpRequest, err: &PageError) -> HttpResponse {
 fn fault_page(arrival: &Arrival) -> HttpResponse {
     let err = AppError::internal("a page panicked").into();
     let mut page = render(StatusCode::INTERNAL_SERVER_ERROR, &ErrorPage::new(Frame::of_a_stranger(), &err, &arrival.request_id));
-    add_headers(page.headers_mut());
+    add_headers(page.headers_mut(), true);
     if arrival.client.https {
         page.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HTTPS_FOR_LONG);
     }
@@ -142,9 +145,23 @@ fn fault_page(arrival: &Arrival) -> HttpResponse {
     page
 }
 
-fn add_headers(headers: &mut HeaderMap) {
+/// Lets a page's form lead on to another place: a browser asks the policy about redirects, too.
+pub fn allow_form_to(response: &mut HttpResponse, place: &str) {
+    let policy = POLICY.replace("form-action 'self'", &format!("form-action 'self' {place}"));
+    if let Ok(value) = HeaderValue::from_str(&policy) {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, value);
+    }
+}
+
+fn add_headers(headers: &mut HeaderMap, is_alone: bool) {
     for (name, value) in HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if is_alone {
+        headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    }
+    if !headers.contains_key(CONTENT_SECURITY_POLICY) {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     }
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -196,6 +196,11 @@ impl Visit {
         &self.path
     }
 
+    /// What a browser has before anybody is signed in.
+    pub fn cookie_before(&self) -> &str {
+        self.cookies.before.as_deref().unwrap_or_default()
+    }
+
     pub fn session_cookie(&self) -> Option<&str> {
         self.cookies.session.as_deref()
     }
@@ -207,6 +212,10 @@ impl SignedIn {
         let Some((user, session)) = &visit.who else { return Err(PageError::SignIn { next: visit.asked.clone() }) };
         if is_for_admins(&visit.path) && user.role != Role::Admin {
             return Err(AppError::NotAnAdmin.into());
+        }
+        let may_wait = ["/settings/security", "/sign-out"].iter().any(|path| visit.path.starts_with(path));
+        if !may_wait && !user.has_second_factor && services::second_factor::is_required_of(&visit.app, user) {
+            return Err(PageError::NeedsFactor);
         }
         let (user, session) = (user.clone(), session.clone());
         let caller = services::sessions::caller(&user, visit.facts.ip, visit.facts.request_id.clone());
@@ -260,6 +269,12 @@ pub fn to(path: impl AsRef<str>) -> HttpResponse {
 pub fn with_session(mut response: HttpResponse, facts: &Facts, token: &str) -> HttpResponse {
     set(&mut response, cookie(session_name(facts.https), token.to_owned(), facts.https));
     set(&mut response, ended(before_name(facts.https), facts.https));
+    response
+}
+
+/// Half signed in: the second factor is awaited from whoever has this cookie.
+pub fn with_half(mut response: HttpResponse, facts: &Facts, token: &str) -> HttpResponse {
+    set(&mut response, cookie(before_name(facts.https), token.to_owned(), facts.https));
     response
 }
 

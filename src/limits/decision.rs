@@ -27,8 +27,8 @@ impl WindowState {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    // Accounts have two or three windows; more than eight in all cost one allocation.
-    pub(super) windows: SmallVec<[WindowState; 8]>,
+    // Accounts have two or three windows; more than four in all cost one allocation. It is moved about, so it is small.
+    pub(super) windows: SmallVec<[WindowState; 4]>,
 }
 
 impl Decision {

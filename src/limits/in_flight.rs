@@ -14,6 +14,7 @@ pub struct InFlight {
     max_concurrent: usize,
     max_queued: usize,
     queue_timeout: Duration,
+    arriving: AtomicUsize,
     queued: AtomicUsize,
     refused: AtomicUsize,
 }
@@ -32,6 +33,7 @@ impl InFlight {
             max_concurrent,
             max_queued,
             queue_timeout,
+            arriving: AtomicUsize::new(0),
             queued: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
         }
@@ -50,6 +52,17 @@ impl InFlight {
             Ok(turn) => Ok(Slot { _turn: turn.expect("the semaphore is never closed") }),
             Err(_) => Err(self.busy()),
         }
+    }
+
+    /// A request whose body is on its way, until this is dropped. It takes no turn yet.
+    pub fn arriving(&self) -> Place<'_> {
+        self.arriving.fetch_add(1, Relaxed);
+        Place(&self.arriving)
+    }
+
+    /// Requests whose body is on its way.
+    pub fn arriving_count(&self) -> usize {
+        self.arriving.load(Relaxed)
     }
 
     /// Requests being worked on.
@@ -74,8 +87,10 @@ impl InFlight {
     }
 }
 
-/// A place in the queue.
-struct Place<'a>(&'a AtomicUsize);
+/// A place in the queue, or among those that arrive.
+#[derive(Debug)]
+#[must_use]
+pub struct Place<'a>(&'a AtomicUsize);
 
 impl<'a> Place<'a> {
     fn take(in_flight: &'a InFlight) -> Option<Self> {

@@ -7,6 +7,7 @@ use ipnet::{IpNet, Ipv4Net};
 use serde_json::{Map, Value};
 
 use super::clock::Timestamp;
+use super::duration;
 use super::error::{AppError, Problem, Result};
 use super::ids::{AccountId, ApiKeyId, UserId};
 use super::name::Name;
@@ -168,7 +169,7 @@ impl serde::Serialize for IpAllow {
 }
 
 /// What a team notes on its key: a JSON object of at most 4 KB.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata(Map<String, Value>);
 
 impl Metadata {
@@ -195,6 +196,10 @@ impl Metadata {
             Ok(_) => Err(wrong(String::new())),
             Err(err) => Err(wrong(format!(" This stops being JSON at line {}, column {}.", err.line(), err.column()))),
         }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub fn to_json(&self) -> String {
@@ -252,6 +257,12 @@ impl Overlap {
             return Err(Problem::new("out_of_range", "The overlap is at most 30d."));
         }
         Ok(Self(span))
+    }
+
+    /// `24h`, `30m`, `0s`.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let span = duration::parse(text).map_err(|words| Problem::new("invalid_duration", format!("{words}.")))?;
+        Self::new(span)
     }
 
     pub const fn get(self) -> Duration {

@@ -15,6 +15,8 @@ pub struct Happening {
     pub target: Target,
     /// What changed, by field; never a secret.
     pub diff: Value,
+    /// The thing as the API answers it, for those who are told of the event.
+    pub body: Option<Value>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +29,38 @@ pub struct Target {
 
 impl Happening {
     pub fn new(action: &'static str, kind: &'static str, id: impl ToString, name: impl Into<String>) -> Self {
-        Self { action, target: Target { kind: kind.into(), id: id.to_string(), name: name.into() }, diff: Value::Null }
+        Self {
+            action,
+            target: Target { kind: kind.into(), id: id.to_string(), name: name.into() },
+            diff: Value::Null,
+            body: None,
+        }
     }
 
     /// Notes what changed: a JSON object of fields, each with what it became, or with `from` and `to`.
     pub fn with(mut self, diff: Value) -> Self {
         self.diff = diff;
         self
+    }
+
+    /// Notes the thing as the API answers it, which webhooks send.
+    pub fn showing(mut self, body: &impl serde::Serialize) -> Self {
+        self.body = serde_json::to_value(body).ok();
+        self
+    }
+
+    /// What webhooks send of it: the thing itself, else its id, its name and what changed.
+    pub fn data(&self) -> Value {
+        if let Some(body) = &self.body {
+            return body.clone();
+        }
+        let mut data = serde_json::Map::new();
+        data.insert("id".into(), self.target.id.clone().into());
+        data.insert("name".into(), self.target.name.clone().into());
+        if let Value::Object(diff) = &self.diff {
+            data.extend(diff.clone());
+        }
+        data.into()
     }
 }
 
@@ -66,9 +93,9 @@ pub struct AuditEvent {
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventActor {
-    /// `user`, `key`, `command_line`, `system`.
+    /// `user`, `key`, `grant` (by its token), `client`, `command_line`, `system`.
     pub kind: String,
-    /// Of a user or a key; else empty.
+    /// Of the user, key, grant or client; else empty.
     pub id: String,
     /// The name it had then; empty where none is known.
     pub name: String,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::error::{AppError, Result};
-use super::ids::{AccountId, ApiKeyId, UserId};
+use super::ids::{AccountId, ApiKeyId, ClientId, GrantId, UserId};
 use super::scope::{Scope, ScopeSet};
 
 /// The one on whose behalf a service works. Made from a credential, a session, or the command line.
@@ -26,6 +26,10 @@ pub struct Caller {
 pub enum Actor {
     Key(ApiKeyId),
     User(UserId),
+    /// By an access token of this grant, which is named by its hash.
+    Token(GrantId, [u8; 32]),
+    /// A client that asks for tokens, or gives one back.
+    Client(ClientId),
     /// Someone with a shell on this machine.
     CommandLine,
     /// The program itself: first set-up, a sweep.
@@ -51,6 +55,11 @@ impl Caller {
             ip: None,
             request_id: None,
         }
+    }
+
+    /// Somebody who is about to be signed in: of use for the audit log alone.
+    pub fn of_user(id: UserId, ip: IpAddr) -> Self {
+        Self { actor: Actor::User(id), ip: Some(ip), ..Self::system() }
     }
 
     pub fn system() -> Self {

@@ -57,16 +57,39 @@ fn nearest(text: &str) -> Option<jiff::Timestamp> {
     Some(in_range.unwrap_or(if at.year() > 0 { jiff::Timestamp::MAX } else { jiff::Timestamp::MIN }))
 }
 
+impl Timestamp {
+    /// `2023-10-27T10:00:00Z`, digit by digit: a list has dozens of times.
+    fn in_digits(self) -> [u8; 20] {
+        // What cannot be shown is shown as the beginning of time.
+        let whole = jiff::Timestamp::from_second(self.seconds()).ok().filter(|at| at.as_second() >= YEAR_0);
+        let at = jiff::tz::Offset::UTC.to_datetime(whole.unwrap_or_default());
+        let mut text = *b"0000-00-00T00:00:00Z";
+        let mut put = |from: usize, length: usize, mut number: u32| {
+            for place in text[from..from + length].iter_mut().rev() {
+                *place = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        };
+        put(0, 4, u32::try_from(at.year()).unwrap_or(0));
+        for (from, number) in [(5, at.month()), (8, at.day()), (11, at.hour()), (14, at.minute()), (17, at.second())] {
+            put(from, 2, u32::try_from(number).unwrap_or(0));
+        }
+        text
+    }
+}
+
+/// The first second of the year 0.
+const YEAR_0: i64 = -62_167_219_200;
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = jiff::Timestamp::from_second(self.seconds()).unwrap_or_default();
-        write!(f, "{whole}")
+        f.write_str(std::str::from_utf8(&self.in_digits()).unwrap_or_default())
     }
 }
 
 impl serde::Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.collect_str(self)
+        out.serialize_str(std::str::from_utf8(&self.in_digits()).unwrap_or_default())
     }
 }
 

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::error::Problem;
 use super::name::is_invisible;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Email {
     typed: String,
     canonical: String,

@@ -38,17 +38,26 @@ macro_rules! id {
             }
         }
 
+        impl $name {
+            /// Calls `then` with the text, which is made in place: an answer has several.
+            pub fn with_text<T>(&self, then: impl FnOnce(&str) -> T) -> T {
+                const HEAD: &[u8] = concat!($prefix, "_").as_bytes();
+                let mut text = [0; HEAD.len() + SUFFIX_LEN];
+                text[..HEAD.len()].copy_from_slice(HEAD);
+                text[HEAD.len()..].copy_from_slice(&encode(self.0.as_u128()));
+                then(std::str::from_utf8(&text).unwrap_or_default())
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!($prefix, "_"))?;
-                let suffix = encode(self.0.as_u128());
-                f.write_str(std::str::from_utf8(&suffix).unwrap_or_default())
+                self.with_text(|text| f.write_str(text))
             }
         }
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-                out.collect_str(self)
+                self.with_text(|text| out.serialize_str(text))
             }
         }
     };
@@ -68,6 +77,18 @@ id!(
     "req"
 );
 id!(AuditEventId, "evt");
+id!(WebhookId, "wh");
+id!(DeliveryId, "del");
+id!(
+    /// A program that asks users for access: the `client_id` of OAuth.
+    ClientId,
+    "client"
+);
+id!(
+    /// What a user allowed a client, or a client's own access.
+    GrantId,
+    "grant"
+);
 id!(NoticeId, "note");
 
 fn encode(bits: u128) -> [u8; SUFFIX_LEN] {

@@ -3,7 +3,6 @@
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::api_key::Metadata;
@@ -11,6 +10,7 @@ use super::clock::Timestamp;
 use super::email::Email;
 use super::error::{FieldErrors, Problem};
 use super::ids::UserId;
+use super::json_records::{Split, Splitter};
 use super::name::Name;
 use super::scope::{ScopeSet, ScopesAsked};
 
@@ -38,7 +38,7 @@ pub struct ImportedKey {
     pub hint: String,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
     Id(UserId),
     Email(Email),
@@ -65,42 +65,43 @@ pub struct Records {
     pub errors: Vec<LineError>,
 }
 
-impl Records {
-    /// An array where the first character opens one, else one record on each line.
-    pub fn read(bytes: &[u8]) -> Self {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut records = Self::default();
-        if bytes.trim_ascii_start().first() == Some(&b'[') {
-            records.read_array(bytes);
-        } else {
-            for (n, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-                if !line.trim_ascii().is_empty() {
-                    records.note(n + 1, line);
-                }
-            }
-        }
+/// Reads records as their file comes.
+#[derive(Debug, Default)]
+pub struct Reader {
+    splitter: Splitter,
+    records: Records,
+}
+
+impl Reader {
+    pub fn push(&mut self, piece: &[u8]) {
+        let Self { splitter, records } = self;
+        splitter.push(piece, |split| records.note(split));
+    }
+
+    pub fn finish(self) -> Records {
+        let Self { splitter, mut records } = self;
+        splitter.finish(|split| records.note(split));
         records
     }
+}
 
-    fn read_array(&mut self, bytes: &[u8]) {
-        let items: Vec<&RawValue> = match serde_json::from_slice(bytes) {
-            Ok(items) => items,
-            Err(err) => return self.errors.push(LineError::new(err.line(), "", not_json(&err))),
-        };
-        let (mut line, mut seen) = (1, 0);
-        for item in items {
-            let at = (item.get().as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize).min(bytes.len());
-            line += bytes[seen..at].iter().filter(|&&byte| byte == b'\n').count();
-            seen = at;
-            self.note(line, item.get().as_bytes());
-        }
+impl Records {
+    pub fn read(bytes: &[u8]) -> Self {
+        let mut reader = Reader::default();
+        reader.push(bytes);
+        reader.finish()
     }
 
-    fn note(&mut self, line: usize, record: &[u8]) {
-        let record = match serde_json::from_slice(record) {
-            Ok(Value::Object(record)) => record,
-            Ok(_) => return self.errors.push(LineError::new(line, "", "A record is a JSON object.")),
-            Err(err) => return self.errors.push(LineError::new(line, "", not_json(&err))),
+    fn note(&mut self, (line, record): Split) {
+        // More are told to nobody.
+        if self.errors.len() >= MAX_ERRORS {
+            return;
+        }
+        let record = match record.map(serde_json::from_slice) {
+            Ok(Ok(Value::Object(record))) => record,
+            Ok(Ok(_)) => return self.errors.push(LineError::new(line, "", "A record is a JSON object.")),
+            Ok(Err(err)) => return self.errors.push(LineError::new(line, "", not_json(&err))),
+            Err(problem) => return self.errors.push(LineError::new(line, "", problem)),
         };
         match parse(line, record) {
             Ok(key) => self.keys.push(key),
@@ -239,7 +240,8 @@ mod tests {
         assert!(lines.errors.is_empty() && array.errors.is_empty());
         let broken = Records::read(format!("{RECORD}\n{{\"hash\": }}\n[1]\n7").as_bytes());
         assert_eq!(broken.errors.iter().map(|error| error.line).collect::<Vec<_>>(), [2, 3, 4]);
-        assert!(Records::read(b"[1,\n2").errors[0].message.starts_with("This is not valid JSON"));
+        let open = Records::read(b"[1,\n2").errors;
+        assert!(open.last().expect("an error").message.starts_with("This is not valid JSON"), "{open:?}");
         assert!(Records::read(b"").keys.is_empty());
     }
 

@@ -11,6 +11,8 @@ impl Limit {
     pub const DEFAULT: Self = Self(20);
     /// For lists that come without paging: more rows than this are no answer to one request.
     pub const WHOLE: Self = Self(10_000);
+    /// For going through a whole list, batch after batch.
+    pub const BATCH: Self = Self(500);
 
     /// Out of range is refused, never clamped.
     pub fn parse(text: &str) -> Result<Self, Problem> {
@@ -45,6 +47,14 @@ pub enum Start<Id> {
 impl<Id> Start<Id> {
     /// The deepest offset: past it, use `after`.
     pub const MAX_OFFSET: u64 = 1_000_000;
+
+    pub fn map<Other>(self, change: impl FnOnce(Id) -> Other) -> Start<Other> {
+        match self {
+            Self::Offset(offset) => Start::Offset(offset),
+            Self::After(id) => Start::After(change(id)),
+            Self::Before(id) => Start::Before(change(id)),
+        }
+    }
 
     /// Reads `offset`, `after` and `before`, of which one at most may be given. An id that cannot exist begins
     /// nowhere and is refused.

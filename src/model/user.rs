@@ -21,6 +21,8 @@ pub struct User {
     /// An IANA name: the zone in which the dashboard shows times.
     pub time_zone: String,
     pub look: Look,
+    /// Whether signing in takes more than the password.
+    pub has_second_factor: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Grows with every change; what ETags are made of.
@@ -71,6 +73,13 @@ impl UserStatus {
             Self::Disabled => "disabled",
         }
     }
+}
+
+/// What users are sorted by, besides the time of their creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserText {
+    Name,
+    Email,
 }
 
 /// What is needed to create a user.

@@ -1,28 +1,47 @@
-//! Accounts: list, find, create, update. Only those who see every account change one.
+//! Accounts: list, find, create, update. Only those who see every account list and change them.
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::app::callers::Concerns;
-use crate::model::account::{Account, AccountChanges, AccountStatus, NewAccount};
+use crate::model::account::{Account, AccountChanges, AccountStatus, Given, NewAccount};
 use crate::model::audit_event::{Happening, changed};
-use crate::model::caller::Caller;
+use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
 use crate::model::ids::AccountId;
 use crate::model::name::Name;
+use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::scope::Scope;
 use crate::model::tier::Windows;
 use crate::model::{AppError, Result};
 use crate::store::{self, Conn, Tx};
 
+pub use crate::store::accounts::Filter;
+
 /// The account that the first admin and the command line make users in.
 pub const DEFAULT: &str = "Default";
 
-pub async fn list(app: &App, caller: &Caller, after: Option<AccountId>, limit: u32) -> Result<Vec<Account>> {
+pub async fn list(app: &App, caller: &Caller, filter: Filter, place: (Start<AccountId>, Order, Limit)) -> Result<Page<Account>> {
     caller.must_have(Scope::Admin)?;
-    app.store.read(move |conn| store::accounts::list(conn, after, limit)).await
+    app.store.read(move |conn| store::accounts::list(conn, &filter, place)).await
+}
+
+pub async fn list_by_name(
+    app: &App,
+    caller: &Caller,
+    filter: Filter,
+    place: (Start<AccountId>, Order, Limit),
+) -> Result<Page<Account>> {
+    caller.must_have(Scope::Admin)?;
+    app.store.read(move |conn| store::accounts::list_by_name(conn, &filter, place)).await
+}
+
+/// How many users and keys each of these accounts has.
+pub async fn counts(app: &App, caller: &Caller, ids: Vec<AccountId>) -> Result<HashMap<AccountId, (u64, u64)>> {
+    caller.must_have(Scope::Admin)?;
+    app.store.read(move |conn| ids.into_iter().map(|id| Ok((id, store::accounts::counts(conn, id)?))).collect()).await
 }
 
 /// The account of this id; one's own, unless one sees all.
@@ -61,10 +80,22 @@ pub async fn find_all(app: &App, caller: &Caller, ids: HashSet<AccountId>) -> Re
 /// An account and the windows that hold for it: its own, else its tier's, else the dialect's.
 pub async fn limits(app: &App, caller: &Caller, id: AccountId) -> Result<(Account, Windows)> {
     let account = find(app, caller, id).await?;
-    let tier = account.tier.clone().filter(|_| account.windows.is_none());
+    let windows = match account.windows.clone() {
+        Some(own) => own,
+        None => without_own(app, &account).await?,
+    };
+    Ok((account, windows))
+}
+
+/// The windows that would hold for it if it had none of its own.
+pub async fn limits_without_own(app: &App, caller: &Caller, id: AccountId) -> Result<Windows> {
+    without_own(app, &find(app, caller, id).await?).await
+}
+
+async fn without_own(app: &App, account: &Account) -> Result<Windows> {
+    let tier = account.tier.clone();
     let of_tier = app.store.read(move |conn| tier.map_or(Ok(None), |tier| store::tiers::find(conn, &tier))).await?;
-    let windows = account.windows.clone().or(of_tier.map(|tier| tier.windows));
-    Ok((account, windows.unwrap_or_else(|| app.dialect().default_windows())))
+    Ok(of_tier.map_or_else(|| app.dialect().default_windows(), |tier| tier.windows))
 }
 
 /// By id, or by name.
@@ -81,19 +112,15 @@ pub async fn find_named(app: &App, caller: &Caller, id_or_name: &str) -> Result<
 pub async fn create(app: &App, caller: &Caller, new: NewAccount) -> Result<Account> {
     caller.must_have(Scope::Admin)?;
     let (by, now) = (caller.clone(), app.clock.now());
-    app.change(
-        caller,
-        move |tx| {
-            must_be_a_tier(tx, new.tier.as_deref())?;
-            let account = store::accounts::insert(tx, &new, now)?;
-            let happening =
-                Happening::new("account.created", "account", account.id, &account.name).with(json!({ "tier": account.tier }));
-            store::audit_events::append(tx, &by, now, Some(account.id), &happening)?;
-            Ok(account)
-        },
-        |_| Concerns::Nobody,
-    )
-    .await
+    app.change(caller, move |tx| insert(tx, &by, &new, now), |_| Concerns::Nobody).await
+}
+
+pub(super) fn insert(tx: &Tx, caller: &Caller, new: &NewAccount, now: Timestamp) -> Result<Account> {
+    must_be_a_tier(tx, new.tier.as_deref())?;
+    let account = store::accounts::insert(tx, new, now)?;
+    let happening = Happening::new("account.created", "account", account.id, &account.name).with(json!({ "tier": account.tier }));
+    store::audit_events::append(tx, caller, now, Some(account.id), &happening)?;
+    Ok(account)
 }
 
 /// Changes the fields given. Suspending stops the account's keys at once.
@@ -107,31 +134,69 @@ pub async fn update(app: &App, caller: &Caller, id: AccountId, changes: AccountC
             if let Some(tier) = &changes.tier {
                 must_be_a_tier(tx, tier.as_deref())?;
             }
-            let action = match changes.status {
-                Some(AccountStatus::Suspended) => "account.suspended",
-                Some(AccountStatus::Active) => "account.resumed",
-                None => "account.updated",
+            let given = match (&changes.windows, changes.reason) {
+                (Some(None), _) => None,
+                (Some(Some(_)), None) => return Err(why()),
+                (None, None) => before.given.clone(),
+                (None, Some(_)) if before.windows.is_none() => {
+                    return Err(AppError::invalid(
+                        "reason",
+                        "without_windows",
+                        "A reason belongs to limits of its own. Give some.",
+                    ));
+                }
+                (_, Some(reason)) => Some(Given { reason, by: name_of(tx, &by)?, at: now }),
             };
             let wanted = Account {
                 name: changes.name.map_or_else(|| before.name.clone(), |name| name.as_str().to_owned()),
                 tier: changes.tier.unwrap_or_else(|| before.tier.clone()),
                 windows: changes.windows.unwrap_or_else(|| before.windows.clone()),
+                given,
+                metadata: changes.metadata.unwrap_or_else(|| before.metadata.clone()),
                 status: changes.status.unwrap_or(before.status),
                 ..before.clone()
             };
+            if diff(&before, &wanted) == json!({}) {
+                return Ok(before);
+            }
             let account = store::accounts::update(tx, &wanted, now)?;
-            let happening = Happening::new(action, "account", id, &account.name).with(changed([
-                ("name", json!(before.name), json!(account.name)),
-                ("tier", json!(before.tier), json!(account.tier)),
-                ("windows", json!(before.windows), json!(account.windows)),
-                ("status", json!(before.status.name()), json!(account.status.name())),
-            ]));
+            let action = match (before.status, account.status) {
+                (AccountStatus::Active, AccountStatus::Suspended) => "account.suspended",
+                (AccountStatus::Suspended, AccountStatus::Active) => "account.resumed",
+                _ => "account.updated",
+            };
+            let happening = Happening::new(action, "account", id, &account.name).with(diff(&before, &account));
             store::audit_events::append(tx, &by, now, Some(id), &happening)?;
             Ok(account)
         },
         move |_| Concerns::Account(id),
     )
     .await
+}
+
+fn why() -> AppError {
+    AppError::invalid("reason", "required", "Say why this account has limits of its own.")
+}
+
+fn name_of(conn: &Conn, caller: &Caller) -> Result<String> {
+    let user = caller.user_id.map(|id| store::users::find(conn, id)).transpose()?.flatten();
+    Ok(match (user, caller.actor) {
+        (Some(user), _) => user.email,
+        (None, Actor::CommandLine) => "command line".into(),
+        (None, _) => "system".into(),
+    })
+}
+
+fn diff(before: &Account, after: &Account) -> Value {
+    let reason = |account: &Account| account.given.as_ref().map(|given| given.reason.as_str().to_owned());
+    changed([
+        ("name", json!(before.name), json!(after.name)),
+        ("tier", json!(before.tier), json!(after.tier)),
+        ("windows", json!(before.windows), json!(after.windows)),
+        ("reason", json!(reason(before)), json!(reason(after))),
+        ("metadata", json!(before.metadata.as_map()), json!(after.metadata.as_map())),
+        ("status", json!(before.status.name()), json!(after.status.name())),
+    ])
 }
 
 /// The account `Default`, made when it is first needed.

@@ -9,11 +9,12 @@ use super::authorize::{grantable, may_act_for, may_wield, seen_key, seen_user};
 use super::credentials;
 use super::idempotency::Keep;
 use crate::app::App;
-use crate::app::callers::Concerns;
+use crate::app::callers::{Bearer, Concerns};
 use crate::crypto::secret::{has_checksum, hint_of};
 use crate::crypto::{Secret, SecretHash};
 use crate::model::api_key::{ApiKey, ApiKeyChanges, NewApiKey, Overlap};
 use crate::model::audit_event::{Happening, changed};
+use crate::model::body::KeyBody;
 use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
 use crate::model::ids::{ApiKeyId, UserId};
@@ -88,7 +89,7 @@ pub enum Typed {
 pub fn recognize(app: &App, caller: &Caller, text: &str) -> Result<Typed> {
     let is_ours = has_checksum(text) || app.has_own_form(text);
     let found = if text.contains(char::is_whitespace) { None } else { credentials::find(app, text)? };
-    let found = found.and_then(|found| seen_key(caller, Some(found.key.clone())).ok());
+    let found = found.and_then(|found| seen_key(caller, found.key().cloned()).ok());
     Ok(match found {
         Some(key) => Typed::SecretOf(key.id),
         None if is_ours => Typed::LikeSecret(hint_of(text)),
@@ -181,6 +182,8 @@ fn insert(tx: &Tx, caller: &Caller, new: NewApiKey, (hash, hint): (SecretHash, &
     let owner = new.user_id.or(caller.user_id);
     let owner = match owner {
         Some(id) => seen_user(caller, store::users::find(tx, id)?)?,
+        // A client on its own behalf has to say whose the key shall be.
+        None if matches!(caller.actor, Actor::Token(..)) => return Err(AppError::UserRequired),
         None => store::users::first_admin(tx)?.ok_or(AppError::NotFound("user"))?,
     };
     may_act_for(caller, &owner)?;
@@ -351,11 +354,13 @@ pub async fn revoke(app: &App, caller: &Caller, id: ApiKeyId, expected: IfMatch)
 pub async fn report(app: &App, secret: &str, caller: &Caller) -> Result<()> {
     let now = app.clock.now();
     let Some(found) = credentials::find(app, secret)? else { return Ok(()) };
-    // A secret that has ended opens nothing, and its holder ends nothing with it.
-    if found.secret_expires_at.is_some_and(|end| end <= now) {
-        return Ok(());
-    }
-    let (id, by) = (found.key.id, caller.clone());
+    let id = match &found.bearer {
+        // A secret that has ended opens nothing, and its holder ends nothing with it.
+        Bearer::Key(bearer) if bearer.secret_expires_at.is_some_and(|end| end <= now) => return Ok(()),
+        Bearer::Key(bearer) => bearer.key.id,
+        Bearer::Token(token) => return super::oauth::report(app, caller, token.client_id, found.secret).await,
+    };
+    let by = caller.clone();
     let reported = move |tx: &Tx| {
         let Some(key) = store::api_keys::find(tx, id)?.filter(|key| key.revoked_at.is_none()) else { return Ok(None) };
         let holder = Caller { actor: Actor::Key(key.id), ..by };
@@ -399,7 +404,7 @@ pub(super) fn note(
     key: &ApiKey,
     diff: serde_json::Value,
 ) -> Result<()> {
-    let happening = Happening::new(action, "key", key.id, &key.name).with(diff);
+    let happening = Happening::new(action, "key", key.id, &key.name).with(diff).showing(&KeyBody::new(key, now));
     store::audit_events::append(tx, caller, now, Some(key.account_id), &happening)
 }
 

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::model::audit_event::{AuditEvent, AuditFilter, Broken, Head, How, Verified};
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
-use crate::model::ids::AuditEventId;
+use crate::model::ids::{AuditEventId, UserId};
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::scope::Scope;
 use crate::model::{AppError, Result};
@@ -103,4 +103,10 @@ pub async fn tell_head(app: &App) {
         Ok(head) => tracing::info!(seq = head.seq, head = %head, "audit log"),
         Err(err) => tracing::warn!(error = %err, "the head of the audit log could not be read"),
     }
+}
+
+/// What a user did and what was done to them, the latest first.
+pub async fn concerning(app: &App, caller: &Caller, id: UserId, before: Option<i64>, limit: u32) -> Result<Vec<AuditEvent>> {
+    caller.must_have(Scope::Admin)?;
+    app.store.read(move |conn| store::audit_events::list_concerning(conn, &id.to_string(), before, limit)).await
 }

@@ -5,6 +5,7 @@ use crate::model::caller::{Caller, Reach};
 use crate::model::ids::{AccountId, UserId};
 use crate::model::scope::{Scope, ScopeSet, ScopesAsked};
 use crate::model::user::{Role, User};
+use crate::model::webhook::Webhook;
 use crate::model::{AppError, Result};
 
 pub fn sees(caller: &Caller, account: AccountId, user: UserId) -> bool {
@@ -23,6 +24,16 @@ pub fn seen_user(caller: &Caller, found: Option<User>) -> Result<User> {
 /// The key, if there is one that the caller sees.
 pub fn seen_key(caller: &Caller, found: Option<ApiKey>) -> Result<ApiKey> {
     found.filter(|key| sees(caller, key.account_id, key.user_id)).ok_or(AppError::NotFound("key"))
+}
+
+/// The webhook, if there is one that the caller sees. One that is told of every account is for whoever sees every account.
+pub fn seen_webhook(caller: &Caller, found: Option<Webhook>) -> Result<Webhook> {
+    let sees = |webhook: &Webhook| match caller.reach {
+        Reach::Everything => true,
+        Reach::Account(own) => webhook.account_id == Some(own),
+        Reach::User(..) => false,
+    };
+    found.filter(sees).ok_or(AppError::NotFound("webhook"))
 }
 
 /// Changing an administrator, whose password opens the whole dashboard, takes more than `users:write`.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::app::callers::Concerns;
-use crate::config::{Schedule, SecretText};
+use crate::config::{Config, Schedule, SecretText};
 use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
@@ -23,7 +23,7 @@ pub use crate::store::backups::{
 };
 
 /// The setting that remembers when the last backup was made, wherever it was put.
-const LAST_AT: &str = "backup.last_at";
+pub const LAST_AT: &str = "backup.last_at";
 /// Older than this, the newest backup is told of; a slower schedule moves it.
 const OLD: Duration = Duration::from_secs(3 * 86_400);
 /// Those made before an upgrade that are kept.
@@ -143,11 +143,16 @@ pub async fn last(app: &App) -> Result<Option<Timestamp>> {
     Ok(text.and_then(|text| Timestamp::parse(&text)))
 }
 
-pub async fn age(app: &App) -> Result<Age> {
-    let old = match app.config.backup.schedule {
+/// When the newest backup is too old: by more than its schedule explains.
+pub fn old_after(config: &Config) -> Duration {
+    match config.backup.schedule {
         Schedule::Every(span) => OLD.max(span * 2),
         _ => OLD,
-    };
+    }
+}
+
+pub async fn age(app: &App) -> Result<Age> {
+    let old = old_after(&app.config);
     Ok(last(app).await?.map_or(Age::None, |last| {
         let age = app.clock.now().since(last);
         if age > old { Age::Old(age) } else { Age::Fresh(age) }

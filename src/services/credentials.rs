@@ -7,15 +7,16 @@ use smallvec::SmallVec;
 
 use super::authorize::scopes_of_role;
 use crate::app::App;
-use crate::app::callers::{AccountFacts, Credential, Found, State};
-use crate::crypto::secret::{SecretHash, has_checksum};
+use crate::app::callers::{AccountFacts, Bearer, BearerKey, BearerToken, Credential, Found, State};
+use crate::crypto::secret::{Kind, SecretHash, has_checksum};
 use crate::model::caller::{Actor, Caller, Reach};
 use crate::model::clock::Timestamp;
 use crate::model::scope::{Scope, ScopeSet, ScopesAsked};
 use crate::model::service::ServiceName;
 use crate::model::{AppError, Result};
-use crate::store;
 use crate::store::api_keys::Presented;
+use crate::store::holders::Holder;
+use crate::store::{self, oauth_tokens};
 
 /// The longest secret of another system that is looked up.
 const MAX_IMPORTED: usize = 1_024;
@@ -26,6 +27,7 @@ pub fn authenticate(app: &App, secret: &str, now: Timestamp) -> Result<Arc<Crede
     match credential.state(now) {
         State::Good => Ok(credential),
         State::Expired => Err(AppError::ExpiredApiKey),
+        State::TokenExpired => Err(AppError::TokenExpired),
         _ => Err(AppError::InvalidApiKey),
     }
 }
@@ -33,6 +35,9 @@ pub fn authenticate(app: &App, secret: &str, now: Timestamp) -> Result<Arc<Crede
 /// The credential behind a secret, in whatever state it is.
 pub fn find(app: &App, secret: &str) -> Result<Option<Arc<Credential>>> {
     let ours = has_checksum(secret);
+    if ours && secret.starts_with(Kind::AccessToken.prefix()) {
+        return find_token(app, SecretHash::of(secret));
+    }
     if ours && let Some(found) = remembered(app, SecretHash::of(secret), "") {
         return Ok(Some(found));
     }
@@ -66,10 +71,19 @@ pub fn find(app: &App, secret: &str) -> Result<Option<Arc<Credential>>> {
     Ok(None)
 }
 
+fn find_token(app: &App, hash: SecretHash) -> Result<Option<Arc<Credential>>> {
+    if let Some(found) = remembered(app, hash, "") {
+        return Ok(Some(found));
+    }
+    let began = app.callers.look_up();
+    let found = app.store.look_up(|conn| store::oauth_tokens::find_presented(conn, hash))?;
+    Ok(found.map(|presented| app.callers.remember(began, of_token(app, presented))))
+}
+
 /// By the part of a secret that is hashed, and what was taken away before it: the hashed part alone, or behind another
 /// prefix, is another text than the one that was given out.
 fn remembered(app: &App, hash: SecretHash, prefix: &str) -> Option<Arc<Credential>> {
-    let found = app.callers.get(&hash).filter(|found| found.strip_prefix == prefix);
+    let found = app.callers.get(&hash).filter(|found| found.strip_prefix() == prefix);
     if found.is_some() {
         app.metrics.credential_hits.add();
     }
@@ -89,12 +103,14 @@ fn strip_prefixes(app: &App) -> Result<Arc<[String]>> {
 
 /// Who calls, by this credential and from this address.
 pub fn caller(credential: &Credential, ip: IpAddr, request_id: Arc<str>) -> Caller {
-    let user = &credential.user;
     let is_admin = credential.scopes.has(Scope::Admin);
     Caller {
-        actor: Actor::Key(credential.key.id),
-        user_id: Some(user.id),
-        reach: if is_admin { Reach::Everything } else { Reach::Account(user.account_id) },
+        actor: match &credential.bearer {
+            Bearer::Key(bearer) => Actor::Key(bearer.key.id),
+            Bearer::Token(token) => Actor::Token(token.grant_id, *credential.secret.as_bytes()),
+        },
+        user_id: credential.acts_for().map(|user| user.id),
+        reach: if is_admin { Reach::Everything } else { Reach::Account(credential.user.account_id) },
         scopes: credential.scopes,
         ip: Some(ip),
         request_id: Some(request_id),
@@ -108,18 +124,33 @@ pub fn lacks(found: &Found, asked: ScopesAsked) -> ScopeSet {
 
 /// What was found in the database, with the counters of its account and key.
 pub(super) fn with_counters(app: &App, presented: Presented) -> Found {
-    let Presented { secret, strip_prefix, secret_expires_at, key, user, account, account_windows } = presented;
+    let Presented { secret, strip_prefix, secret_expires_at, key, holder } = presented;
+    let counters = (!key.windows.is_empty()).then(|| app.rates.counters_of_key(key.id));
+    let scopes = key.scopes.both(scopes_of_role(holder.user.role));
+    let service = ServiceName::of_metadata(&key.metadata);
+    let bearer = Bearer::Key(Box::new(BearerKey { key, strip_prefix, secret_expires_at, counters, service }));
+    found(app, secret, bearer, scopes, holder)
+}
+
+fn of_token(app: &App, presented: oauth_tokens::Presented) -> Found {
+    let oauth_tokens::Presented { secret, grant_id, client_id, client_name, user_id, created_at, expires_at, holder, .. } =
+        presented;
+    // What was allowed then, and what the client and the user still may.
+    let scopes = presented.scopes.both(presented.client_scopes).both(scopes_of_role(holder.user.role));
+    let is_own = user_id.is_none();
+    let token = BearerToken { grant_id, client_id, client_name, is_own, created_at, expires_at };
+    found(app, secret, Bearer::Token(token), scopes, holder)
+}
+
+fn found(app: &App, secret: SecretHash, bearer: Bearer, scopes: ScopeSet, holder: Holder) -> Found {
+    let Holder { user, account, account_windows } = holder;
     Found {
         secret,
-        strip_prefix,
-        secret_expires_at,
-        scopes: key.scopes.both(scopes_of_role(user.role)),
+        bearer,
+        scopes,
         account_windows: account_windows.unwrap_or_else(|| app.dialect().default_windows()),
         account_counters: app.rates.counters_of_account(user.account_id),
-        service: ServiceName::of_metadata(&key.metadata),
-        key_counters: (!key.windows.is_empty()).then(|| app.rates.counters_of_key(key.id)),
-        account: AccountFacts { name: account.name, tier: account.tier, status: account.status },
-        key,
+        account: AccountFacts { name: account.name, tier: account.tier, status: account.status, metadata: account.metadata },
         user,
     }
 }

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 /// Whoever asks again within this time is told the same: the page is public, and asking costs the database something.
 const REMEMBERED: Duration = Duration::from_secs(10);
 /// Less free space than this, and writes will soon fail.
-const LOW: u64 = 64 * 1024 * 1024;
+pub const LOW: u64 = 64 * 1024 * 1024;
 
 pub async fn readiness(app: &App) -> Readiness {
     let writable = tokio::time::timeout(PATIENCE, app.store.write(|_| Ok(())));

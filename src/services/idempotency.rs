@@ -48,6 +48,7 @@ pub async fn begin(app: &Arc<App>, caller: &Caller, route: &str, key: &str, body
     let owner = match (caller.user_id, caller.actor) {
         (Some(user), _) => user.to_string(),
         (None, Actor::Key(key)) => key.to_string(),
+        (None, Actor::Token(grant, _)) => grant.to_string(),
         (None, _) => String::new(),
     };
     let request = Request { owner, route: route.into(), key: key.into() };
@@ -76,6 +77,17 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.app.in_progress.lock().remove(&self.request);
+    }
+}
+
+impl<T: Send + 'static> Keep<T> {
+    /// Keeps the answer to what changed nothing in the database, such as a check that was counted.
+    pub async fn store_alone(self, app: &App, made: T) -> Result<T> {
+        if self.0.is_none() {
+            return Ok(made);
+        }
+        let now = app.clock.now();
+        app.store.write(move |tx| self.store(tx, &made, now).map(|()| made)).await
     }
 }
 

@@ -1,18 +1,20 @@
 //! Bringing in keys that another system made: all of a file's or none.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::json;
 
-use super::api_keys::note;
 use super::authorize::{grantable, may_act_for, seen_user};
 use super::idempotency::Keep;
 use crate::app::App;
 use crate::app::callers::Concerns;
 use crate::crypto::SecretHash;
 use crate::model::api_key::Expiry;
+use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
+use crate::model::ids::UserId;
 use crate::model::imported_key::{ImportedKey, LineError, MAX_ERRORS, Owner, Records};
 use crate::model::scope::ScopeSet;
 use crate::model::user::User;
@@ -30,19 +32,22 @@ pub struct Imported {
 /// A record that can become a key.
 struct Ready {
     record: ImportedKey,
-    owner: User,
+    owner: Arc<User>,
     scopes: ScopeSet,
     expires_at: Option<Timestamp>,
 }
 
 pub async fn import(app: &App, caller: &Caller, records: Records, dry_run: bool, keep: Keep<Imported>) -> Result<Imported> {
     let (by, now) = (caller.clone(), app.clock.now());
-    if dry_run || !records.errors.is_empty() {
-        // Nothing will be written; what else is wrong is told all the same.
-        return app.store.read(move |conn| Ok(outcome(check(conn, &by, records, now)?).1)).await;
+    // Away from the writer, which others wait for; it looks again at what may have changed meanwhile.
+    let checked = app.store.read(move |conn| Ok(outcome(check(conn, &by, records, now)?)));
+    let (ready, outcome) = checked.await?;
+    if dry_run || !outcome.errors.is_empty() {
+        return Ok(outcome);
     }
+    let by = caller.clone();
     let imported = move |tx: &Tx| {
-        let (ready, outcome) = outcome(check(tx, &by, records, now)?);
+        let (ready, outcome) = if still_so(tx, &ready)? { (ready, outcome) } else { again(tx, &by, ready, now)? };
         if outcome.errors.is_empty() {
             for ready in ready {
                 insert(tx, &by, ready, now)?;
@@ -56,6 +61,27 @@ pub async fn import(app: &App, caller: &Caller, records: Records, dry_run: bool,
     app.change(caller, imported, concerned).await
 }
 
+/// Whether the owners are as they were checked, and the hashes still free.
+fn still_so(tx: &Tx, ready: &[Ready]) -> Result<bool> {
+    let owners: HashMap<UserId, &User> = ready.iter().map(|ready| (ready.owner.id, &*ready.owner)).collect();
+    for owner in owners.into_values() {
+        if store::users::find(tx, owner.id)?.is_none_or(|found| found.revision != owner.revision) {
+            return Ok(false);
+        }
+    }
+    for ready in ready {
+        if store::api_keys::has_secret(tx, SecretHash::from_bytes(ready.record.hash))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn again(tx: &Tx, caller: &Caller, ready: Vec<Ready>, now: Timestamp) -> Result<(Vec<Ready>, Imported)> {
+    let keys = ready.into_iter().map(|ready| ready.record).collect();
+    Ok(outcome(check(tx, caller, Records { keys, errors: Vec::new() }, now)?))
+}
+
 fn outcome((ready, mut errors): (Vec<Ready>, Vec<LineError>)) -> (Vec<Ready>, Imported) {
     errors.sort_by_key(|error| error.line);
     errors.truncate(MAX_ERRORS);
@@ -66,13 +92,14 @@ fn outcome((ready, mut errors): (Vec<Ready>, Vec<LineError>)) -> (Vec<Ready>, Im
 fn check(conn: &Conn, caller: &Caller, records: Records, now: Timestamp) -> Result<(Vec<Ready>, Vec<LineError>)> {
     let Records { keys, mut errors } = records;
     let (mut ready, mut lines) = (Vec::with_capacity(keys.len()), HashMap::with_capacity(keys.len()));
+    let mut owners = Owners::default();
     for record in keys {
         let line = record.line;
         if let Some(first) = lines.insert(record.hash, line) {
             errors.push(LineError::new(line, "hash", format!("Line {first} has the same hash.")));
             continue;
         }
-        match check_one(conn, caller, record, now) {
+        match check_one(conn, caller, &mut owners, record, now) {
             Ok(one) => ready.push(one),
             // What the caller may not do is wrong in this line; what we cannot do ends the whole.
             Err(AppError::Invalid(wrong)) => {
@@ -87,12 +114,27 @@ fn check(conn: &Conn, caller: &Caller, records: Records, now: Timestamp) -> Resu
     Ok((ready, errors))
 }
 
-fn check_one(conn: &Conn, caller: &Caller, record: ImportedKey, now: Timestamp) -> Result<Ready> {
-    let (field, found) = match &record.owner {
-        Owner::Id(id) => ("user_id", store::users::find(conn, *id)?),
-        Owner::Email(email) => ("user_email", store::users::find_by_email(conn, email)?),
+/// The owners that records named, each looked up once.
+type Owners = HashMap<Owner, Option<Arc<User>>>;
+
+fn owner_of(conn: &Conn, caller: &Caller, owners: &mut Owners, named: &Owner) -> Result<Arc<User>> {
+    let found = match owners.get(named) {
+        Some(found) => found.clone(),
+        None => {
+            let found = match named {
+                Owner::Id(id) => store::users::find(conn, *id)?,
+                Owner::Email(email) => store::users::find_by_email(conn, email)?,
+            };
+            let seen = seen_user(caller, found).ok().map(Arc::new);
+            owners.entry(named.clone()).or_insert(seen).clone()
+        }
     };
-    let owner = seen_user(caller, found).map_err(|_| AppError::invalid(field, "not_found", "There is no such user."))?;
+    let field = if matches!(named, Owner::Id(_)) { "user_id" } else { "user_email" };
+    found.ok_or_else(|| AppError::invalid(field, "not_found", "There is no such user."))
+}
+
+fn check_one(conn: &Conn, caller: &Caller, owners: &mut Owners, record: ImportedKey, now: Timestamp) -> Result<Ready> {
+    let owner = owner_of(conn, caller, owners, &record.owner)?;
     may_act_for(caller, &owner)?;
     let scopes = grantable(caller, &owner, record.scopes)?;
     let expiry = record.expires_at.map_or(Expiry::Never, Expiry::At);
@@ -118,8 +160,8 @@ fn insert(tx: &Tx, caller: &Caller, ready: Ready, now: Timestamp) -> Result<()> 
         hint: &record.hint,
         strip_prefix: Some(&record.strip_prefix),
     };
-    let key = store::api_keys::insert(tx, &insert, now)?;
-    let diff =
-        json!({ "imported": true, "owner": owner.email, "scopes": key.scopes, "expires_at": key.expires_at, "hint": key.hint });
-    note(tx, caller, now, "key.created", &key, diff)
+    let id = store::api_keys::insert_row(tx, &insert, now)?;
+    let diff = json!({ "imported": true, "owner": owner.email, "scopes": scopes, "expires_at": expires_at, "hint": record.hint });
+    let happening = Happening::new("key.created", "key", id, record.name.as_str()).with(diff);
+    store::audit_events::append(tx, caller, now, Some(owner.account_id), &happening)
 }

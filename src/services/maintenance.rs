@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
-use crate::app::callers::Concerns;
+use crate::app::callers::{Bearer, Concerns};
 use crate::limits::rate::{KeptWindow, Subject};
 use crate::model::Result;
 use crate::model::ids::{AccountId, ApiKeyId};
@@ -60,7 +60,7 @@ pub async fn restore_windows(app: &App) -> Result<()> {
 /// Writes what was used since the last time.
 pub async fn flush(app: &App) -> Result<()> {
     let uses = write_uses(app).await;
-    uses.and(super::usage::flush(app).await)
+    uses.and(super::usage::flush(app).await).and(super::webhooks::told::exceeded(app).await)
 }
 
 async fn write_uses(app: &App) -> Result<()> {
@@ -68,10 +68,15 @@ async fn write_uses(app: &App) -> Result<()> {
     // That it cannot be compared is no reason to lose the uses.
     let odd = super::notices::look(app, &used).await.inspect_err(|err| tracing::warn!(error = %err, "uses were not compared"));
     let odd = odd.unwrap_or_default();
-    let uses: Vec<Use> = used
-        .into_iter()
-        .map(|used| Use { key_id: used.credential.key.id, secret: used.credential.secret, last: used.last })
-        .collect();
+    let (mut uses, mut grants) = (Vec::new(), Vec::new());
+    for used in used {
+        match &used.credential.bearer {
+            Bearer::Key(bearer) => {
+                uses.push(Use { key_id: bearer.key.id, secret: used.credential.secret, last: used.last });
+            }
+            Bearer::Token(token) => grants.push((token.grant_id, used.last.at, used.last.ip)),
+        }
+    }
     let now = app.clock.now();
     let kept = app.rates.snapshot(app.clock.tick());
     let windows: Vec<SavedWindow> = kept
@@ -86,11 +91,12 @@ async fn write_uses(app: &App) -> Result<()> {
             ends_at: now.saturating_add(window.ends_in),
         })
         .collect();
-    if uses.is_empty() && windows.is_empty() {
+    if uses.is_empty() && grants.is_empty() && windows.is_empty() {
         return Ok(());
     }
     let written = app.store.write(move |tx| {
         store::api_keys::note_uses(tx, &uses)?;
+        store::grants::note_uses(tx, &grants)?;
         odd.write(tx, now)?;
         store::rate_windows::save(tx, &windows)
     });
@@ -105,17 +111,24 @@ pub async fn sweep(app: &App) -> Result<()> {
     app.store
         .write(move |tx| {
             store::sessions::sweep(tx, now, super::sessions::idle_since(now))?;
+            store::second_factors::sweep(tx, now)?;
             store::idempotency_keys::sweep(tx, now)?;
             store::setup::sweep(tx, now)?;
+            store::password_links::sweep(tx, now)?;
+            store::user_imports::sweep(tx, now)?;
             store::rate_windows::sweep(tx, now)?;
             store::usage::sweep(tx, now)?;
             store::service_counts::sweep(tx, now)?;
             store::notices::sweep(tx, now)?;
             let requests = super::requests::KEPT_ROWS;
             store::logged_requests::sweep(tx, requests, now.saturating_sub(super::requests::kept()))?;
+            store::webhooks::sweep(tx, now)?;
+            store::webhooks::sweep_exceeded(tx, now)?;
+            super::oauth::sweep(tx, now)?;
             store::api_keys::sweep(tx, now)
         })
         .await?;
     while app.store.write(move |tx| store::api_keys::mark_ended(tx, now)).await? {}
-    Ok(())
+    super::webhooks::deliveries::sweep(app).await?;
+    super::webhooks::told::expiring(app).await
 }

@@ -107,6 +107,12 @@ pub async fn gather(app: &App) -> Result<Vec<(&'static Family, Value)>> {
     Ok(FAMILIES.iter().filter_map(|family| Some((family, found.remove(family.name)?))).collect())
 }
 
+/// The versions in one line, for a report.
+pub fn build_words(app: &App) -> String {
+    let up = app.clock.now().since(app.started_at).as_secs();
+    format!("keyrack {} schema {SCHEMA} SQLite {} up {up} s", env!("CARGO_PKG_VERSION"), store::sqlite_version())
+}
+
 fn build() -> Value {
     let labels = vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),

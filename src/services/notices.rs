@@ -90,10 +90,10 @@ pub(super) async fn look(app: &App, used: &[Used]) -> Result<Oddities> {
     let now = app.clock.now();
     let to_compare: Vec<(ApiKeyId, Vec<Network>, bool)> = used
         .iter()
-        .map(|used| {
-            let key = &used.credential.key;
+        .filter_map(|used| {
+            let key = used.credential.key()?;
             let before = key.last_used.as_ref().map_or(key.created_at, |last| last.at);
-            (key.id, used.networks.to_vec(), used.last.at.since(before) >= DORMANT)
+            Some((key.id, used.networks.to_vec(), used.last.at.since(before) >= DORMANT))
         })
         .filter(|(_, networks, slept)| !networks.is_empty() || *slept)
         .collect();

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::json;
 
+use super::grants;
 use super::guess::Guess;
 use super::sessions::{self, Token};
 use crate::app::App;
@@ -12,6 +13,7 @@ use crate::crypto::SecretHash;
 use crate::crypto::password::Verdict;
 use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
+use crate::model::grant::Ended;
 use crate::model::session::ELEVATED;
 use crate::model::user::{Password, User};
 use crate::model::{AppError, Result};
@@ -39,10 +41,12 @@ pub async fn change(
         move |tx| {
             let changes = store::users::Update { password_hash: Some(&hash), ..Default::default() };
             let user = store::users::update(tx, id, &changes, now)?;
+            store::password_links::delete_of(tx, id)?;
             if !store::sessions::renew(tx, old, renewed)? {
                 return Err(AppError::NotFound("session"));
             }
             sessions::end_all(tx, id, Some(renewed))?;
+            grants::end_all_of(tx, &by, id, Ended::PasswordChanged, now)?;
             let happening = Happening::new("user.updated", "user", id, &user.name).with(json!({ "password": "changed" }));
             store::audit_events::append(tx, &by, now, Some(user.account_id), &happening)
         },

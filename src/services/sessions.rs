@@ -49,16 +49,27 @@ impl Token {
     }
 }
 
+/// How far a password led.
+pub enum Entered {
+    In(SignedIn),
+    /// The second factor is awaited, from whoever has this.
+    Half(Token),
+}
+
 pub struct SignedIn {
     pub session: Session,
     pub token: Token,
 }
 
+/// A password that was right waits this long for the second factor.
+const HALF_LIFE: Duration = Duration::from_secs(10 * 60);
+const HALF_TRIES: u32 = 5;
+
 /// Why a sign-in failed, without telling which of address and password was wrong.
 const REFUSED: &str = "The email address or the password is not right.";
 
-/// Checks the password and begins a session. Unknown addresses take as long as wrong passwords.
-pub async fn sign_in(app: &App, email: &str, password: Password, device: NewSession) -> Result<(User, SignedIn)> {
+/// Checks the password and begins a session, or awaits the second factor. Unknown addresses take as long as wrong passwords.
+pub async fn sign_in(app: &App, email: &str, password: Password, device: NewSession) -> Result<Entered> {
     let email = Email::parse(email).map_err(|_| refused())?;
     let guess = Guess::take(app, email.canonical(), device.ip)?;
     let address = email.clone();
@@ -87,16 +98,53 @@ pub async fn sign_in(app: &App, email: &str, password: Password, device: NewSess
         if let Some((old, new)) = stronger {
             store::users::rehash(tx, user.id, &old, &new)?;
         }
-        let session = draft.of(user.id);
-        store::sessions::insert(tx, token_hash, &session)?;
-        let caller = Caller { actor: Actor::User(user.id), ip: Some(ip), ..Caller::system() };
-        let happening = Happening::new("session.created", "user", user.id, &user.name).with(json!({ "session": session.id }));
-        store::audit_events::append(tx, &caller, now, Some(user.account_id), &happening)?;
-        Ok((user, session))
+        if user.has_second_factor {
+            store::second_factors::begin(tx, token_hash, user.id, now.saturating_add(HALF_LIFE))?;
+            return Ok(None);
+        }
+        insert(tx, &user, draft, token_hash, ip).map(Some)
     });
-    let (user, session) = made.await?;
+    let made = made.await?;
     guess.refund(app);
-    Ok((user, SignedIn { session, token }))
+    Ok(match made {
+        Some(session) => Entered::In(SignedIn { session, token }),
+        None => Entered::Half(token),
+    })
+}
+
+/// Whether a second factor is awaited from whoever has this.
+pub async fn is_half_signed_in(app: &App, half: &str) -> Result<bool> {
+    let (token, now) = (SecretHash::of(half), app.clock.now());
+    Ok(app.store.read(move |conn| store::second_factors::waiting(conn, token, now, HALF_TRIES)).await?.is_some())
+}
+
+/// The second step: a code of the app, or a recovery code. Five tries, then it begins with the password again.
+pub async fn finish_sign_in(app: &App, half: &str, code: &str, device: NewSession) -> Result<SignedIn> {
+    let (half, now) = (SecretHash::of(half), app.clock.now());
+    let waiting = app.store.write(move |tx| store::second_factors::try_once(tx, half, now, HALF_TRIES)).await?;
+    let id = waiting.ok_or(AppError::NotFound("sign-in"))?;
+    let user = app.store.read(move |conn| store::users::find(conn, id)).await?.ok_or(AppError::NotFound("sign-in"))?;
+    super::second_factor::prove(app, &user, code, device.ip).await?;
+    let (ip, (draft, token)) = (device.ip, begin(now, device));
+    let token_hash = token.hash();
+    let made = app.store.write(move |tx| {
+        let user = store::users::find(tx, id)?.ok_or_else(refused)?;
+        if !may_be_signed_in(tx, &user)? {
+            return Err(refused());
+        }
+        store::second_factors::finish(tx, half)?;
+        insert(tx, &user, draft, token_hash, ip)
+    });
+    Ok(SignedIn { session: made.await?, token })
+}
+
+fn insert(tx: &store::Tx, user: &User, draft: Draft, token: SecretHash, ip: IpAddr) -> Result<Session> {
+    let (now, session) = (draft.now, draft.of(user.id));
+    store::sessions::insert(tx, token, &session)?;
+    let diff = json!({ "session": session.id, "second_factor": user.has_second_factor });
+    let happening = Happening::new("session.created", "user", user.id, &user.name).with(diff);
+    store::audit_events::append(tx, &Caller::of_user(user.id, ip), now, Some(user.account_id), &happening)?;
+    Ok(session)
 }
 
 /// The session of a cookie and its user, if both are good. Notes that it is in use, once a minute at most.
@@ -116,7 +164,7 @@ pub async fn resolve(app: &App, token: &str) -> Result<Option<(User, Session)>> 
 }
 
 /// An administrator of a suspended account can still sign in: somebody must be able to resume it.
-fn may_be_signed_in(conn: &store::Conn, user: &User) -> Result<bool> {
+pub(super) fn may_be_signed_in(conn: &store::Conn, user: &User) -> Result<bool> {
     let is_running = |account: Account| account.status == AccountStatus::Active;
     let account_runs = || Ok::<_, AppError>(store::accounts::find(conn, user.account_id)?.is_some_and(is_running));
     Ok(user.status == UserStatus::Active && (user.role == Role::Admin || account_runs()?))
@@ -142,10 +190,10 @@ pub async fn end(app: &App, caller: &Caller, user: &User, id: SessionId) -> Resu
     end_some(app, caller, user, ended).await
 }
 
-/// Signs the user out everywhere but here.
-pub async fn end_others(app: &App, caller: &Caller, user: &User, cookie: &str) -> Result<()> {
-    let here = SecretHash::of(cookie);
-    let ended = move |tx: &store::Tx, user| Ok(json!({ "sessions": store::sessions::delete_all_of(tx, user, Some(here))? }));
+/// Signs the user out everywhere but here, where the cookie of a session is given.
+pub async fn end_others(app: &App, caller: &Caller, user: &User, cookie: Option<&str>) -> Result<()> {
+    let here = cookie.map(SecretHash::of);
+    let ended = move |tx: &store::Tx, user| Ok(json!({ "sessions": store::sessions::delete_all_of(tx, user, here)? }));
     end_some(app, caller, user, ended).await
 }
 
@@ -171,7 +219,7 @@ async fn end_some(
 /// changes, and where a user is disabled. One session may be kept.
 pub(super) fn end_all(tx: &store::Tx, user: UserId, but: Option<SecretHash>) -> Result<()> {
     store::sessions::delete_all_of(tx, user, but)?;
-    Ok(())
+    store::second_factors::end_all_of(tx, user)
 }
 
 /// Who calls, by a session.

@@ -16,6 +16,9 @@ pub const DIALECT: &str = "api.dialect";
 pub const PUBLIC_URL: &str = "server.public_url";
 /// The list of first steps is shown no more.
 const START_DISMISSED: &str = "overview.start_dismissed";
+/// Who needs a second factor: `off` or `admins`. The dashboard alone sets it.
+pub const SECOND_FACTOR: &str = "security.second_factor";
+const ADMINS: &str = "admins";
 
 /// Read before there is an [`App`], since the configuration is made of it.
 pub fn stored(store: &Store) -> Result<Vec<(String, String)>> {
@@ -53,14 +56,31 @@ pub async fn is_start_dismissed(app: &App, caller: &Caller) -> Result<bool> {
     app.store.read(|conn| Ok(store::settings::find(conn, START_DISMISSED)?.is_some())).await
 }
 
-/// Another process has changed the database: its choice of dialect counts here too.
-pub async fn notice(app: &App) -> Result<()> {
-    if app.fixed.contains_key(DIALECT) {
-        return Ok(());
-    }
+/// Whether administrators need a second factor from now on.
+pub async fn require_second_factor(app: &App, caller: &Caller, required: bool) -> Result<()> {
+    caller.must_have(Scope::Admin)?;
     let _turn = app.live.changing.lock().await;
-    let stored = app.store.read(|conn| store::settings::find(conn, DIALECT)).await?;
-    if let Some(to) = stored.and_then(|name| DialectName::parse(&name)).filter(|&to| to != app.dialect()) {
+    let (by, now) = (caller.clone(), app.clock.now());
+    let write = move |tx: &Tx| {
+        store::actors::must_still_act(tx, &by, now)?;
+        let (before, to) = (store::settings::find(tx, SECOND_FACTOR)?, if required { ADMINS } else { "off" });
+        if before.as_deref().unwrap_or("off") == to {
+            return Ok(());
+        }
+        store_and_tell(tx, &by, (SECOND_FACTOR, before.as_deref(), to), now)
+    };
+    let live = app.live.clone();
+    app.store.write_then(write, move |()| live.require_second_factor(required)).await
+}
+
+/// What the database says counts here too: at the start, and when another process has changed it.
+pub async fn notice(app: &App) -> Result<()> {
+    let _turn = app.live.changing.lock().await;
+    let find = |conn: &store::Conn| Ok((store::settings::find(conn, DIALECT)?, store::settings::find(conn, SECOND_FACTOR)?));
+    let (dialect, second_factor) = app.store.read(find).await?;
+    app.live.require_second_factor(second_factor.as_deref() == Some(ADMINS));
+    let dialect = dialect.filter(|_| !app.fixed.contains_key(DIALECT));
+    if let Some(to) = dialect.and_then(|name| DialectName::parse(&name)).filter(|&to| to != app.dialect()) {
         switch(app, to)(&());
     }
     Ok(())

@@ -13,6 +13,7 @@ use crate::crypto::SecretHash;
 use crate::crypto::secret::{normalize_code, typeable_code};
 use crate::limits::BucketKey;
 use crate::model::audit_event::Happening;
+use crate::model::body::UserBody;
 use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
 use crate::model::dialect::default_tiers;
@@ -151,8 +152,9 @@ pub async fn create_admin(app: &App, email: Email, name: Option<Name>, password:
     made.await
 }
 
-/// Puts the tiers of a new database in place.
+/// Puts the tiers of a new database in place, and notices what the dashboard stored.
 pub async fn seed(app: &App) -> Result<()> {
+    super::settings::notice(app).await?;
     let (now, dialect) = (app.clock.now(), app.dialect());
     app.store
         .write(move |tx| {
@@ -187,8 +189,9 @@ fn insert_admin(
     };
     let user = store::users::insert(tx, &insert, now)?;
     let caller = Caller { actor, ..Caller::system() };
-    let happening =
-        Happening::new("user.created", "user", user.id, &user.name).with(json!({ "email": user.email, "role": "admin" }));
+    let happening = Happening::new("user.created", "user", user.id, &user.name)
+        .with(json!({ "email": user.email, "role": "admin" }))
+        .showing(&UserBody::from(&user));
     store::audit_events::append(tx, &caller, now, Some(user.account_id), &happening)?;
     Ok(user)
 }

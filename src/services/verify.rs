@@ -79,15 +79,19 @@ pub struct Verdict {
 /// Whether a request with this secret is to be let in. It counts for the account of the secret's key, and under the
 /// label of the service that asks.
 pub fn verify(app: &App, caller: &Caller, service: &ServiceName, secret: &str, question: Question) -> Result<Verdict> {
-    let found = credentials::find(app, secret)?.filter(|found| sees(caller, found));
+    let found = credentials::find(app, secret)?.filter(|found| found.key().is_some() && sees(caller, found));
     let Some(credential) = found else { return Ok(Verdict { code: Code::NotFound, credential: None, left: None }) };
     let now = app.clock.now();
     let (code, left) = judge(app, &credential, question, now);
     if !question.dry_run && matches!(code, Code::Valid | Code::RateLimited) {
         app.callers.note_use(&credential, now, question.ip, "");
     }
+    if let (Code::RateLimited, Some(left), false) = (code, &left, question.dry_run) {
+        app.exceeded.note(credential.user.account_id, credential.key().map(|key| key.id), left, now);
+    }
     if !question.dry_run && code != Code::NotFound {
-        app.usage.count_check((credential.key.id, credential.user.account_id), service, code.outcome(), now);
+        let key = credential.key().map(|key| key.id);
+        app.usage.count_check((key, credential.user.account_id), service, code.outcome(), now);
     }
     // The older secret of a rotation is forgotten some time after its end: it is told as forgotten from its end on.
     let credential = Some(credential).filter(|_| code != Code::NotFound);
@@ -97,8 +101,8 @@ pub fn verify(app: &App, caller: &Caller, service: &ServiceName, secret: &str, q
 fn sees(caller: &Caller, found: &Found) -> bool {
     match caller.reach {
         Reach::Everything => true,
-        Reach::Account(own) => own == found.key.account_id,
-        Reach::User(_, own) => own == found.key.user_id,
+        Reach::Account(own) => own == found.user.account_id,
+        Reach::User(_, own) => own == found.user.id,
     }
 }
 
@@ -108,14 +112,14 @@ fn judge(app: &App, found: &Found, question: Question, now: Timestamp) -> (Code,
         State::Good => None,
         State::Revoked => Some(Code::Revoked),
         State::Disabled | State::OwnerDisabled | State::AccountSuspended => Some(Code::Disabled),
-        State::Expired => Some(Code::Expired),
+        State::Expired | State::TokenExpired => Some(Code::Expired),
         State::Replaced => Some(Code::NotFound),
     };
     if let Some(code) = refused {
         return (code, None);
     }
-    let ip_allow = &found.key.ip_allow;
-    let is_allowed = ip_allow.is_empty() || question.ip.is_some_and(|ip| ip_allow.allows(ip));
+    let is_free = found.key().is_none_or(|key| key.ip_allow.is_empty());
+    let is_allowed = is_free || question.ip.is_some_and(|ip| found.allows_from(ip));
     let refused = if !is_allowed {
         Some(Code::IpNotAllowed)
     } else if !credentials::lacks(found, question.scopes).is_empty() {
@@ -148,7 +152,7 @@ pub async fn explain(app: &App, caller: &Caller, id: ApiKeyId) -> Result<String>
         State::Disabled => "the key is disabled",
         State::OwnerDisabled => "its owner is disabled",
         State::AccountSuspended => "its account is suspended",
-        State::Expired => "the key has expired",
+        State::Expired | State::TokenExpired => "the key has expired",
         State::Replaced => "its secret was replaced",
     };
     Ok(format!("It would be refused: {words}."))

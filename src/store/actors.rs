@@ -3,7 +3,8 @@
 
 use rusqlite::Transaction;
 
-use super::{api_keys, users};
+use super::{api_keys, oauth_clients, oauth_tokens, users};
+use crate::crypto::SecretHash;
 use crate::model::account::AccountStatus;
 use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
@@ -27,6 +28,17 @@ pub fn must_still_act(tx: &Transaction, caller: &Caller, now: Timestamp) -> Resu
             let demoted = role != Role::Admin && caller.scopes.iter().any(Scope::is_for_admins);
             if !good || demoted || !lacks.is_empty() { Err(AppError::InvalidApiKey) } else { Ok(()) }
         }
+        Actor::Token(_, hash) => {
+            let token = oauth_tokens::find_presented(tx, SecretHash::from_bytes(hash))?.ok_or(AppError::InvalidApiKey)?;
+            if token.expires_at <= now {
+                return Err(AppError::TokenExpired);
+            }
+            let (role, good) = standing(tx, token.holder.user.id)?.ok_or(AppError::InvalidApiKey)?;
+            let lacks = token.scopes.both(token.client_scopes).lacks(caller.scopes);
+            let demoted = role != Role::Admin && caller.scopes.iter().any(Scope::is_for_admins);
+            if !good || demoted || !lacks.is_empty() { Err(AppError::InvalidApiKey) } else { Ok(()) }
+        }
+        Actor::Client(id) => oauth_clients::find(tx, id)?.map(|_| ()).ok_or(AppError::NotFound("client")),
         Actor::User(id) => {
             let standing = standing(tx, id)?;
             let may = standing.is_some_and(|(role, good)| good && (role == Role::Admin || !caller.scopes.has(Scope::Admin)));

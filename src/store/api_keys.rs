@@ -1,22 +1,22 @@
 //! API keys and their secrets.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use super::holders::{Holder, holder_columns, holder_joins};
 use super::lists::{self, Conditions};
 use super::tiers::{to_json, windows_from_json};
-use super::{at, at_opt, damaged};
+use super::{at, at_opt, damaged, holders, scopes};
 use crate::crypto::SecretHash;
 use crate::model::Result;
-use crate::model::account::AccountStatus;
 use crate::model::api_key::{ApiKey, IpAllow, KeyStatus, LastUse, Metadata, Rotation};
 use crate::model::clock::Timestamp;
 use crate::model::ids::{AccountId, ApiKeyId, UserId};
-use crate::model::look::Look;
 use crate::model::name::{Name, fold};
 use crate::model::page::{Limit, Order, Page, Start};
-use crate::model::scope::{Scope, ScopeSet};
+use crate::model::scope::ScopeSet;
 use crate::model::tier::Windows;
-use crate::model::user::{Role, User, UserStatus};
 
 macro_rules! columns {
     () => {
@@ -46,13 +46,10 @@ pub(super) fn select(index: &str) -> String {
 const SELECT_PRESENTED: &str = concat!(
     "SELECT ",
     columns!(),
-    ", s.hash, s.strip_prefix, s.expires_at AS secret_expires_at, u.account_id AS user_account_id, u.name AS user_name, u.email AS user_email,
-    u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.theme AS user_theme,
-    u.shortcuts AS user_shortcuts, u.created_at AS user_created_at,
-    u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.status AS account_status,
-    t.name AS account_tier, coalesce(a.windows, t.windows) AS account_windows
-    FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id JOIN accounts a ON a.id = k.account_id
-    LEFT JOIN tiers t ON t.name_folded = a.tier ",
+    ", s.hash, s.strip_prefix, s.expires_at AS secret_expires_at, ",
+    holder_columns!(),
+    " FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id ",
+    holder_joins!(),
     secrets!()
 );
 
@@ -129,6 +126,28 @@ pub fn list_expiring(conn: &Connection, now: Timestamp, until: Timestamp, limit:
     Ok(ending.query_map(params![now, until, limit], from_row)?.collect::<Result<_, _>>()?)
 }
 
+/// Keys that work, end within this time, and were not told of since it began. Those that were made later are new enough.
+pub fn list_to_tell(conn: &Connection, before: Duration, now: Timestamp, limit: u32) -> Result<Vec<ApiKey>> {
+    let mut ending = conn.prepare_cached(&format!(
+        "{SELECT} WHERE k.expires_at > $1 AND k.expires_at <= $2 AND k.revoked_at IS NULL AND k.enabled = 1
+         AND k.created_at < k.expires_at - $3 AND (k.expiring_told IS NULL OR k.expiring_told < k.expires_at - $3)
+         ORDER BY k.expires_at LIMIT $4"
+    ))?;
+    let millis = i64::try_from(before.as_millis()).unwrap_or(i64::MAX);
+    let rows = ending.query_map(params![now, now.saturating_add(before), millis, limit], from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether nobody told of it before: a key that was given another end is told of anew.
+pub fn mark_told(tx: &Transaction, key: &ApiKey, before: Duration) -> Result<bool> {
+    let Some(end) = key.expires_at else { return Ok(false) };
+    let mut mark = tx.prepare_cached(
+        "UPDATE api_keys SET expiring_told = $1 WHERE id = $2 AND expires_at = $3 AND revoked_at IS NULL
+         AND (expiring_told IS NULL OR expiring_told < $1) RETURNING id",
+    )?;
+    Ok(mark.exists(params![end.saturating_sub(before), key.id, end])?)
+}
+
 /// Keys that work, are older than `since`, and were not used after it; those that were idle the longest come first.
 pub fn list_unused(conn: &Connection, since: Timestamp, now: Timestamp, limit: u32) -> Result<Vec<ApiKey>> {
     let mut unused = conn.prepare_cached(&format!(
@@ -164,18 +183,7 @@ pub struct Presented {
     /// When this secret of the key ends; only the older one of a rotation has an end of its own.
     pub secret_expires_at: Option<Timestamp>,
     pub key: ApiKey,
-    pub user: User,
-    pub account: PresentedAccount,
-    /// Those of the account, else of its tier; none: the dialect's.
-    pub account_windows: Option<Windows>,
-}
-
-#[derive(Debug)]
-pub struct PresentedAccount {
-    pub name: String,
-    pub status: AccountStatus,
-    /// Its tier's name, as it was given.
-    pub tier: Option<String>,
+    pub holder: Holder,
 }
 
 pub fn find_presented(conn: &Connection, hash: SecretHash) -> Result<Option<Presented>> {
@@ -209,36 +217,12 @@ pub fn strip_prefixes(conn: &Connection) -> Result<Vec<String>> {
 }
 
 fn presented(row: &Row) -> rusqlite::Result<Presented> {
-    let status = |text: String| AccountStatus::parse(&text).map_err(|problem| damaged(problem.message));
-    let windows: Option<String> = row.get("account_windows")?;
     Ok(Presented {
         secret: SecretHash::from_bytes(row.get("hash")?),
         strip_prefix: row.get::<_, Option<String>>("strip_prefix")?.unwrap_or_default(),
         secret_expires_at: at_opt(row, "secret_expires_at")?,
         key: from_row(row)?,
-        user: owner(row)?,
-        account: PresentedAccount {
-            name: row.get("account_name")?,
-            status: status(row.get("account_status")?)?,
-            tier: row.get("account_tier")?,
-        },
-        account_windows: windows.map(|text| windows_from_json(&text)).transpose()?,
-    })
-}
-
-fn owner(row: &Row) -> rusqlite::Result<User> {
-    Ok(User {
-        id: row.get("user_id")?,
-        account_id: row.get("user_account_id")?,
-        name: row.get("user_name")?,
-        email: row.get("user_email")?,
-        role: Role::parse(&row.get::<_, String>("user_role")?).map_err(|problem| damaged(problem.message))?,
-        status: UserStatus::parse(&row.get::<_, String>("user_status")?).map_err(|problem| damaged(problem.message))?,
-        time_zone: row.get("user_time_zone")?,
-        look: Look::new(&row.get::<_, String>("user_theme")?, row.get("user_shortcuts")?),
-        created_at: at(row, "user_created_at")?,
-        updated_at: at(row, "user_updated_at")?,
-        revision: row.get("user_revision")?,
+        holder: holders::from_row(row)?,
     })
 }
 
@@ -258,6 +242,12 @@ pub struct Insert<'a> {
 }
 
 pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> {
+    let id = insert_row(tx, new, now)?;
+    must_find(tx, id)
+}
+
+/// The same for who needs no more of it than its id.
+pub fn insert_row(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKeyId> {
     let id = ApiKeyId::new();
     let mut insert = tx.prepare_cached(
         "INSERT INTO api_keys (id, user_id, account_id, name, name_folded, scopes, enabled, expires_at, ip_allow, windows,
@@ -279,7 +269,7 @@ pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> 
         now
     ])?;
     insert_secret(tx, id, (new.hash, new.hint), new.strip_prefix, now)?;
-    must_find(tx, id)
+    Ok(id)
 }
 
 pub fn update(tx: &Transaction, key: &ApiKey, now: Timestamp) -> Result<ApiKey> {
@@ -433,7 +423,7 @@ pub(super) fn from_row(row: &Row) -> rusqlite::Result<ApiKey> {
         user_id: row.get("user_id")?,
         account_id: row.get("account_id")?,
         name: row.get("name")?,
-        scopes: scopes(row)?,
+        scopes: scopes(row, "scopes")?,
         enabled: row.get("enabled")?,
         revoked_at: at_opt(row, "revoked_at")?,
         hint: row.get("hint")?,
@@ -454,11 +444,6 @@ fn last_use(row: &Row, [used_at, ip, agent]: [&str; 3]) -> rusqlite::Result<Opti
     let ip: Option<String> = row.get(ip)?;
     let ip = ip.map(|text| text.parse().map_err(damaged)).transpose()?;
     Ok(Some(LastUse { at, ip, user_agent: row.get::<_, Option<String>>(agent)?.unwrap_or_default() }))
-}
-
-fn scopes(row: &Row) -> rusqlite::Result<ScopeSet> {
-    let names: String = row.get("scopes")?;
-    names.split_whitespace().try_fold(ScopeSet::EMPTY, |set, name| Ok(set.with(Scope::parse(name).ok_or_else(|| damaged(name))?)))
 }
 
 fn ip_allow(row: &Row) -> rusqlite::Result<IpAllow> {

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use super::lists::{self, Conditions};
+use super::webhook_events::{self, Event};
 use super::{at, damaged};
 use crate::model::Result;
 use crate::model::audit_event::{
@@ -13,6 +14,7 @@ use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
 use crate::model::ids::{AccountId, AuditEventId};
 use crate::model::page::{Limit, Order, Page, Start};
+use crate::model::webhook::EventType;
 
 /// The actor's name is the one that the log last told of them then: it stays when they are gone.
 const SELECT: &str = "SELECT seq, id, at, actor_kind, actor_id, account_id, action, target_kind, target_id, target_name, diff, ip,
@@ -21,12 +23,14 @@ const SELECT: &str = "SELECT seq, id, at, actor_kind, actor_id, account_id, acti
      WHERE named.target_id = audit_events.actor_id AND named.seq <= audit_events.seq ORDER BY named.seq DESC LIMIT 1) AS actor_name
     FROM audit_events";
 
-/// Appends what happened, in the transaction of the change.
+/// Appends what happened, in the transaction of the change, and stores it for the webhooks that are told of it.
 pub fn append(tx: &Transaction, caller: &Caller, now: Timestamp, account: Option<AccountId>, what: &Happening) -> Result<()> {
     let before = head(tx)?;
     let (actor_kind, actor_id) = match caller.actor {
         Actor::Key(id) => ("key", id.to_string()),
         Actor::User(id) => ("user", id.to_string()),
+        Actor::Token(grant, _) => ("grant", grant.to_string()),
+        Actor::Client(id) => ("client", id.to_string()),
         Actor::CommandLine => ("command_line", String::new()),
         Actor::System => ("system", String::new()),
     };
@@ -66,7 +70,10 @@ pub fn append(tx: &Transaction, caller: &Caller, now: Timestamp, account: Option
         before.hash.0.as_slice(),
         hash.0.as_slice()
     ])?;
-    Ok(())
+    match EventType::parse(what.action) {
+        Some(kind) => webhook_events::store(tx, &Event { id: fields.id, kind, account, at: now }, || what.data()),
+        None => Ok(()),
+    }
 }
 
 pub fn is_empty(conn: &Connection) -> Result<bool> {
@@ -111,6 +118,20 @@ pub fn list(conn: &Connection, filter: &AuditFilter, place: (Start<i64>, Order, 
         conditions.add("seq < {}", first_since(conn, before)?);
     }
     lists::page(conn, SELECT, "seq", conditions, place, from_row)
+}
+
+/// What this one did and what was done to it, the latest first; from before `before` on.
+pub fn list_concerning(conn: &Connection, id: &str, before: Option<i64>, limit: u32) -> Result<Vec<AuditEvent>> {
+    // Each half ends at the limit, so that a long history costs no more than a short one.
+    let mut places = conn.prepare_cached(
+        "SELECT seq FROM (SELECT seq FROM audit_events WHERE actor_id = $1 AND actor_id <> '' AND seq < $2 ORDER BY seq DESC LIMIT $3)
+         UNION
+         SELECT seq FROM (SELECT seq FROM audit_events WHERE target_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3)
+         ORDER BY seq DESC LIMIT $3",
+    )?;
+    let mut one = conn.prepare_cached(&format!("{SELECT} WHERE seq = $1"))?;
+    let places = places.query_map(params![id, before.unwrap_or(i64::MAX), limit], |row| row.get::<_, i64>(0))?;
+    places.map(|seq| Ok(one.query_row([seq?], from_row)?)).collect()
 }
 
 /// The place of the first event of that time or later; past the end where there is none.

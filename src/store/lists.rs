@@ -1,9 +1,12 @@
 //! Filtered pages, put together from fixed fragments; what a client sent is only ever a bound value.
 
-use rusqlite::{Connection, Row, ToSql};
+use rusqlite::{Connection, Row, ToSql, params_from_iter};
 
 use crate::model::Result;
 use crate::model::page::{Limit, Order, Page, Start};
+
+/// A set of this many rows is gone through and sorted; a larger one is met often enough on the way through the list.
+const FEW: i64 = 2_000;
 
 /// What a page is cut from: conditions that all must hold.
 #[derive(Default)]
@@ -13,41 +16,98 @@ pub struct Conditions(Vec<Condition>);
 struct Condition {
     sql: String,
     values: Vec<(&'static str, Box<dyn ToSql>)>,
+    /// The table of which an index answers it, where its rows may be few.
+    table: Option<&'static str>,
 }
 
 impl Conditions {
     /// Adds a condition, with `{}` where its value goes.
     pub fn add(&mut self, fragment: &'static str, value: impl ToSql + 'static) {
-        self.0.push(Condition { sql: fragment.into(), values: vec![("{}", Box::new(value))] });
+        self.0.push(Condition { sql: fragment.into(), values: vec![("{}", Box::new(value))], table: None });
     }
 
     /// Adds a condition without a value.
     pub fn fixed(&mut self, fragment: &'static str) {
-        self.0.push(Condition { sql: fragment.into(), values: Vec::new() });
+        self.0.push(Condition { sql: fragment.into(), values: Vec::new(), table: None });
     }
 
     /// Adds a condition on the beginning of a folded text.
     pub fn begins(&mut self, fragment: &'static str, start: &str) {
-        // No text that begins so sorts after this one.
-        let high = format!("{start}\u{10ffff}");
-        let values: [(_, Box<dyn ToSql>); 2] = [("{low}", Box::new(start.to_owned())), ("{high}", Box::new(high))];
-        self.0.push(Condition { sql: fragment.into(), values: values.into() });
+        self.0.push(Condition { sql: fragment.into(), values: between(start), table: None });
     }
 
-    /// The `WHERE`, and its values in the order of their numbers.
-    fn into_sql(self) -> (String, Vec<Box<dyn ToSql>>) {
+    /// Adds a condition that an index of `table` answers. Where few rows meet it, the page is cut from those; else from
+    /// the list in its order, without that index, since sorting many rows takes longer than meeting some of them.
+    pub fn among(&mut self, table: &'static str, fragment: &'static str, value: impl ToSql + 'static) {
+        self.0.push(Condition { sql: fragment.into(), values: vec![("{}", Box::new(value))], table: Some(table) });
+    }
+
+    /// The same for a condition without a value.
+    pub fn among_those(&mut self, table: &'static str, fragment: &'static str) {
+        self.0.push(Condition { sql: fragment.into(), values: Vec::new(), table: Some(table) });
+    }
+
+    /// The same for the beginning of a folded text.
+    pub fn among_beginning(&mut self, table: &'static str, fragment: &'static str, start: &str) {
+        self.0.push(Condition { sql: fragment.into(), values: between(start), table: Some(table) });
+    }
+
+    /// Turns the conditions that an index answers into plain ones, but the one with the fewest rows, where those are few:
+    /// that is taken out, to be looked through first.
+    fn take_fewest(&mut self, conn: &Connection) -> Result<Option<(&'static str, Condition)>> {
+        let mut fewest = None;
+        for (n, condition) in self.0.iter().enumerate() {
+            let Some(table) = condition.table else { continue };
+            let count = condition.count(conn, table)?;
+            if count <= FEW && fewest.is_none_or(|(_, _, least)| count < least) {
+                fewest = Some((n, table, count));
+            }
+        }
+        let taken = fewest.map(|(n, table, _)| (table, self.0.remove(n)));
+        for condition in self.0.iter_mut().filter(|condition| condition.table.is_some()) {
+            // No index answers the truth of a condition.
+            condition.sql = format!("({}) IS TRUE", condition.sql);
+        }
+        Ok(taken)
+    }
+
+    /// The `FROM` and the `WHERE`, and their values in the order of their numbers. A condition without words has the
+    /// values of the `FROM`.
+    fn into_sql(self, mut from: String) -> (String, String, Vec<Box<dyn ToSql>>) {
         let mut all = Vec::new();
         let mut parts = Vec::new();
-        for Condition { mut sql, values } in self.0 {
+        for Condition { mut sql, values, .. } in self.0 {
+            let is_of_from = sql.is_empty();
             for (place, value) in values {
                 all.push(value);
-                sql = sql.replace(place, &format!("${}", all.len()));
+                let text = if is_of_from { &mut from } else { &mut sql };
+                *text = text.replace(place, &format!("${}", all.len()));
             }
-            parts.push(sql);
+            if !is_of_from {
+                parts.push(sql);
+            }
         }
         let filter = if parts.is_empty() { String::new() } else { format!("WHERE {}", parts.join(" AND ")) };
-        (filter, all)
+        (from, filter, all)
     }
+}
+
+impl Condition {
+    /// How many rows meet it, up to one more than a few.
+    fn count(&self, conn: &Connection, table: &str) -> Result<i64> {
+        let filter = (self.values.iter().enumerate())
+            .fold(self.sql.clone(), |sql, (n, (place, _))| sql.replace(place, &format!("${}", n + 1)));
+        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {filter} LIMIT {})", FEW + 1);
+        let values = params_from_iter(self.values.iter().map(|(_, value)| value));
+        Ok(conn.prepare_cached(&sql)?.query_row(values, |row| row.get(0))?)
+    }
+}
+
+/// The bounds of the texts that begin like this.
+fn between(start: &str) -> Vec<(&'static str, Box<dyn ToSql>)> {
+    // No text that begins so sorts after this one.
+    let high = format!("{start}\u{10ffff}");
+    vec![("{low}", Box::new(start.to_owned())), ("{high}", Box::new(high))]
 }
 
 /// What a list is ordered by: a value, then the id; or by the id alone, where the value is empty.
@@ -81,6 +141,7 @@ pub fn page_by<T, Id: ToSql + 'static>(
     from_row: impl Fn(&Row) -> rusqlite::Result<T>,
 ) -> Result<Page<T>> {
     let By { value, of_row, id } = by;
+    let few = conditions.take_fewest(conn)?;
     let newest_first = order == Order::NewestFirst;
     // `before` is read backwards from its row, then turned round.
     let backwards = matches!(start, Start::Before(_));
@@ -97,20 +158,28 @@ pub fn page_by<T, Id: ToSql + 'static>(
                 // The first of the two lets the index begin there, whatever other bounds follow.
                 _ => format!("{value} {sign}= ({of_row}) AND ({value}, {id}) {sign} (({of_row}), {{}})"),
             };
-            conditions.0.insert(0, Condition { sql, values: vec![("{}", Box::new(row))] });
+            conditions.0.insert(0, Condition { sql, values: vec![("{}", Box::new(row))], table: None });
         }
     }
-    let (filter, mut values) = conditions.into_sql();
+    let mut from = select.to_owned();
+    if let Some((table, Condition { sql, values, .. })) = few {
+        // The order of a cross join is that of its loops, whatever the planner thinks of the numbers of rows.
+        let set = format!("FROM (SELECT id AS few FROM {table} WHERE {sql}) CROSS JOIN");
+        from = select.rsplit_once("FROM").map_or_else(|| from, |(columns, rest)| format!("{columns}{set}{rest}"));
+        conditions.0.insert(0, Condition { sql: format!("{id} = few"), values: Vec::new(), table: None });
+        conditions.0.insert(0, Condition { sql: String::new(), values, table: None });
+    }
+    let (from, filter, mut values) = conditions.into_sql(from);
     let direction = if descending { "DESC" } else { "ASC" };
     // One row more than asked for tells whether there is a next page.
     let (limit, n) = (limit.get() as usize, values.len());
     let first = if value.is_empty() { String::new() } else { format!("{value} {direction}, ") };
-    let sql = format!("{select} {filter} ORDER BY {first}{id} {direction} LIMIT ${} OFFSET ${}", n + 1, n + 2);
+    let sql = format!("{from} {filter} ORDER BY {first}{id} {direction} LIMIT ${} OFFSET ${}", n + 1, n + 2);
     values.push(Box::new(limit as i64 + 1));
     values.push(Box::new(i64::try_from(skip).unwrap_or(i64::MAX)));
 
     let mut statement = conn.prepare_cached(&sql)?;
-    let rows = statement.query_map(rusqlite::params_from_iter(values.iter()), from_row)?;
+    let rows = statement.query_map(params_from_iter(values.iter()), from_row)?;
     let mut rows: Vec<T> = rows.collect::<Result<_, _>>()?;
     let more = rows.len() > limit;
     rows.truncate(limit);

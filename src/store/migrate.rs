@@ -16,6 +16,11 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_sessions.sql"),
     include_str!("migrations/0006_key_lists.sql"),
     include_str!("migrations/0007_audit.sql"),
+    include_str!("migrations/0008_people.sql"),
+    include_str!("migrations/0009_user_imports.sql"),
+    include_str!("migrations/0010_second_factors.sql"),
+    include_str!("migrations/0011_webhooks.sql"),
+    include_str!("migrations/0012_oauth.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();

@@ -6,22 +6,34 @@ pub mod actors;
 pub mod api_keys;
 pub mod audit_events;
 pub mod backups;
+pub mod deliveries;
 pub mod found;
+pub mod grants;
+pub mod holders;
 pub mod idempotency_keys;
+pub mod inspect;
 pub mod key_networks;
 pub mod key_views;
 mod lists;
 pub mod logged_requests;
 pub mod migrate;
 pub mod notices;
+pub mod oauth_clients;
+pub mod oauth_codes;
+pub mod oauth_tokens;
+pub mod password_links;
 pub mod rate_windows;
+pub mod second_factors;
 pub mod service_counts;
 pub mod sessions;
 pub mod settings;
 pub mod setup;
 pub mod tiers;
 pub mod usage;
+pub mod user_imports;
 pub mod users;
+pub mod webhook_events;
+pub mod webhooks;
 mod writer;
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -36,6 +48,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::watch;
 
 use crate::model::clock::{Clock, Timestamp};
+use crate::model::scope::{Scope, ScopeSet};
 use crate::model::{AppError, Result};
 use backups::BackupError;
 use migrate::{MigrateError, Migrated};
@@ -305,6 +318,33 @@ fn at_opt(row: &rusqlite::Row, column: &str) -> rusqlite::Result<Option<Timestam
     Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
 }
 
+/// The columns of a row one after the other: to look each up by its name costs more than to read it.
+struct Cells<'r, 'stmt> {
+    row: &'r rusqlite::Row<'stmt>,
+    next: usize,
+}
+
+impl<'r, 'stmt> Cells<'r, 'stmt> {
+    fn of(row: &'r rusqlite::Row<'stmt>) -> Self {
+        Self { row, next: 0 }
+    }
+
+    fn next<T: rusqlite::types::FromSql>(&mut self) -> rusqlite::Result<T> {
+        self.next += 1;
+        self.row.get(self.next - 1)
+    }
+
+    fn at(&mut self) -> rusqlite::Result<Timestamp> {
+        self.next().map(Timestamp::from_millis)
+    }
+}
+
+/// Scopes, kept as their names with blanks between them.
+fn scopes(row: &rusqlite::Row, column: &str) -> rusqlite::Result<ScopeSet> {
+    let names: String = row.get(column)?;
+    names.split_whitespace().try_fold(ScopeSet::EMPTY, |set, name| Ok(set.with(Scope::parse(name).ok_or_else(|| damaged(name))?)))
+}
+
 fn damaged(what: impl std::fmt::Display) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, format!("damaged row: {what}").into())
 }
@@ -323,7 +363,7 @@ macro_rules! kept_as_bytes {
         }
     )*};
 }
-kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId, NoticeId);
+kept_as_bytes!(UserId, AccountId, ApiKeyId, SessionId, AuditEventId, NoticeId, WebhookId, DeliveryId, ClientId, GrantId);
 
 impl rusqlite::ToSql for Timestamp {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {

@@ -2,18 +2,19 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::lists::{self, Conditions};
-use super::{at, damaged, violated_unique};
+use super::lists::{self, By, Conditions};
+use super::{Cells, damaged, violated_unique};
 use crate::model::clock::Timestamp;
 use crate::model::email::Email;
 use crate::model::ids::{AccountId, UserId};
 use crate::model::look::Look;
 use crate::model::name::{Name, fold};
 use crate::model::page::{Limit, Order, Page, Start};
-use crate::model::user::{Role, User, UserStatus};
+use crate::model::user::{Role, User, UserStatus, UserText};
 use crate::model::{AppError, Result};
 
-const COLUMNS: &str = "id, account_id, name, email, role, status, time_zone, theme, shortcuts, created_at,
+const COLUMNS: &str = "id, account_id, name, email, role, status, time_zone, theme, shortcuts,
+     CASE WHEN totp_seed IS NULL THEN 0 ELSE 1 END AS has_second_factor, created_at,
      updated_at, revision";
 
 /// What a list of users is narrowed to.
@@ -28,6 +29,8 @@ pub struct Filter {
     pub created_before: Option<Timestamp>,
     pub status: Option<UserStatus>,
     pub role: Option<Role>,
+    /// Those who were invited, and have no password yet.
+    pub invited: bool,
 }
 
 impl Filter {
@@ -38,39 +41,73 @@ impl Filter {
             || self.created_before.is_some()
             || self.status.is_some()
             || self.role.is_some()
+            || self.invited
+    }
+
+    /// An account's users lie in the order of their ids, and in no other.
+    fn conditions(&self, in_order_of_ids: bool) -> Conditions {
+        let mut conditions = Conditions::default();
+        match self.account {
+            None => {}
+            Some(account) if in_order_of_ids => conditions.add("account_id = {}", account),
+            Some(account) => conditions.among("users", "account_id = {}", account),
+        }
+        if let Some(email) = &self.email {
+            conditions.among("users", "email_canonical = {}", email.canonical().to_owned());
+        }
+        if let Some(q) = &self.q {
+            match UserId::parse(&q.to_lowercase()) {
+                Some(id) => conditions.add("id = {}", id),
+                None => conditions.among_beginning(
+                    "users",
+                    "name_folded >= {low} AND name_folded < {high} OR email_canonical >= {low} AND email_canonical < {high}",
+                    &fold(q),
+                ),
+            }
+        }
+        if let Some(after) = self.created_after {
+            conditions.add("created_at > {}", after);
+        }
+        if let Some(before) = self.created_before {
+            conditions.add("created_at < {}", before);
+        }
+        match self.status {
+            None => {}
+            Some(UserStatus::Disabled) => conditions.among_those("users", "status = 'disabled'"),
+            Some(UserStatus::Active) => conditions.add("status = {}", UserStatus::Active.name()),
+        }
+        match self.role {
+            None => {}
+            Some(Role::Admin) => conditions.among_those("users", "role = 'admin'"),
+            Some(Role::Member) => conditions.add("role = {}", Role::Member.name()),
+        }
+        if self.invited {
+            conditions.among_those("users", "id IN (SELECT user_id FROM password_links WHERE kind = 'invitation')");
+        }
+        conditions
     }
 }
 
+/// In order of creation.
 pub fn list(conn: &Connection, filter: &Filter, place: (Start<UserId>, Order, Limit)) -> Result<Page<User>> {
-    let mut conditions = Conditions::default();
-    if let Some(account) = filter.account {
-        conditions.add("account_id = {}", account);
-    }
-    if let Some(email) = &filter.email {
-        conditions.add("email_canonical = {}", email.canonical().to_owned());
-    }
-    if let Some(q) = &filter.q {
-        match UserId::parse(&q.to_lowercase()) {
-            Some(id) => conditions.add("id = {}", id),
-            None => conditions.begins(
-                "(name_folded >= {low} AND name_folded < {high} OR email_canonical >= {low} AND email_canonical < {high})",
-                &fold(q),
-            ),
-        }
-    }
-    if let Some(after) = filter.created_after {
-        conditions.add("created_at > {}", after);
-    }
-    if let Some(before) = filter.created_before {
-        conditions.add("created_at < {}", before);
-    }
-    if let Some(status) = filter.status {
-        conditions.add("status = {}", status.name());
-    }
-    if let Some(role) = filter.role {
-        conditions.add("role = {}", role.name());
-    }
-    let mut page = lists::page(conn, &format!("SELECT {COLUMNS} FROM users"), "id", conditions, place, from_row)?;
+    let page = lists::page(conn, &format!("SELECT {COLUMNS} FROM users"), "id", filter.conditions(true), place, from_row)?;
+    counted(conn, filter, page)
+}
+
+/// By name or email address.
+pub fn list_by(conn: &Connection, filter: &Filter, text: UserText, place: (Start<UserId>, Order, Limit)) -> Result<Page<User>> {
+    const BY_NAME: By = By { value: "name_folded", of_row: "SELECT name_folded FROM users WHERE id = {}", id: "id" };
+    const BY_EMAIL: By = By { value: "email_canonical", of_row: "SELECT email_canonical FROM users WHERE id = {}", id: "id" };
+    let by = match text {
+        UserText::Name => BY_NAME,
+        UserText::Email => BY_EMAIL,
+    };
+    let select = format!("SELECT {COLUMNS} FROM users");
+    let page = lists::page_by(conn, &select, by, filter.conditions(false), place, from_row)?;
+    counted(conn, filter, page)
+}
+
+fn counted(conn: &Connection, filter: &Filter, mut page: Page<User>) -> Result<Page<User>> {
     if !filter.narrows() {
         page.total = Some(lists::total(conn, "users", filter.account)?);
     }
@@ -91,6 +128,12 @@ pub fn find_by_email(conn: &Connection, email: &Email) -> Result<Option<User>> {
 pub fn find_to_sign_in(conn: &Connection, email: &Email) -> Result<Option<(User, Option<String>)>> {
     let mut one = conn.prepare_cached(&format!("SELECT {COLUMNS}, password_hash FROM users WHERE email_canonical = $1"))?;
     Ok(one.query_row([email.canonical()], |row| Ok((from_row(row)?, row.get("password_hash")?))).optional()?)
+}
+
+/// Whether a password is set, so that they can sign in with it.
+pub fn has_password(conn: &Connection, id: UserId) -> Result<bool> {
+    let mut one = conn.prepare_cached("SELECT 1 FROM users WHERE id = $1 AND password_hash IS NOT NULL")?;
+    Ok(one.exists([id])?)
 }
 
 /// The admin who came first and is active.
@@ -211,18 +254,21 @@ fn meaning(err: rusqlite::Error) -> AppError {
     }
 }
 
+/// From the first columns of a row, in the order of [`COLUMNS`].
 pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
+    let mut cells = Cells::of(row);
     Ok(User {
-        id: row.get("id")?,
-        account_id: row.get("account_id")?,
-        name: row.get("name")?,
-        email: row.get("email")?,
-        role: Role::parse(&row.get::<_, String>("role")?).map_err(|problem| damaged(problem.message))?,
-        status: UserStatus::parse(&row.get::<_, String>("status")?).map_err(|problem| damaged(problem.message))?,
-        time_zone: row.get("time_zone")?,
-        look: Look::new(&row.get::<_, String>("theme")?, row.get("shortcuts")?),
-        created_at: at(row, "created_at")?,
-        updated_at: at(row, "updated_at")?,
-        revision: row.get("revision")?,
+        id: cells.next()?,
+        account_id: cells.next()?,
+        name: cells.next()?,
+        email: cells.next()?,
+        role: Role::parse(&cells.next::<String>()?).map_err(|problem| damaged(problem.message))?,
+        status: UserStatus::parse(&cells.next::<String>()?).map_err(|problem| damaged(problem.message))?,
+        time_zone: cells.next()?,
+        look: Look::new(&cells.next::<String>()?, cells.next()?),
+        has_second_factor: cells.next()?,
+        created_at: cells.at()?,
+        updated_at: cells.at()?,
+        revision: cells.next()?,
     })
 }

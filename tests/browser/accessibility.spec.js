@@ -4,16 +4,16 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { findings, openPage, shoot, sidewaysPixels, startBrowser } from "./support/browser.js";
 import { callApi, endElevation, startServer } from "./support/server.js";
-import { admin, confirmation, generateKey, setUp, shownSecret, signIn, store } from "./support/steps.js";
+import { addWebhook, admin, confirmation, generateKey, setUp, shownSecret, signIn, store, storeWebhook } from "./support/steps.js";
 
 const FIRST_VISIT_BYTES = 45 * 1024;
 const NEXT_PAGE_BYTES = 14 * 1024;
 const sizes = [{ width: 1280, height: 800 }, { width: 360, height: 740 }];
 
-let browser, server, key, rotating, user;
+let browser, server, key, rotating, user, account, webhook, client, consent;
 before(async () => {
   browser = await startBrowser();
-  server = await startServer();
+  server = await startServer(undefined, { KEYRACK_WEBHOOKS_ALLOW_PRIVATE_TARGETS: "true" });
 });
 after(async () => {
   await browser?.close();
@@ -76,13 +76,35 @@ describe("pages", () => {
     await shownSecret(page);
     await store(page);
     await callApi(server, rotating.secret);
+    await page.goto("/admin/clients");
+    await look(page, "clients-empty");
+    await page.goto("/admin/clients/new");
+    await page.getByLabel("Name", { exact: true }).fill("Reporting Tool");
+    await page.getByRole("radio", { name: "In public" }).check();
+    await page.getByLabel("Redirect URIs").fill("https://reports.example.net/callback");
+    await page.getByRole("button", { name: "Register client" }).click();
+    await page.getByText("Nobody has allowed it anything yet.").waitFor();
+    client = new URL(page.url()).pathname;
+    const asked = { redirect_uri: "https://reports.example.net/callback", response_type: "code", code_challenge_method: "S256" };
+    const id = client.split("/").at(-1);
+    consent = `/oauth/authorize?${new URLSearchParams({ client_id: id, code_challenge: "x".repeat(43), ...asked })}`;
     await page.goto("/admin/users/new");
     await page.getByLabel("Name", { exact: true }).fill("Grace Hopper");
     await page.getByLabel("Email address").fill("grace@example.com");
+    await page.getByRole("radio", { name: "With a password that you choose" }).check();
     await page.getByLabel("Password", { exact: true }).fill("nanoseconds of copper wire");
     await page.getByRole("button", { name: "Add user" }).click();
     await page.getByRole("heading", { level: 1, name: "Grace Hopper" }).waitFor();
     user = new URL(page.url()).pathname;
+    account = await page.getByRole("link", { name: "Default", exact: true }).getAttribute("href");
+    await page.goto("/admin/webhooks");
+    await look(page, "webhooks-empty");
+    await addWebhook(page, "http://127.0.0.1:1999/hooks/keyrack");
+    await look(page, "webhook-secret");
+    webhook = await storeWebhook(page);
+    await page.getByRole("button", { name: "Send test event" }).click();
+    await page.getByRole("heading", { level: 1, name: "webhook.test" }).waitFor();
+    webhook.delivery = new URL(page.url()).pathname;
     storageState = await context.storageState();
     watch.check();
     await context.close();
@@ -120,6 +142,7 @@ describe("pages", () => {
         ["requests", "/admin/requests"],
         ["requests-none-match", "/admin/requests?status=5xx"],
         ["request", "/admin/requests/seen-by-axe"],
+        ["security-of-admins", "/admin/settings/security"],
         ["audit", "/admin/audit"],
         ["audit-none-match", "/admin/audit?action=tier.deleted"],
         ["audit-wrong", "/admin/audit?since=yesterday"],
@@ -149,13 +172,50 @@ describe("pages", () => {
         ["usage-own", "/settings/usage"],
         ["go", "/go"],
         ["go-none", "/go?q=zzz"],
+        ["backup", "/admin/settings/backup"],
+        ["network", "/admin/settings/network"],
+        ["status", "/status"],
         ["users", "/admin/users"],
         ["users-none-match", "/admin/users?q=nobody"],
         ["user", user],
+        ["users-by-name", "/admin/users?sort=name&role=member"],
+        ["users-bulk", "/admin/users/bulk?all=yes"],
+        ["users-bulk-disable", "/admin/users/bulk?all=yes&act=disable"],
+        ["users-import", "/admin/users/import"],
         ["user-new", "/admin/users/new"],
+        ["user-keys", `${user}/keys`],
+        ["user-sessions", `${user}/sessions`],
+        ["user-activity", `${user}/activity`],
+        ["user-link", `${user}/link`],
+        ["invitation-gone", "/invite/no-such-link"],
+        ["accounts", "/admin/accounts"],
+        ["accounts-none-match", "/admin/accounts?q=nobody"],
+        ["account-new", "/admin/accounts/new"],
+        ["account", account],
+        ["account-edit", `${account}/edit`],
+        ["account-limits", `${account}/limits`],
+        ["account-suspend", `${account}/suspend`],
         ["user-edit", `${user}/edit`],
         ["user-disable", `${user}/disable`],
         ["user-delete", `${user}/delete`],
+        ["webhooks", "/admin/webhooks"],
+        ["webhook", webhook.href],
+        ["webhook-new", "/admin/webhooks/new"],
+        ["webhook-edit", `${webhook.href}/edit`],
+        ["webhook-rotate", `${webhook.href}/rotate`],
+        ["webhook-replay", `${webhook.href}/replay`],
+        ["webhook-delete", `${webhook.href}/delete`],
+        ["webhook-delivery", webhook.delivery],
+        ["clients", "/admin/clients"],
+        ["client", client],
+        ["client-new", "/admin/clients/new"],
+        ["client-edit", `${client}/edit`],
+        ["client-rotate", `${client}/rotate`],
+        ["client-delete", `${client}/delete`],
+        ["client-try", `${client}/try`],
+        ["connected-apps", "/settings/connected-apps"],
+        ["consent", consent],
+        ["consent-refused", consent.replace("example.net", "example.org")],
         ["docs", "/docs"],
         ["docs-error-inside", "/docs/errors/rate_limit_exceeded"],
         ["not-found", "/admin/no-such-page"],
@@ -169,6 +229,10 @@ describe("pages", () => {
 
   test("forms with mistakes, the secret, dialogs and the menu", async () => {
     await inEveryLook({ storageState }, async (page) => {
+      await page.goto("/settings/security");
+      await page.getByRole("button", { name: "Set up", exact: true }).click();
+      await page.getByRole("img", { name: /QR code/ }).waitFor();
+      await look(page, "second-factor");
       await page.goto("/admin/audit?action=key.rotated");
       await page.getByText("Changes", { exact: true }).first().click();
       await look(page, "audit-changes");
@@ -185,12 +249,32 @@ describe("pages", () => {
       await page.getByRole("button", { name: "Add user" }).click();
       await page.getByText("There is a problem").waitFor();
       await look(page, "user-new-wrong");
+      await page.goto("/admin/users/import");
+      await page.getByRole("button", { name: "Show what would come of it" }).click();
+      await page.getByText("There is a problem").waitFor();
+      await look(page, "users-import-wrong");
+      await page.getByLabel("Or paste its text").fill("email,name,team\nada@example.com,Ada,\nb@example.com,B,Nowhere\nnobody,C,\nc@example.com,C,\n");
+      await page.getByRole("button", { name: "Show what would come of it" }).click();
+      await page.getByRole("heading", { name: "What would come of it" }).waitFor();
+      await look(page, "users-import-preview");
+      await page.goto(`${account}/limits`);
+      await page.getByRole("button", { name: "Save own limits" }).click();
+      await page.getByText("There is a problem").waitFor();
+      await look(page, "account-limits-wrong");
+      await page.goto(`${user}/link`);
+      await page.getByRole("button", { name: "Make link" }).click();
+      const link = await page.getByLabel(/^Link for /).inputValue();
+      await look(page, "user-link-shown");
+      await page.goto(new URL(link).pathname);
+      await look(page, "invitation");
       endElevation(server);
-      await page.goto(`${user}/delete`);
-      await page.getByLabel("Type").fill("grace@example.com");
-      await page.getByRole("button", { name: "Delete user" }).click();
+      await page.goto("/settings/security");
+      await page.getByRole("button", { name: "Set up", exact: true }).click();
       await page.getByRole("heading", { name: "Confirm that it is you" }).waitFor();
       await look(page, "confirm-it-is-you");
+      await page.getByLabel("Password", { exact: true }).fill(admin.password);
+      await page.getByRole("button", { name: "Confirm and go on" }).click();
+      await page.getByRole("img", { name: /QR code/ }).waitFor();
       await generateKey(page, { name: `seen at ${page.viewportSize().width}` });
       await look(page, "key-secret");
       for (const language of ["JavaScript", "Python", "Go", "Rust", "PowerShell"]) {
@@ -226,13 +310,14 @@ test("long names fit at every width", async () => {
   await page.goto("/admin/users/new");
   await page.getByLabel("Name", { exact: true }).fill(`Wolfe${"schlegelstein".repeat(6)}`);
   await page.getByLabel("Email address").fill(`a.very.long.local.part.${"of.it.".repeat(6)}x@${"a-long-domain.".repeat(8)}example.com`);
+  await page.getByRole("radio", { name: "With a password that you choose" }).check();
   await page.getByLabel("Password", { exact: true }).fill("correct horse battery");
   await page.getByRole("button", { name: "Add user" }).click();
-  await page.locator("dl.facts").waitFor();
+  await page.locator("dl.facts").first().waitFor();
   const person = new URL(page.url()).pathname;
   for (const width of [320, 480, 737, 820, 1024]) {
     await page.setViewportSize({ width, height: 800 });
-    for (const path of ["/admin", "/admin?range=7d", "/admin/requests", "/admin/audit", "/admin/keys", "/admin/users", "/settings/api-keys", long.href, `${long.href}/rotate`, `${long.href}/revoke`, person, `${person}/edit`, `${person}/delete`, "/docs"]) {
+    for (const path of ["/admin", "/admin?range=7d", "/admin/requests", "/admin/audit", "/admin/keys", "/admin/users", "/settings/api-keys", long.href, `${long.href}/rotate`, `${long.href}/revoke`, person, `${person}/edit`, `${person}/delete`, `${person}/activity`, "/admin/users/bulk?all=yes", "/admin/accounts", account, "/docs"]) {
       await page.goto(path);
       await page.evaluate(() => { for (const one of document.querySelectorAll("main details")) one.open = true; });
       assert.ok((await sidewaysPixels(page)) <= 0, `${path} scrolls sideways at ${width}`);

@@ -271,9 +271,11 @@ def passes_through(start):
 
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         check("before the key is revoked", ask(plain["secret"], connection=connection).status, 200)
+        opened = connection.sock
         keyrack.revoke(plain)
         check("the next request on the same connection", ask(plain["secret"], connection=connection).status, 401)
-        print(f"ok  {name}: a revoked key is refused by the next request")
+        check("that it is the same connection", connection.sock is opened, True)
+        print(f"ok  {name}: a revoked key is refused by the next request of an open connection")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use keyrack::app::App;
-use keyrack::http::api::operations::{API_KEYS_PATH, Access, OPERATIONS, Operation};
+use keyrack::http::api::operations::{API_KEYS_PATH, Access, OAUTH, OPERATIONS, Operation};
 use keyrack::model::scope::Scope;
 use keyrack::model::user::Role;
 use reqwest::Method;
@@ -16,7 +16,18 @@ use crate::support::{Client, Reply, TestServer, routes};
 const OPEN: &[&str] = &["report_api_key", "metrics", "health", "readiness"];
 
 /// Where the API is; what the router has elsewhere are pages for people.
-const API: &[&str] = &["/v1/", "/api-keys", "/healthz", "/metrics", "/readyz"];
+const API: &[&str] = &[
+    "/v1/",
+    "/api-keys",
+    "/oauth/grants",
+    "/oauth/token",
+    "/oauth/revoke",
+    "/oauth/introspect",
+    "/.well-known/oauth-",
+    "/healthz",
+    "/metrics",
+    "/readyz",
+];
 
 /// Every verb and path of the API that the router answers.
 async fn routes_of_the_api(app: &Arc<App>) -> BTreeSet<(String, String)> {
@@ -40,15 +51,32 @@ fn body_of(operation: &Operation) -> Option<Value> {
         "import_api_keys" => json!([]),
         "verify_api_key" => json!({ "key": "kr_nonsense" }),
         "report_api_key" => json!({ "key": "kr_nonsense" }),
+        "create_webhook" => json!({ "url": "https://hooks.example.com/", "events": ["user.created"] }),
+        "update_webhook" => json!({ "status": "paused" }),
+        "test_webhook" | "rotate_webhook_secret" | "replay_delivery" => json!({}),
+        "replay_failed_deliveries" => json!({ "since": "2026-11-22T10:00:00Z" }),
         _ if ["GET", "DELETE", "ANY"].contains(&operation.method) => return None,
         other => panic!("give a body for {other}"),
     })
 }
 
-/// The id that an operation's path wants.
-fn path_of(operation: &Operation, user: &str, key: &str) -> String {
-    let id = if operation.path.starts_with("/v1/users") { user } else { key };
+/// The path of an operation with the one of these ids that it wants.
+fn path_of(operation: &Operation, ids: &[String]) -> String {
+    const NOUNS: [(&str, &str); 3] = [("/v1/users", "user_"), ("/v1/webhooks/deliveries", "del_"), ("/v1/webhooks", "wh_")];
+    let noun = NOUNS.iter().find(|(path, _)| operation.path.starts_with(path)).map_or("key_", |(_, prefix)| *prefix);
+    let id = ids.iter().find(|id| id.starts_with(noun)).unwrap_or_else(|| panic!("give an id for {}", operation.id));
     operation.path.replace("{id}", id)
+}
+
+/// A key, its user, and a webhook of its account with a delivery.
+async fn ids_of(server: &TestServer, key: &Client) -> [String; 4] {
+    let (webhook, delivery) = server.webhook_of(key.user()).await;
+    [key.user().id.to_string(), key.key_id().to_owned(), webhook.to_string(), delivery.to_string()]
+}
+
+/// Well formed, and nobody's.
+fn ids_of_nobody() -> [String; 4] {
+    ["user", "key", "wh", "del"].map(|noun| format!("{noun}_01h455vb4pex5vsknk084sn02q"))
 }
 
 async fn call(client: &Client, operation: &Operation, path: &str) -> Reply {
@@ -63,7 +91,11 @@ fn with_credential() -> impl Iterator<Item = &'static Operation> {
 #[actix_web::test]
 async fn the_router_and_the_table_of_operations_agree() {
     let server = TestServer::start().await;
-    let listed = OPERATIONS.iter().chain(API_KEYS_PATH).map(|operation| (operation.method.to_owned(), operation.path.to_owned()));
+    let listed = OPERATIONS
+        .iter()
+        .chain(API_KEYS_PATH)
+        .chain(OAUTH)
+        .map(|operation| (operation.method.to_owned(), operation.path.to_owned()));
     assert_eq!(routes_of_the_api(&server.app).await, listed.collect());
 }
 
@@ -93,8 +125,9 @@ fn reading_needs_a_read_scope_and_everything_else_a_write_scope() {
                 _ => ":write",
             };
             assert!(scope.name().ends_with(wanted), "{} needs {scope}", operation.id);
-            let noun = operation.path.split('/').nth(2).expect("a noun");
-            assert!(scope.name().starts_with(noun), "{} needs {scope}", operation.id);
+            // What a client was allowed opens as much as a key.
+            let noun = operation.path.split('/').nth(2).expect("a noun").replace("grants", "keys");
+            assert!(scope.name().starts_with(&noun), "{} needs {scope}", operation.id);
         }
     }
 }
@@ -102,9 +135,9 @@ fn reading_needs_a_read_scope_and_everything_else_a_write_scope() {
 #[tokio::test]
 async fn without_a_credential_every_operation_is_refused() {
     let server = TestServer::start().await;
-    let key = server.key(&[]).await;
+    let ids = ids_of_nobody();
     for (n, operation) in with_credential().enumerate() {
-        let path = path_of(operation, &key.user().id.to_string(), key.key_id());
+        let path = path_of(operation, &ids);
         let refused = call(&server.anonymous(), operation, &path).await;
         assert_eq!((refused.status, refused.error().as_str()), (401, "missing_api_key"), "{}", operation.id);
         assert_eq!(refused.header("www-authenticate"), "Bearer realm=\"keyrack\"", "{}", operation.id);
@@ -121,13 +154,14 @@ async fn every_single_wrong_scope_is_refused_with_the_name_of_the_right_one() {
     let others = Scope::ALL.iter().copied().filter(|&scope| scope != Scope::Admin);
     for wrong in others {
         let key = server.key_of(&user, &[wrong]).await;
+        let ids = ids_of(&server, &key).await;
         for operation in with_credential() {
             let Access::Scope(right) = operation.access else { continue };
             if right == wrong {
                 continue;
             }
             server.advance(crate::support::SECOND);
-            let path = path_of(operation, &user.id.to_string(), key.key_id());
+            let path = path_of(operation, &ids);
             // Neither a broken body nor an unknown id is looked at before the scope.
             let method: Method = operation.method.parse().expect("a method");
             for (path, body) in
@@ -167,7 +201,10 @@ async fn the_right_scope_is_enough_and_so_is_admin() {
             let key = server.key_of(&server.user_in(server.account(account).await, role).await, scopes).await;
             let colleague = server.colleague_of(key.user()).await;
             let target = server.key_of(&colleague, &[]).await;
-            let path = path_of(operation, &colleague.id.to_string(), target.key_id());
+            let path = match operation.id {
+                "revoke_grant" => operation.path.replace("{id}", &server.grant_of(&colleague).await),
+                _ => path_of(operation, &ids_of(&server, &target).await),
+            };
             let answered = call(&key, operation, &path).await;
             let taken = answered.status == 400 && answered.text.contains("already in use");
             assert!((200..300).contains(&answered.status) || taken, "{} with {scopes:?}: {}", operation.id, answered.text);
@@ -184,18 +221,21 @@ fn all_of_a_member() -> Vec<Scope> {
 async fn what_belongs_to_another_account_does_not_exist() {
     let server = TestServer::start().await;
     let (mine, theirs) = (server.key(&all_of_a_member()).await, server.key(&all_of_a_member()).await);
+    let ids = ids_of(&server, &theirs).await;
     let before = (theirs.get("/v1/users").await.json(), theirs.get("/v1/keys").await.json());
-    let (user, key) = (theirs.user().id.to_string(), theirs.key_id().to_owned());
-    let (no_user, no_key) = ("user_01h455vb4pex5vsknk084sn02q", "key_01h455vb4pex5vsknk084sn02q");
+    let webhooks = theirs.get("/v1/webhooks").await.json();
+    let no_ids = ids_of_nobody();
     let mine = mine.header("X-Request-Id", "same");
     for operation in with_credential().filter(|operation| operation.path.contains("{id}")) {
         server.advance(crate::support::SECOND);
-        let foreign = call(&mine, operation, &path_of(operation, &user, &key)).await;
-        let missing = call(&mine, operation, &path_of(operation, no_user, no_key)).await;
+        let foreign = call(&mine, operation, &path_of(operation, &ids)).await;
+        let missing = call(&mine, operation, &path_of(operation, &no_ids)).await;
         assert_eq!((foreign.status, foreign.error().as_str()), (404, "not_found"), "{}", operation.id);
         assert_eq!(foreign.text, missing.text, "{}", operation.id);
     }
-    assert_eq!((theirs.get("/v1/users").await.json(), theirs.get("/v1/keys").await.json()), before, "nothing was touched");
+    let users = theirs.get("/v1/users").await.json();
+    assert_eq!((users, theirs.get("/v1/keys").await.json()), before, "nothing was touched");
+    assert_eq!(theirs.get("/v1/webhooks").await.json(), webhooks);
 }
 
 #[tokio::test]

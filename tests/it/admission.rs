@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use keyrack::config::Config;
+use keyrack::limits::Slot;
 use keyrack::model::scope::Scope::{UsersRead, UsersWrite};
 use serde_json::json;
 
@@ -155,7 +156,7 @@ async fn one_at_a_time(more: impl FnOnce(&mut Config)) -> (TestServer, Client) {
     (server, key)
 }
 
-/// The head of a request whose body is still to come: it holds its turn until then.
+/// The head of a request whose body is still to come.
 fn head(key: &Client, body: &str) -> String {
     let (secret, length) = (key.secret(), body.len());
     format!(
@@ -167,21 +168,27 @@ fn body(email: &str) -> String {
     json!({ "name": "Ada", "email": email, "password": "securepassword123" }).to_string()
 }
 
-/// A request that is being worked on until its body is sent.
+/// A request that is being worked on for as long as the writer is held.
 async fn running(server: &TestServer, key: &Client, body: &str) -> Raw {
-    let raw = Raw::sent(server.addr, head(key, body)).await;
+    let raw = Raw::sent(server.addr, head(key, body) + body).await;
     until("the request is worked on", || server.app.in_flight.running() == 1).await;
     raw
+}
+
+/// The only turn, taken by nobody in particular.
+async fn taken(server: &TestServer) -> Slot {
+    server.app.in_flight.enter().await.expect("the only turn")
 }
 
 #[tokio::test]
 async fn a_request_past_the_last_turn_waits_and_then_passes() {
     let (server, key) = one_at_a_time(|_| {}).await;
+    let held = server.hold_writer();
     let (first, second) = (body("one@example.com"), body("two@example.com"));
     let mut running = running(&server, &key, &first).await;
     let mut waiting = Raw::sent(server.addr, head(&key, &second) + &second).await;
     until("the second waits", || server.app.in_flight.queued() == 1).await;
-    running.send(&first).await;
+    drop(held);
     assert_eq!(running.reply().await.expect("an answer").status, 201);
     assert_eq!(waiting.reply().await.expect("an answer").status, 201);
     assert_eq!((server.app.in_flight.running(), server.app.in_flight.queued()), (0, 0));
@@ -190,15 +197,15 @@ async fn a_request_past_the_last_turn_waits_and_then_passes() {
 #[tokio::test]
 async fn one_that_finds_the_queue_full_gets_503_at_once() {
     let (server, key) = one_at_a_time(|_| {}).await;
+    let _turn = taken(&server).await;
     let first = body("one@example.com");
-    let _running = running(&server, &key, &first).await;
-    let _waiting = Raw::sent(server.addr, head(&key, &first)).await;
-    until("the second waits", || server.app.in_flight.queued() == 1).await;
+    let _waiting = Raw::sent(server.addr, head(&key, &first) + &first).await;
+    until("it waits", || server.app.in_flight.queued() == 1).await;
     let refused = key.get("/v1/users").await.expect(503);
     assert_eq!(refused.error(), "service_unavailable");
     assert!((5..10).contains(&refused.number("retry-after")));
     assert_eq!(refused.message(), format!("The server is busy. Try again in {} seconds.", refused.number("retry-after")));
-    assert_eq!(refused.number("x-ratelimit-remaining"), 997, "it had a credential, and counted");
+    assert_eq!(refused.number("x-ratelimit-remaining"), 998, "it had a credential, and counted");
     assert_eq!(server.app.in_flight.refused(), 1);
     server.anonymous().get("/healthz").await.expect(200);
 }
@@ -206,53 +213,82 @@ async fn one_that_finds_the_queue_full_gets_503_at_once() {
 #[tokio::test]
 async fn one_that_waited_its_time_gets_503() {
     let (server, key) = one_at_a_time(|config| config.limits.queue_timeout = Duration::from_millis(50)).await;
-    let first = body("one@example.com");
-    let mut running = running(&server, &key, &first).await;
+    let turn = taken(&server).await;
     let refused = key.get("/v1/users").await.expect(503);
     assert_eq!(refused.error(), "service_unavailable");
     assert!(!refused.header("retry-after").is_empty());
-    running.send(&first).await;
-    assert_eq!(running.reply().await.expect("an answer").status, 201);
+    drop(turn);
     key.get("/v1/users").await.expect(200);
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_leaves_the_queue_and_its_turn() {
+async fn a_client_that_goes_away_leaves_the_queue() {
     let (server, key) = one_at_a_time(|_| {}).await;
+    let turn = taken(&server).await;
     let first = body("one@example.com");
-    let running = running(&server, &key, &first).await;
     let waiting = Raw::sent(server.addr, head(&key, &first) + &first).await;
-    until("the second waits", || server.app.in_flight.queued() == 1).await;
+    until("it waits", || server.app.in_flight.queued() == 1).await;
     drop(waiting);
     until("its place is free", || server.app.in_flight.queued() == 0).await;
+    drop(turn);
+    assert_eq!(key.get("/v1/users").await.expect(200).ids(), [key.user().id.to_string()], "it was not worked on");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_its_turn() {
+    let (server, key) = one_at_a_time(|_| {}).await;
+    let held = server.hold_writer();
+    let running = running(&server, &key, &body("one@example.com")).await;
     drop(running);
     until("the turn is free", || server.app.in_flight.running() == 0).await;
-    assert_eq!(key.get("/v1/users").await.expect(200).ids(), [key.user().id.to_string()], "neither was worked on");
+    key.get("/v1/users").await.expect(200);
+    drop(held);
 }
 
 #[tokio::test]
 async fn a_refused_credential_takes_no_turn() {
-    let (server, key) = one_at_a_time(|_| {}).await;
-    let _running = running(&server, &key, &body("one@example.com")).await;
+    let (server, _) = one_at_a_time(|_| {}).await;
+    let _turn = taken(&server).await;
     server.anonymous().get("/v1/users").await.expect(401);
     server.with_secret("kr_wrong").get("/v1/users").await.expect(401);
     server.anonymous().get("/v1/nothing").await.expect(404);
 }
 
+#[tokio::test]
+async fn bodies_that_take_their_time_keep_nobody_from_their_turn() {
+    let (server, key) = one_at_a_time(|_| {}).await;
+    let late = body("late@example.com");
+    let mut slow = Vec::new();
+    for _ in 0..5 {
+        slow.push(Raw::sent(server.addr, head(&key, &late) + "{").await);
+    }
+    until("all of them are awaited", || server.app.in_flight.arriving_count() == 5).await;
+    assert_eq!((server.app.in_flight.running(), server.app.in_flight.queued()), (0, 0));
+    let first = body("one@example.com");
+    assert_eq!(key.post("/v1/users", serde_json::from_str(&first).expect("a body")).await.status, 201);
+    slow[0].send(&late[1..]).await;
+    assert_eq!(slow[0].reply().await.expect("an answer").status, 201);
+}
+
+#[tokio::test]
+async fn a_key_without_the_scope_is_told_so_whatever_its_body() {
+    let server = TestServer::start().await;
+    let key = server.key(&[UsersRead]).await;
+    let large = head(&key, &" ".repeat(70_000)) + &" ".repeat(70_000);
+    let refused = Raw::sent(server.addr, large).await.reply().await.expect("an answer");
+    assert_eq!(refused.error(), "insufficient_scope");
+}
+
 // The deadline.
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_cut_and_its_turn_goes_to_the_next() {
+async fn a_body_that_does_not_come_is_cut() {
     let (server, key) = one_at_a_time(|config| config.server.body_timeout = Duration::from_millis(100)).await;
-    let mut running = running(&server, &key, &body("one@example.com")).await;
-    let waiting = tokio::spawn({
-        let key = key.clone();
-        async move { key.get("/v1/users").await }
-    });
-    let cut = running.reply().await.expect("an answer");
+    let mut late = Raw::sent(server.addr, head(&key, &body("one@example.com"))).await;
+    let cut = late.reply().await.expect("an answer");
     assert_eq!((cut.status, cut.error().as_str()), (408, "request_timeout"));
-    assert!(running.closes().await.is_some(), "what still comes of the body is no request");
-    assert_eq!(waiting.await.expect("an answer").status, 200);
+    assert!(late.closes().await.is_some(), "what still comes of the body is no request");
+    assert_eq!((server.app.in_flight.running(), server.app.in_flight.arriving_count()), (0, 0));
 }
 
 #[tokio::test]
@@ -272,14 +308,13 @@ async fn a_body_that_dribbles_in_is_cut_although_something_keeps_coming() {
 
 #[tokio::test]
 async fn waiting_in_the_queue_takes_nothing_from_the_time_for_the_body() {
-    let (server, key) = one_at_a_time(|config| config.server.body_timeout = Duration::from_millis(400)).await;
-    let (first, second) = (body("one@example.com"), body("two@example.com"));
-    let mut running = running(&server, &key, &first).await;
-    let mut waiting = Raw::sent(server.addr, head(&key, &second)).await;
-    until("the second waits", || server.app.in_flight.queued() == 1).await;
-    // The first is cut after the time for a body; by then the second has waited as long.
-    assert_eq!(running.reply().await.expect("an answer").status, 408);
-    waiting.send(&second).await;
+    let (server, key) = one_at_a_time(|config| config.server.body_timeout = Duration::from_millis(100)).await;
+    let turn = taken(&server).await;
+    let first = body("one@example.com");
+    let mut waiting = Raw::sent(server.addr, head(&key, &first) + &first).await;
+    until("it waits", || server.app.in_flight.queued() == 1).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    drop(turn);
     assert_eq!(waiting.reply().await.expect("an answer").status, 201);
 }
 

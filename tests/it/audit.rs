@@ -104,9 +104,9 @@ fn every_action_of_the_source_has_words() {
 async fn an_action_that_nobody_gave_words_to_is_told_by_its_name() {
     let server = TestServer::start().await;
     let mut event = events(&server, AuditFilter::default()).await.remove(0);
-    event.action = "webhook.secret_rotated".into();
+    event.action = "parcel.sent_off".into();
     event.target.name = "orders".into();
-    assert_eq!(Sentence::of(&event, |at| at.to_string()).plain(), "Keyrack secret rotated webhook orders");
+    assert_eq!(Sentence::of(&event, |at| at.to_string()).plain(), "Keyrack sent off parcel orders");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ async fn begun(server: &TestServer, secret: &str, path: &str, body: &str) -> Raw
          Content-Length: {length}\r\n\r\n"
     );
     let raw = Raw::sent(server.addr, head).await;
-    until("the request is worked on", || server.app.in_flight.running() == 1).await;
+    until("its body is awaited", || server.app.in_flight.arriving_count() == 1).await;
     raw
 }
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use keyrack::model::clock::Clock;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::binary::{Keyrack, PASSWORD, Server, finished, status_of, text};
 use crate::support::tls::{Issued, TlsClient, next_answer, write_private};
@@ -122,7 +122,12 @@ fn accounts_and_tiers_are_managed_from_the_shell() {
 
     let acme = keyrack.json(&["account", "add", "Acme", "--tier", "Gold"]);
     assert_eq!(keyrack.json(&["account", "show", "acme"]), acme);
-    assert_eq!(keyrack.json(&["account", "set", "Acme", "--no-tier", "--window", "7/1m"])["windows"][0]["limit"], 7);
+    keyrack.run(&["account", "set", "Acme", "--window", "7/1m"]).fails(2, "--reason");
+    let own =
+        ["account", "set", "Acme", "--no-tier", "--window", "7/1m", "--reason", "trusted sender", "--metadata", r#"{"a":1}"#];
+    let own = keyrack.json(&own);
+    assert_eq!((&own["windows"][0]["limit"], &own["windows_reason"]), (&json!(7), &json!("trusted sender")));
+    assert_eq!((&own["windows_by"], &own["metadata"]), (&json!("command line"), &json!({ "a": 1 })));
     assert_eq!(keyrack.json(&["account", "set", "Acme", "--no-windows", "--name", "Acme Ltd"])["windows"], Value::Null);
     keyrack.run(&["account", "suspend", "Acme Ltd"]).fails(4, "--yes");
     assert_eq!(keyrack.json(&["account", "suspend", "Acme Ltd", "--yes"])["status"], "suspended");
@@ -139,6 +144,27 @@ fn accounts_and_tiers_are_managed_from_the_shell() {
     let set = keyrack.run(&["tier", "set", "Pro", "--window", "9/1s"]).ok();
     assert_eq!(set.out, "Tier Pro: 200/1s, 10000/1h -> 9/1s\n");
     assert_eq!(set.err, "Undo: keyrack tier set Pro --window 200/1s --window 10000/1h\n");
+}
+
+#[test]
+fn oauth_clients_are_managed_from_the_shell() {
+    let keyrack = Keyrack::with_admin();
+    let made = keyrack.json(&["client", "create", "Reports", "--redirect-uri", "https://app.example.com/cb", "--scope", "read"]);
+    let id = text(&made["client_id"]);
+    assert!(id.starts_with("client_") && text(&made["client_secret"]).starts_with("krs_"), "{made}");
+    let public = keyrack.json(&["client", "create", "App", "--public", "--redirect-uri", "com.example.app:/cb"]);
+    assert!(public["client_secret"].is_null(), "{public}");
+    let listed = keyrack.json(&["client", "list"]);
+    assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
+    assert!(listed[0].get("client_secret").is_none() && listed[0]["client_id"] == id, "{listed}");
+    let rotated = keyrack.json(&["client", "rotate-secret", id, "--overlap", "0s"]);
+    assert_ne!(rotated["client_secret"], made["client_secret"]);
+    assert_eq!(keyrack.run(&["client", "delete", id]).code, 4, "it asks first");
+    keyrack.run(&["client", "delete", id, "--yes"]).ok();
+    assert_eq!(keyrack.run(&["client", "delete", id, "--yes"]).code, 3);
+    let wrong = keyrack.run(&["client", "create", "Bad", "--redirect-uri", "http://app.example.com/cb"]);
+    assert!(wrong.code == 1 && wrong.err.contains("Use https"), "{} {}", wrong.code, wrong.err);
+    assert!(keyrack.run(&["completions", "bash"]).ok().out.contains("rotate-secret"));
 }
 
 #[test]
@@ -335,7 +361,7 @@ fn data_of_a_newer_version_is_refused_and_left_alone() {
     let conn = rusqlite::Connection::open(keyrack.data().join("keyrack.db")).expect("a database");
     conn.pragma_update(None, "user_version", 999).expect("set");
     let refused = keyrack.run(&["serve", "--listen", "127.0.0.1:0"]);
-    refused.fails(1, "was written by a newer Keyrack (schema 999); this is ");
+    refused.fails(1, "(schema 999); this is ");
     refused.fails(1, "Upgrade Keyrack, or restore the backup");
 }
 
@@ -567,6 +593,68 @@ fn a_stop_lets_what_is_under_way_finish() {
     }
     assert_eq!(server.stopped(), 0);
     assert_eq!(keyrack.json(&["user", "list"]).as_array().map(Vec::len), Some(CLIENTS + 1));
+}
+
+#[test]
+fn users_are_imported_from_a_file_and_exported_to_one() {
+    let keyrack = Keyrack::new();
+    let file = keyrack.root.path().join("people.csv");
+    std::fs::write(&file, "email,name\nada@example.com,Ada\nnobody,X\n").expect("writes");
+    let path = file.to_str().expect("a path");
+    let held_back = keyrack.run(&["user", "import", path]);
+    held_back.fails(1, "people.csv:3: Enter an email address");
+    assert_eq!(keyrack.json(&["user", "list"]), json!([]));
+    assert_eq!(keyrack.json(&["user", "import", path, "--leave-out", "--dry-run"])["created"], 1);
+    assert_eq!(keyrack.json(&["user", "list"]), json!([]));
+    assert_eq!(keyrack.json(&["user", "import", path, "--leave-out"])["created"], 1);
+    let exported = keyrack.json(&["user", "export"]);
+    assert_eq!((&exported[0]["email"], &exported[0]["account"]), (&json!("ada@example.com"), &json!("Default")));
+    let copy = keyrack.root.path().join("copy.csv");
+    keyrack.run(&["user", "export", "--output", copy.to_str().expect("a path")]).ok();
+    let copy = std::fs::read_to_string(copy).expect("the copy");
+    assert!(copy.starts_with("id,name,email,") && copy.contains(",Ada,ada@example.com,member,active,"), "{copy}");
+}
+
+#[test]
+fn webhooks_are_managed_from_the_shell_and_a_running_server_tells_of_what_the_shell_does() {
+    let keyrack = Keyrack::with_admin();
+    let receiver = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/hook", receiver.local_addr().expect("an address"));
+    keyrack.run(&["webhook", "add", &url, "--event", "user.created"]).fails(1, "begins with https://");
+    let config = keyrack.root.path().join("keyrack.toml");
+    std::fs::write(&config, "[webhooks]\nallow_private_targets = true\n").expect("writes");
+    let config = config.to_str().expect("a path").to_owned();
+    let (told, tells) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in receiver.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = vec![0; 8192];
+            let read = stream.read(&mut request).expect("a request");
+            stream.write_all(b"HTTP/1.1 204 Taken\r\nconnection: close\r\n\r\n").expect("an answer");
+            drop(told.send(String::from_utf8_lossy(&request[..read]).into_owned()));
+        }
+    });
+    let added = keyrack.json(&["--config", &config, "webhook", "add", &url, "--event", "user.created"]);
+    assert!(text(&added["secret"]).starts_with("whsec_"));
+    let listed = keyrack.json(&["webhook", "list"]);
+    assert_eq!((&listed[0]["id"], listed[0].get("secret")), (&added["id"], None));
+    let id = text(&added["id"]);
+    let tested = keyrack.json(&["--config", &config, "webhook", "test", id]);
+    assert_eq!((text(&tested["status"]), tested["response_code"].as_u64()), ("delivered", Some(204)));
+    assert!(tells.recv_timeout(Duration::from_secs(10)).expect("a test").contains("webhook.test"));
+    keyrack.run(&["webhook", "test", id]).fails(1, "Blocked: 127.0.0.1 is a loopback address");
+    keyrack.run(&["webhook", "test", "wh_01h455vb4pex5vsknk084sn02q"]).fails(3, "There is no webhook");
+    keyrack.run(&["webhook", "replay", "del_01h455vb4pex5vsknk084sn02q"]).fails(3, "There is no delivery");
+    keyrack.run(&["webhook", "add", &url, "--event", "user.create"]).fails(2, "Did you mean `user.created`?");
+
+    let server = keyrack.serve(&["--config", &config]);
+    keyrack.run(&["user", "add", "--email", "grace@example.com", "--name", "Grace"]).ok();
+    let told = tells.recv_timeout(Duration::from_secs(10)).expect("an event");
+    assert!(told.contains("user.created") && told.contains("grace@example.com"), "{told}");
+    let began = Instant::now();
+    server.terminate();
+    assert_eq!(server.stopped(), 0);
+    assert!(began.elapsed() < Duration::from_secs(5));
 }
 
 /// A server that is to show the certificate of these files, and is started with them in `root/tls`.

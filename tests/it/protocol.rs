@@ -78,7 +78,10 @@ async fn a_body_in_broken_chunks_is_refused_and_its_turn_is_free() {
     for chunks in ["zz\r\n{}\r\n0\r\n\r\n", "ffffffffffffffffff\r\n{}", "-1\r\n", "2\r\n{}x\r\n0\r\n\r\n", "\r\n\r\n"] {
         let status = after(&server, format!("{head}{chunks}")).await;
         assert!(status.is_none_or(|status| (400..500).contains(&status)), "{chunks:?}: {status:?}");
-        crate::support::until("the turn is free", || server.app.in_flight.running() == 0).await;
+        crate::support::until("nothing is left of it", || {
+            server.app.in_flight.running() + server.app.in_flight.arriving_count() == 0
+        })
+        .await;
     }
 }
 

@@ -3,7 +3,7 @@
 use keyrack::model::caller::Caller;
 use keyrack::model::page::{Limit, Order, Start};
 use keyrack::model::scope::Scope;
-use keyrack::model::user::{Role, User};
+use keyrack::model::user::{Role, User, UserStatus};
 use keyrack::services;
 
 use crate::sessions::{Browser, PASSWORD, signed_in, with_password};
@@ -130,11 +130,18 @@ async fn for_a_quarter_of_an_hour_nobody_is_asked_again() {
     assert!(!browser.get("/settings").await.text.contains("Elevated until"));
 }
 
+/// A member who may be deleted: they are disabled first.
+async fn disabled(server: &TestServer) -> User {
+    let member = with_password(server, Role::Member).await;
+    server.set_status(&member, UserStatus::Disabled).await;
+    users(server).await.into_iter().find(|user| user.id == member.id).expect("there")
+}
+
 #[tokio::test]
 async fn later_one_is_asked_and_the_form_goes_on_with_nothing_lost() {
     let server = TestServer::start().await;
     let (mut browser, _) = signed_in(&server, Role::Admin).await;
-    let victim = with_password(&server, Role::Member).await;
+    let victim = disabled(&server).await;
     server.advance(20 * MINUTE);
     let path = format!("/admin/users/{}/delete", victim.id);
     let asked = browser.submit(&path, &[("confirm", &victim.email)]).await.expect(200);
@@ -170,7 +177,7 @@ async fn a_password_in_the_form_is_kept_nowhere_and_asked_for_again() {
 async fn guesses_at_the_page_that_asks_are_limited_too() {
     let server = TestServer::start().await;
     let (mut browser, _) = signed_in(&server, Role::Admin).await;
-    let victim = with_password(&server, Role::Member).await;
+    let victim = disabled(&server).await;
     server.advance(20 * MINUTE);
     let path = format!("/admin/users/{}/delete", victim.id);
     let mut asked = browser.submit(&path, &[("confirm", &victim.email)]).await.expect(200);

@@ -6,25 +6,30 @@ use std::path::Path;
 use std::time::Duration;
 
 use keyrack::crypto::SecretHash;
-use keyrack::model::account::NewAccount;
+use keyrack::model::account::{AccountStatus, NewAccount, Source};
 use keyrack::model::api_key::{KeyStatus, LastUse};
 use keyrack::model::audit_event::{ActorFilter, AuditFilter, Happening, Head};
 use keyrack::model::caller::Caller;
 use keyrack::model::clock::Timestamp;
 use keyrack::model::dialect::default_tiers;
 use keyrack::model::email::Email;
-use keyrack::model::ids::{AuditEventId, SessionId};
+use keyrack::model::grant::Granted;
+use keyrack::model::ids::{AuditEventId, SessionId, WebhookId};
 use keyrack::model::key_view::{KeySort, KeySought, KeyView};
 use keyrack::model::name::Name;
 use keyrack::model::network::Network;
 use keyrack::model::notice::NoticeKind;
+use keyrack::model::oauth_client::ClientKind;
 use keyrack::model::page::{Limit, Order, Start};
+use keyrack::model::password_link::{LinkKind, Pending};
+use keyrack::model::redirect_uri::RedirectUri;
 use keyrack::model::request::{LoggedRequest, RequestFilter};
 use keyrack::model::scope::ScopeSet;
 use keyrack::model::service::{Checks, ServiceName, ServiceRow};
 use keyrack::model::session::Session;
 use keyrack::model::usage::{Outcome, Span, Subject, Tally, UsageRow};
-use keyrack::model::user::{Role, UserStatus};
+use keyrack::model::user::{Role, UserStatus, UserText};
+use keyrack::model::webhook::{Attempt, DeliveryStatus, EventId, EventType, EventTypes, Outcome as Told};
 use keyrack::store::key_views::Whose;
 use keyrack::store::rate_windows::SavedWindow;
 use keyrack::store::{self, Conn};
@@ -114,7 +119,18 @@ fn explain() -> String {
     let account = plan!(plans, accounts::insert(&tx, &NewAccount { name: name("Team"), tier: Some("Free".into()) }, now));
     plan!(plans, accounts::find(&tx, account.id));
     plan!(plans, accounts::find_by_name(&tx, "Team"));
-    plan!(plans, accounts::list(&tx, Some(account.id), 20));
+    plan!(plans, accounts::counts(&tx, account.id));
+    let all = store::accounts::Filter::default;
+    plan!(plans, "of all", accounts::list(&tx, &all(), (Start::After(account.id), newest, limit)));
+    for limits in [Source::Tier("Free".into()), Source::Default, Source::Own] {
+        let filter = store::accounts::Filter { limits: Some(limits), ..all() };
+        plan!(plans, "by limits", accounts::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+    }
+    let filter = store::accounts::Filter { status: Some(AccountStatus::Suspended), ..all() };
+    plan!(plans, "suspended", accounts::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+    plan!(plans, "of all", accounts::list_by_name(&tx, &all(), (Start::After(account.id), oldest, limit)));
+    let filter = store::accounts::Filter { q: Some("te".into()), ..all() };
+    plan!(plans, "by q", accounts::list_by_name(&tx, &filter, (Start::Before(account.id), oldest, limit)));
     plan!(plans, accounts::update(&tx, &account, now));
 
     let insert = store::users::Insert {
@@ -132,6 +148,7 @@ fn explain() -> String {
     plan!(plans, users::first_admin(&tx));
     plan!(plans, users::has_other_admin(&tx, user.id));
     plan!(plans, users::update(&tx, user.id, &store::users::Update::default(), now));
+    plan!(plans, users::has_password(&tx, user.id));
     plan!(plans, users::password_hash(&tx, user.id));
     plan!(plans, users::set_look(&tx, user.id, &Default::default()));
     plan!(plans, users::rehash(&tx, user.id, "old", "new"));
@@ -154,6 +171,19 @@ fn explain() -> String {
     let filter = store::users::Filter { status: Some(UserStatus::Active), role: Some(Role::Member), ..all() };
     plan!(plans, "by status and role", users::list(&tx, &filter, (Start::Offset(0), oldest, limit)));
 
+    for text in [UserText::Name, UserText::Email] {
+        plan!(plans, "of all accounts", users::list_by(&tx, &all(), text, (Start::After(user.id), oldest, limit)));
+        plan!(plans, "of one account", users::list_by(&tx, &mine(), text, (Start::After(user.id), newest, limit)));
+        let filter = store::users::Filter { q: q(), status: Some(UserStatus::Disabled), ..all() };
+        plan!(plans, "by q and status", users::list_by(&tx, &filter, text, (Start::Before(user.id), oldest, limit)));
+    }
+    let filter = store::users::Filter { status: Some(UserStatus::Disabled), ..all() };
+    plan!(plans, "disabled", users::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+    let filter = store::users::Filter { role: Some(Role::Admin), ..all() };
+    plan!(plans, "admins", users::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+    let filter = store::users::Filter { invited: true, ..all() };
+    plan!(plans, "invited", users::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+
     let insert = store::api_keys::Insert {
         user_id: user.id,
         account_id: account.id,
@@ -168,6 +198,8 @@ fn explain() -> String {
         strip_prefix: None,
     };
     let key = plan!(plans, api_keys::insert(&tx, &insert, now));
+    let another = store::api_keys::Insert { hash: hash("another"), ..insert };
+    plan!(plans, api_keys::insert_row(&tx, &another, now));
     plan!(plans, api_keys::find(&tx, key.id));
     plan!(plans, api_keys::count_used_since(&tx, now));
     plan!(plans, api_keys::find_presented(&tx, hash("first")));
@@ -240,11 +272,37 @@ fn explain() -> String {
     plan!(plans, sessions::elevate(&tx, hash("cookie"), later));
     plan!(plans, sessions::renew(&tx, hash("cookie"), hash("another")));
     plan!(plans, sessions::touch(&tx, hash("cookie"), now));
+    plan!(plans, second_factors::set(&tx, user.id, b"sealed", 1));
+    plan!(plans, second_factors::seed(&tx, user.id));
+    plan!(plans, second_factors::use_step(&tx, user.id, 2));
+    plan!(plans, second_factors::replace_codes(&tx, user.id, &[hash("code")]));
+    plan!(plans, second_factors::use_code(&tx, user.id, hash("code"), now));
+    plan!(plans, second_factors::codes_left(&tx, user.id));
+    plan!(plans, second_factors::clear(&tx, user.id));
+    plan!(plans, second_factors::begin(&tx, hash("half"), user.id, later));
+    plan!(plans, second_factors::waiting(&tx, hash("half"), now, 5));
+    plan!(plans, second_factors::try_once(&tx, hash("half"), now, 5));
+    plan!(plans, second_factors::finish(&tx, hash("half")));
+    plan!(plans, second_factors::end_all_of(&tx, user.id));
+    plan!(plans, second_factors::sweep(&tx, now));
     plan!(plans, sessions::delete(&tx, hash("cookie")));
     plan!(plans, sessions::delete_of(&tx, user.id, session.id));
     plan!(plans, "but one", sessions::delete_all_of(&tx, user.id, Some(hash("another"))));
     plan!(plans, "each", sessions::delete_all_of(&tx, user.id, None));
     plan!(plans, sessions::sweep(&tx, now, now));
+
+    let pending = Pending { kind: LinkKind::Invitation, created_at: now, expires_at: later };
+    plan!(plans, password_links::set(&tx, user.id, hash("code"), &pending));
+    plan!(plans, password_links::find(&tx, hash("code")));
+    plan!(plans, password_links::find_of(&tx, user.id));
+    plan!(plans, password_links::take(&tx, hash("code"), now));
+    plan!(plans, password_links::delete_of(&tx, user.id));
+    plan!(plans, password_links::sweep(&tx, now));
+
+    plan!(plans, user_imports::insert(&tx, "code", "email", later));
+    plan!(plans, user_imports::find(&tx, "code", now));
+    plan!(plans, user_imports::take(&tx, "code", now));
+    plan!(plans, user_imports::sweep(&tx, now));
 
     plan!(plans, setup::insert_link(&tx, hash("code"), now, later));
     plan!(plans, setup::link_ends_at(&tx, hash("code")));
@@ -333,9 +391,84 @@ fn explain() -> String {
     plan!(plans, settings::find(&tx, "api.dialect"));
     plan!(plans, settings::list(&tx));
 
+    let uris = [RedirectUri::parse("https://app.example.com/cb").expect("an address")];
+    let insert = store::oauth_clients::Insert {
+        user_id: user.id,
+        name: "Tool",
+        kind: ClientKind::Confidential,
+        redirect_uris: &uris,
+        scopes: ScopeSet::default_for_keys(),
+        secret: Some((hash("krs"), "krs_…1234")),
+    };
+    let client = plan!(plans, oauth_clients::insert(&tx, &insert, now));
+    plan!(plans, oauth_clients::list(&tx, (Start::After(client.id), newest, limit)));
+    plan!(plans, oauth_clients::find(&tx, client.id));
+    plan!(plans, oauth_clients::holder_of(&tx, hash("krs"), now));
+    plan!(plans, oauth_clients::update(&tx, &client, now));
+    plan!(plans, oauth_clients::rotate(&tx, client.id, (hash("krs2"), "krs_…5678"), Some(later), now));
+    plan!(plans, oauth_clients::end_old_secret(&tx, client.id, now));
+    plan!(plans, oauth_clients::sweep(&tx, now));
+    let insert = |user_id| store::grants::Insert {
+        client_id: client.id,
+        user_id,
+        account_id: account.id,
+        scopes: ScopeSet::default_for_keys(),
+    };
+    let grant = plan!(plans, grants::insert(&tx, &insert(Some(user.id)), now));
+    plan!(plans, "a client's own", grants::insert(&tx, &insert(None), now));
+    let all = store::grants::Filter::default;
+    plan!(plans, "of everyone", grants::list(&tx, all(), (Start::After(grant), oldest, limit)));
+    let filter = store::grants::Filter { account: Some(account.id), ..all() };
+    plan!(plans, "of an account", grants::list(&tx, filter, (Start::After(grant), oldest, limit)));
+    let filter = store::grants::Filter { user: Some(user.id), ..all() };
+    plan!(plans, "of a user", grants::list(&tx, filter, (Start::After(grant), newest, limit)));
+    let filter = store::grants::Filter { client: Some(client.id), ..all() };
+    plan!(plans, "of a client", grants::list(&tx, filter, (Start::After(grant), newest, limit)));
+    plan!(plans, grants::find(&tx, grant));
+    plan!(plans, grants::find_of(&tx, client.id, user.id));
+    plan!(plans, grants::find_own(&tx, client.id));
+    plan!(plans, grants::list_of_user(&tx, user.id));
+    plan!(plans, grants::list_of_client(&tx, client.id));
+    plan!(plans, grants::set_scopes(&tx, grant, ScopeSet::default_for_keys(), now));
+    plan!(plans, grants::note_uses(&tx, &[(grant, now, None)]));
+    let granted = Granted::all(ScopeSet::default_for_keys());
+    let code = store::oauth_codes::Code {
+        grant_id: grant,
+        redirect_uri: "https://app.example.com/cb".into(),
+        redirect_sent: true,
+        challenge: None,
+        granted: granted.clone(),
+    };
+    plan!(plans, oauth_codes::insert(&tx, hash("krc"), client.id, &code, now, later));
+    plan!(plans, oauth_codes::exists(&tx, hash("krc")));
+    plan!(plans, oauth_codes::redeem(&tx, hash("krc"), client.id, now));
+    plan!(plans, oauth_codes::find_used(&tx, hash("krc"), client.id));
+    plan!(plans, oauth_codes::sweep(&tx, now));
+    let insert = store::oauth_tokens::Insert {
+        hash: hash("krr"),
+        kind: store::oauth_tokens::Kind::Refresh,
+        grant_id: grant,
+        family: hash("krc"),
+        parent: None,
+        granted: &granted,
+        began_at: now,
+        expires_at: later,
+    };
+    plan!(plans, oauth_tokens::insert(&tx, &insert, now));
+    plan!(plans, oauth_tokens::find_presented(&tx, hash("kro")));
+    plan!(plans, oauth_tokens::find(&tx, hash("krr")));
+    plan!(plans, oauth_tokens::rotate(&tx, hash("krr"), now));
+    plan!(plans, oauth_tokens::retry(&tx, hash("krr"), now, now));
+    plan!(plans, oauth_tokens::delete(&tx, hash("krr")));
+    plan!(plans, oauth_tokens::delete_family(&tx, hash("krc")));
+    plan!(plans, oauth_tokens::sweep(&tx, now));
+    plan!(plans, grants::delete(&tx, grant));
+    plan!(plans, oauth_clients::delete(&tx, client.id));
+
     let happening = Happening::new("user.created", "user", user.id, "Ada");
     plan!(plans, audit_events::append(&tx, &Caller::system(), now, Some(account.id), &happening));
     plan!(plans, audit_events::is_empty(&tx));
+    plan!(plans, audit_events::list_concerning(&tx, &user.id.to_string(), None, 50));
     plan!(plans, audit_events::head(&tx));
     let any = AuditFilter::default;
     let newest_of = |filter: AuditFilter| (filter, (Start::After(9), newest, limit));
@@ -360,6 +493,71 @@ fn explain() -> String {
     plan!(plans, audit_events::hash_at(&tx, 1));
     plan!(plans, audit_events::verify(&tx, Head::START, 100));
 
+    let events = EventTypes::parse(["user.created"]).expect("events");
+    let insert = store::webhooks::Insert {
+        id: WebhookId::new(),
+        account_id: Some(account.id),
+        url: "https://example.com/",
+        events,
+        secret: &[],
+    };
+    let webhook = plan!(plans, webhooks::insert(&tx, &insert, now));
+    plan!(plans, webhooks::find(&tx, webhook.id));
+    plan!(plans, "of all", webhooks::list(&tx, None, (Start::Offset(0), oldest, limit)));
+    plan!(plans, "of one account", webhooks::list(&tx, Some(account.id), (Start::After(webhook.id), oldest, limit)));
+    plan!(plans, "of one account", webhooks::count(&tx, Some(account.id)));
+    plan!(plans, "of every account", webhooks::count(&tx, None));
+    plan!(plans, webhooks::list_failing(&tx, 5));
+    plan!(plans, webhooks::update(&tx, &webhook, now));
+    plan!(plans, webhooks::secrets(&tx, webhook.id, now));
+    plan!(plans, webhooks::rotate(&tx, webhook.id, &[], Some(later), now));
+    plan!(plans, webhooks::sweep(&tx, now));
+    plan!(plans, webhooks::listening(&tx, Some(account.id), EventType::UserCreated));
+    plan!(plans, webhooks::has_any(&tx));
+    let standing = plan!(plans, webhooks::standing(&tx, webhook.id)).expect("a webhook");
+    plan!(plans, webhooks::set_standing(&tx, webhook.id, &standing));
+    plan!(plans, webhooks::queue(&tx, webhook.id, now));
+    plan!(plans, webhooks::requeue(&tx, webhook.id));
+    for failing in [false, true] {
+        plan!(plans, webhooks::list_due(&tx, failing, now, 10));
+        plan!(plans, webhooks::next_due_at(&tx, failing, now));
+    }
+    plan!(plans, webhooks::tell_exceeded(&tx, account.id, 60, later, now));
+    plan!(plans, webhooks::sweep_exceeded(&tx, now));
+    let event =
+        store::webhook_events::Event { id: EventId::new(), kind: EventType::UserCreated, account: Some(account.id), at: now };
+    plan!(plans, webhook_events::store(&tx, &event, || serde_json::json!({})));
+    let test = EventId::new();
+    plan!(plans, webhook_events::insert(&tx, test, EventType::TEST, &serde_json::json!({}), now));
+    plan!(plans, webhook_events::body(&tx, test));
+    let delivery = plan!(plans, deliveries::insert(&tx, webhook.id, test, None, now));
+    for status in [None, Some(DeliveryStatus::Failed)] {
+        let filter = store::deliveries::Filter { webhook: webhook.id, status };
+        plan!(plans, deliveries::list(&tx, &filter, (Start::After(delivery), newest, limit)));
+    }
+    plan!(plans, deliveries::find(&tx, delivery));
+    plan!(plans, deliveries::attempts(&tx, delivery));
+    plan!(plans, deliveries::next_of(&tx, webhook.id, now));
+    let outcome = Told { at: now, response_code: None, response_time_ms: 1, error: None };
+    let attempt = Attempt {
+        number: 0,
+        url: String::new(),
+        signature: String::new(),
+        outcome: outcome.clone(),
+        content_type: None,
+        excerpt: None,
+    };
+    plan!(plans, deliveries::insert_attempt(&tx, delivery, &attempt));
+    plan!(plans, deliveries::settle(&tx, delivery, DeliveryStatus::Failed, None, &outcome));
+    plan!(plans, deliveries::replay(&tx, delivery, now));
+    plan!(plans, deliveries::replay_failed(&tx, webhook.id, now, now));
+    plan!(plans, deliveries::counts(&tx, webhook.id));
+    plan!(plans, deliveries::give_up(&tx, webhook.id));
+    plan!(plans, webhook_events::sweep(&tx, later, 10));
+    plan!(plans, webhooks::delete(&tx, webhook.id));
+    plan!(plans, api_keys::list_to_tell(&tx, Duration::from_secs(1), now, 5));
+    plan!(plans, api_keys::mark_told(&tx, &key, Duration::from_secs(1)));
+
     plan!(plans, users::delete(&tx, user.id));
     plan!(plans, "when no account has it", tiers::delete(&tx, "Nobody's"));
     plans.text
@@ -372,8 +570,28 @@ fn every_statement_finds_its_rows_as_it_did() {
 
 #[test]
 fn nothing_scans_a_table_that_grows_with_the_customers() {
-    const GROWING: &[&str] =
-        &["users", "k", "api_keys", "s", "key_secrets", "old", "sessions", "idempotency_keys", "audit_events", "form_nonces"];
+    const GROWING: &[&str] = &[
+        "users",
+        "k",
+        "api_keys",
+        "s",
+        "key_secrets",
+        "old",
+        "sessions",
+        "idempotency_keys",
+        "audit_events",
+        "form_nonces",
+        "webhook_events",
+        "webhook_deliveries",
+        "d",
+        "e",
+        "g",
+        "oauth_grants",
+        "oauth_codes",
+        "x",
+        "oauth_tokens",
+        "next",
+    ];
     /// Sessions and forms are swept whole every ten minutes, and are few. Of the history the first or the last row alone is read.
     /// The keys in use are counted once, for the person who is about to switch the dialect for all of them.
     const KNOWN: &[&str] = &[

@@ -9,7 +9,7 @@ use keyrack::model::user::{Role, UserStatus};
 use keyrack::services;
 use serde_json::{Value, json};
 
-use crate::support::{Client, HOUR, MINUTE, Reply, TestServer, windows_of};
+use crate::support::{Client, HOUR, MINUTE, Raw, Reply, TestServer, windows_of};
 
 /// A service that may check every account's keys.
 async fn service(server: &TestServer) -> Client {
@@ -40,13 +40,15 @@ async fn a_good_key_is_told_with_its_user_its_account_and_what_is_left() {
         })
         .await;
     server.set_tier(&key, "Pro").await;
+    let noted = Metadata::new(json!({ "crm": 7 }).as_object().cloned().expect("an object")).expect("metadata");
+    server.change_account(&key, AccountChanges { metadata: Some(noted), ..Default::default() }).await;
     let verdict = asked(&service, &key, json!({ "scopes": ["users:read"], "ip": "203.0.113.7" })).await.json();
     assert_eq!((&verdict["valid"], &verdict["code"]), (&json!(true), &json!("valid")));
     assert_eq!(verdict["key"]["id"], key.key_id());
     assert_eq!(verdict["key"]["metadata"], json!({ "plan": "gold" }));
     assert_eq!(verdict["user"]["email"], key.user().email);
     assert_eq!(verdict["account"]["id"], key.user().account_id.to_string());
-    assert_eq!(verdict["account"]["tier"], "Pro");
+    assert_eq!((&verdict["account"]["tier"], &verdict["account"]["metadata"]), (&json!("Pro"), &json!({ "crm": 7 })));
     assert!(verdict["account"]["name"].as_str().is_some_and(|name| name.starts_with("Team")));
     assert_eq!(
         verdict["rate_limit"],
@@ -256,4 +258,86 @@ async fn the_keys_page_says_in_words_what_a_request_would_meet() {
     assert_eq!(words().await, "It would be refused: the key is disabled.");
     service.delete(&format!("/v1/keys/{id}")).await.expect(204);
     assert_eq!(words().await, "It would be refused: the key is revoked.");
+}
+
+// Open connections.
+
+/// Sends on a connection that stays open; the status and body of the answer.
+async fn on(raw: &mut Raw, request: String) -> Reply {
+    raw.send(request).await;
+    raw.reply().await.expect("an answer on the open connection")
+}
+
+fn get(path: &str, secret: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n\r\n")
+}
+
+fn check(service: &Client, key: &Client) -> String {
+    let (secret, body) = (service.secret(), json!({ "key": key.secret() }).to_string());
+    let length = body.len();
+    format!(
+        "POST /v1/keys/verify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_by_the_next_request_of_every_connection_that_is_open() {
+    let server = TestServer::with(|config| config.server.workers = 2).await;
+    let (service, admin, key) = (service(&server).await, server.admin().await, server.key(&[UsersRead]).await);
+    let mut api = [Raw::connect(server.addr).await, Raw::connect(server.addr).await];
+    let mut gateways = [Raw::connect(server.addr).await, Raw::connect(server.addr).await];
+    let mut services = [Raw::connect(server.addr).await, Raw::connect(server.addr).await];
+    for n in 0..2 {
+        assert_eq!(on(&mut api[n], get("/v1/users/me", key.secret())).await.status, 200);
+        assert_eq!(on(&mut gateways[n], get("/v1/forward-auth", key.secret())).await.status, 200);
+        assert_eq!(on(&mut services[n], check(&service, &key)).await.json()["code"], "valid");
+    }
+    admin.delete(&format!("/v1/keys/{}", key.key_id())).await.expect(204);
+    for n in 0..2 {
+        assert_eq!(on(&mut api[n], get("/v1/users/me", key.secret())).await.status, 401);
+        assert_eq!(on(&mut gateways[n], get("/v1/forward-auth", key.secret())).await.status, 401);
+        assert_eq!(on(&mut services[n], check(&service, &key)).await.json()["code"], "revoked");
+    }
+}
+
+#[tokio::test]
+async fn a_reported_key_is_refused_on_open_connections_too() {
+    let server = TestServer::start().await;
+    let (service, key) = (service(&server).await, server.key(&[]).await);
+    let mut open = Raw::connect(server.addr).await;
+    assert_eq!(on(&mut open, check(&service, &key)).await.json()["code"], "valid");
+    server.anonymous().post("/v1/keys/report", json!({ "key": key.secret() })).await.expect(204);
+    assert_eq!(on(&mut open, check(&service, &key)).await.json()["code"], "revoked");
+    assert_eq!(on(&mut open, get("/v1/forward-auth", key.secret())).await.status, 401);
+}
+
+// Sent again.
+
+#[tokio::test]
+async fn a_check_that_is_sent_again_is_answered_as_the_first_time_and_counted_once() {
+    let server = TestServer::start().await;
+    let (service, key) = (service(&server).await, server.key_within(&[UsersRead], &[(10, 3600)]).await);
+    let once = service.header("Idempotency-Key", "check-1");
+    let first = asked(&once, &key, json!({ "cost": 3 })).await;
+    let again = asked(&once, &key, json!({ "cost": 3 })).await;
+    assert_eq!((again.header("idempotent-replayed"), &again.text), ("true", &first.text));
+    assert_eq!(first.header("idempotent-replayed"), "");
+    assert_eq!(key.get("/v1/key").await.number("x-ratelimit-remaining"), 6, "3 for the check, 1 for this");
+    let other = once.post("/v1/keys/verify", json!({ "key": key.secret(), "cost": 4 })).await.expect(422);
+    assert_eq!(other.error(), "idempotency_key_reused");
+    assert!(!first.text.contains(key.secret()));
+}
+
+#[tokio::test]
+async fn what_was_answered_survives_a_restart_and_no_secret_is_kept_with_it() {
+    let server = TestServer::start().await;
+    let (service, key) = (service(&server).await, server.key(&[]).await);
+    let once = service.header("Idempotency-Key", "check-1");
+    let first = asked(&once, &key, json!({})).await;
+    let server = server.restart().await;
+    let again = asked(&once.at(&server), &key, json!({})).await;
+    assert_eq!((again.header("idempotent-replayed"), &again.text), ("true", &first.text));
+    let file = rusqlite::Connection::open(server.data().join("keyrack.db")).expect("opens");
+    let kept: String = file.query_row("SELECT body FROM idempotency_keys", [], |row| row.get(0)).expect("an answer");
+    assert!(!kept.contains(key.secret()));
 }

@@ -1,24 +1,26 @@
-//! What each request to the API passes, top to bottom: HTTPS, User-Agent, credential, rate limit, its turn. The scope
-//! is in the handler's signature ([`super::allowed`]). It answers a refusal with a response, never with an `Err`, which
+//! What each request to the API passes, top to bottom: HTTPS, User-Agent, credential, rate limit, its turn. Its body is
+//! awaited before its turn, so that a slow one keeps nobody waiting. The scope is in the handler's signature ([`super::allowed`]). It answers a refusal with a response, never with an `Err`, which
 //! outer layers would not see.
 
 use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, USER_AGENT};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage};
 
 use super::allowed::Admitted;
+use super::fields::Collected;
 use super::record::{self, Ended};
 use super::{ApiError, forward_auth, refuse};
 use crate::app::App;
 use crate::app::callers::Credential;
 use crate::http::api::dialect::Dialect;
 use crate::http::arrival::{Arrival, Arrived};
+use crate::http::body;
 use crate::limits::{BucketKey, Decision, Slot};
 use crate::model::clock::{Tick, Timestamp};
 use crate::model::service::ServiceName;
@@ -33,7 +35,7 @@ const NOTHING_LOADS: HeaderValue = HeaderValue::from_static("default-src 'none';
 struct Pass {
     credential: Option<Arc<Credential>>,
     left: Decision,
-    /// None for a gateway's question: answering it takes less than waiting would.
+    /// None for a gateway's question, which takes less to answer than to wait, and for an import, which waits by itself.
     _slot: Option<Slot>,
 }
 
@@ -47,6 +49,19 @@ struct Refusal {
 
 /// For whoever has a credential.
 pub async fn admit(
+    mut req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let app = app_of(&req);
+    let arrival = req.request().arrival();
+    let (now, began) = (app.clock.now(), app.clock.tick());
+    let dialect = Dialect::of(arrival.dialect);
+    let passed = pass(&app, &mut req, &arrival, dialect, (now, began)).await;
+    answer(app, req, next, passed, (arrival, dialect, now, began)).await
+}
+
+/// For whoever has a credential and sends a long body, which the handler reads as it comes.
+pub async fn admit_streaming(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
@@ -54,20 +69,20 @@ pub async fn admit(
     let arrival = req.request().arrival();
     let (now, began) = (app.clock.now(), app.clock.tick());
     let dialect = Dialect::of(arrival.dialect);
-    let passed = pass(&app, &req, &arrival, dialect, now).await;
+    let passed = pass_streaming(&app, &req, &arrival, dialect, (now, began));
     answer(app, req, next, passed, (arrival, dialect, now, began)).await
 }
 
 /// For anyone: counts against the address.
 pub async fn admit_anyone(
-    req: ServiceRequest,
+    mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
     let (now, began) = (app.clock.now(), app.clock.tick());
     let dialect = Dialect::of(arrival.dialect);
-    let passed = pass_anyone(&app, &req, &arrival, dialect).await;
+    let passed = pass_anyone(&app, &mut req, &arrival, dialect).await;
     answer(app, req, next, passed, (arrival, dialect, now, began)).await
 }
 
@@ -81,12 +96,12 @@ pub async fn admit_forwarded(
     let arrival = req.request().arrival();
     let (now, began) = (app.clock.now(), app.clock.tick());
     let dialect = Dialect::of(arrival.dialect);
-    let passed = pass_forwarded(&app, &req, &arrival, now);
+    let passed = pass_forwarded(&app, &req, &arrival, (now, began));
     let whose = match &passed {
         Ok(pass) => pass.credential.as_deref(),
         Err(refusal) => refusal.credential.as_deref(),
     };
-    let whose = whose.map(|found| (found.key.id, found.user.account_id));
+    let whose = whose.map(|found| (found.key().map(|key| key.id), found.user.account_id));
     let counting = app.clone();
     let mut response = answer(app, req, next, passed, (arrival, dialect, now, began)).await?;
     if let Some(whose) = whose {
@@ -101,20 +116,34 @@ pub async fn admit_forwarded(
 
 async fn pass(
     app: &App,
-    req: &ServiceRequest,
+    req: &mut ServiceRequest,
     arrival: &Arrival,
     dialect: &Dialect,
-    now: Timestamp,
+    when: (Timestamp, Tick),
 ) -> Result<Pass, Box<Refusal>> {
     before_credential(app, req, arrival, dialect)?;
-    let (credential, left) = count(app, req, arrival, bearer(req.headers()), now)?;
+    let (credential, left) = count(app, req, arrival, bearer(req.headers()), when)?;
+    collect(app, req).await;
     match app.in_flight.enter().await {
         Ok(slot) => Ok(Pass { credential: Some(credential), left, _slot: Some(slot) }),
         Err(error) => Err(Box::new(Refusal { error, left, credential: Some(credential) })),
     }
 }
 
-fn pass_forwarded(app: &App, req: &ServiceRequest, arrival: &Arrival, now: Timestamp) -> Result<Pass, Box<Refusal>> {
+/// A long body on a slow line would hold a turn for minutes: its handler bounds what comes at once.
+fn pass_streaming(
+    app: &App,
+    req: &ServiceRequest,
+    arrival: &Arrival,
+    dialect: &Dialect,
+    when: (Timestamp, Tick),
+) -> Result<Pass, Box<Refusal>> {
+    before_credential(app, req, arrival, dialect)?;
+    let (credential, left) = count(app, req, arrival, bearer(req.headers()), when)?;
+    Ok(Pass { credential: Some(credential), left, _slot: None })
+}
+
+fn pass_forwarded(app: &App, req: &ServiceRequest, arrival: &Arrival, when: (Timestamp, Tick)) -> Result<Pass, Box<Refusal>> {
     // What counts is how the key came to us: from this machine, or from a proxy that the operator trusts. Over what
     // the client came to the gateway is the gateway's to refuse.
     if !arrival.client.via_proxy && !arrival.is_private(&app.config) {
@@ -124,7 +153,7 @@ fn pass_forwarded(app: &App, req: &ServiceRequest, arrival: &Arrival, now: Times
         Some(name) => bare(req.headers(), name.as_str()),
         None => bearer(req.headers()),
     };
-    let (credential, left) = count(app, req, arrival, secret, now)?;
+    let (credential, left) = count(app, req, arrival, secret, when)?;
     Ok(Pass { credential: Some(credential), left, _slot: None })
 }
 
@@ -134,7 +163,7 @@ fn count(
     req: &ServiceRequest,
     arrival: &Arrival,
     secret: Result<&str>,
-    now: Timestamp,
+    (now, began): (Timestamp, Tick),
 ) -> Result<(Arc<Credential>, Decision), Box<Refusal>> {
     let credential = match secret.and_then(|secret| credentials::authenticate(app, secret, now)) {
         Ok(credential) => credential,
@@ -142,29 +171,46 @@ fn count(
         Err(error @ (AppError::Internal(_) | AppError::Busy { .. })) => return Err(unlimited(app, arrival, error)),
         Err(error) => return Err(guessed(app, arrival, error)),
     };
-    if !credential.key.ip_allow.allows(arrival.client.ip) {
+    if !credential.allows_from(arrival.client.ip) {
         let refusal = unlimited(app, arrival, AppError::IpNotAllowed(arrival.client.ip));
         return Err(Box::new(Refusal { credential: Some(credential), ..*refusal }));
     }
-    let left = credential.take(1, app.clock.tick());
+    let left = credential.take(1, began);
     let user_agent = req.headers().get(USER_AGENT).map_or("", |value| value.to_str().unwrap_or(""));
     app.callers.note_use(&credential, now, Some(arrival.client.ip), user_agent);
     match left.check() {
         Ok(()) => Ok((credential, left)),
-        Err(error) => Err(Box::new(Refusal { error, left, credential: Some(credential) })),
+        Err(error) => {
+            app.exceeded.note(credential.user.account_id, credential.key().map(|key| key.id), &left, now);
+            Err(Box::new(Refusal { error, left, credential: Some(credential) }))
+        }
     }
 }
 
-async fn pass_anyone(app: &App, req: &ServiceRequest, arrival: &Arrival, dialect: &Dialect) -> Result<Pass, Box<Refusal>> {
+async fn pass_anyone(app: &App, req: &mut ServiceRequest, arrival: &Arrival, dialect: &Dialect) -> Result<Pass, Box<Refusal>> {
     before_credential(app, req, arrival, dialect)?;
     let left = app.anonymous.take(BucketKey::of_address(arrival.client.ip), app.clock.tick());
     if let Err(error) = left.check() {
         return Err(Box::new(Refusal { error, left, credential: None }));
     }
+    collect(app, req).await;
     match app.in_flight.enter().await {
         Ok(slot) => Ok(Pass { credential: None, left, _slot: Some(slot) }),
         Err(error) => Err(Box::new(Refusal { error, left, credential: None })),
     }
+}
+
+/// Awaits the body. What is wrong with it is told when its turn has come, by the handler and after the scope.
+async fn collect(app: &App, req: &mut ServiceRequest) {
+    if !matches!(*req.method(), Method::POST | Method::PUT | Method::PATCH) {
+        return;
+    }
+    let mut payload = req.take_payload();
+    let server = &app.config.server;
+    let arriving = app.in_flight.arriving();
+    let body = body::read(&mut payload, server.max_body_bytes, server.body_timeout).await;
+    drop(arriving);
+    req.extensions_mut().insert(Collected(body));
 }
 
 fn before_credential(app: &App, req: &ServiceRequest, arrival: &Arrival, dialect: &Dialect) -> Result<(), Box<Refusal>> {

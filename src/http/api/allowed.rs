@@ -68,6 +68,8 @@ needs! {
     KeysRead Some(Scope::KeysRead);
     KeysWrite Some(Scope::KeysWrite);
     KeysVerify Some(Scope::KeysVerify);
+    WebhooksRead Some(Scope::WebhooksRead);
+    WebhooksWrite Some(Scope::WebhooksWrite);
 }
 
 impl<S: Needs> FromRequest for Allowed<S> {

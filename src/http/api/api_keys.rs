@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, LOCATION};
 use actix_web::web::{Data, Path};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::allowed::{Allowed, AnyScope, Anyone, KeysRead, KeysWrite};
 use super::fields::Fields;
@@ -15,73 +15,23 @@ use super::query::Query;
 use super::reply::insert;
 use super::{Result, id_from, reply};
 use crate::app::App;
+use crate::app::callers::{Bearer, BearerToken};
 use crate::crypto::Secret;
 use crate::http::arrival::Arrived;
 use crate::limits::Decision;
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, ApiKeyChanges, Expiry, IpAllow, KeyStatus, Metadata, NewApiKey, Overlap};
+pub use crate::model::body::KeyBody;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::duration;
 use crate::model::error::Problem;
-use crate::model::ids::{AccountId, ApiKeyId, UserId};
+use crate::model::ids::{AccountId, ApiKeyId, ClientId, GrantId, UserId};
 use crate::model::name::Name;
 use crate::model::scope::{ScopeSet, ScopesAsked};
 use crate::model::tier::{Window, Windows};
 use crate::services;
 use crate::services::idempotency::Replay;
-
-#[derive(Serialize)]
-pub struct KeyBody<'a> {
-    id: ApiKeyId,
-    name: &'a str,
-    user_id: UserId,
-    account_id: AccountId,
-    scopes: ScopeSet,
-    enabled: bool,
-    status: &'static str,
-    hint: &'a str,
-    created_at: Timestamp,
-    expires_at: Option<Timestamp>,
-    last_used_at: Option<Timestamp>,
-    ip_allow: &'a IpAllow,
-    windows: &'a Windows,
-    metadata: &'a Map<String, Value>,
-    rotation: Option<RotationBody<'a>>,
-}
-
-#[derive(Serialize)]
-struct RotationBody<'a> {
-    old_hint: &'a str,
-    old_expires_at: Timestamp,
-    old_last_used_at: Option<Timestamp>,
-}
-
-impl<'a> KeyBody<'a> {
-    pub fn new(key: &'a ApiKey, now: Timestamp) -> Self {
-        Self {
-            id: key.id,
-            name: &key.name,
-            user_id: key.user_id,
-            account_id: key.account_id,
-            scopes: key.scopes,
-            enabled: key.enabled,
-            status: key.status(now).name(),
-            hint: &key.hint,
-            created_at: key.created_at,
-            expires_at: key.expires_at,
-            last_used_at: key.last_used.as_ref().map(|last| last.at),
-            ip_allow: &key.ip_allow,
-            windows: &key.windows,
-            metadata: key.metadata.as_map(),
-            rotation: key.rotation_at(now).map(|rotation| RotationBody {
-                old_hint: &rotation.old_hint,
-                old_expires_at: rotation.old_expires_at,
-                old_last_used_at: rotation.old_last_used.as_ref().map(|last| last.at),
-            }),
-        }
-    }
-}
 
 /// A key at the one moment when its secret is shown; `null` where the answer is repeated.
 #[derive(Serialize)]
@@ -95,6 +45,20 @@ pub struct KeyWithSecret<'a> {
 struct OwnKeyBody<'a> {
     #[serde(flatten)]
     key: KeyBody<'a>,
+    rate_limit: RateLimitBody,
+}
+
+#[derive(Serialize)]
+struct OwnTokenBody<'a> {
+    id: GrantId,
+    client_id: ClientId,
+    name: &'a str,
+    user_id: Option<UserId>,
+    account_id: AccountId,
+    scopes: ScopeSet,
+    status: &'static str,
+    created_at: Timestamp,
+    expires_at: Timestamp,
     rate_limit: RateLimitBody,
 }
 
@@ -134,11 +98,30 @@ impl From<&Decision> for RateLimitBody {
 }
 
 pub async fn own(who: Allowed<AnyScope>, app: Data<App>) -> Result {
-    let id = who.credential.key.id;
+    let id = match &who.credential.bearer {
+        Bearer::Key(bearer) => bearer.key.id,
+        Bearer::Token(token) => return Ok(reply::json(StatusCode::OK, &own_token(&who, token))),
+    };
     // Not through what the caller sees: a key may always look at itself.
     let key = services::api_keys::find(&app, &Caller::system(), id).await?;
     let body = OwnKeyBody { key: KeyBody::new(&key, app.clock.now()), rate_limit: RateLimitBody::from(&who.left) };
     Ok(reply::json(StatusCode::OK, &body))
+}
+
+/// An access token, told in the fields of a key.
+fn own_token<'a>(who: &'a Allowed<AnyScope>, token: &'a BearerToken) -> OwnTokenBody<'a> {
+    OwnTokenBody {
+        id: token.grant_id,
+        client_id: token.client_id,
+        name: &token.client_name,
+        user_id: who.credential.acts_for().map(|user| user.id),
+        account_id: who.credential.user.account_id,
+        scopes: who.credential.scopes,
+        status: "active",
+        created_at: token.created_at,
+        expires_at: token.expires_at,
+        rate_limit: RateLimitBody::from(&who.left),
+    }
 }
 
 pub async fn list(who: Allowed<KeysRead>, app: Data<App>, req: HttpRequest, mut query: Query) -> Result {
@@ -212,7 +195,7 @@ pub async fn update(who: Allowed<KeysWrite>, app: Data<App>, req: HttpRequest, p
 }
 
 pub async fn rotate(who: Allowed<KeysWrite>, app: Data<App>, req: HttpRequest, path: Path<String>, mut body: Fields) -> Result {
-    let overlap = body.text("overlap", overlap).unwrap_or_default();
+    let overlap = body.text("overlap", Overlap::parse).unwrap_or_default();
     body.finish()?;
     let id = id_from(path, ApiKeyId::parse, "key")?;
     let (now, expected) = (app.clock.now(), reply::if_match(&req));
@@ -298,11 +281,6 @@ fn expiry(body: &mut Fields) -> Option<Expiry> {
             None
         }
     }
-}
-
-fn overlap(text: &str) -> crate::model::Result<Overlap, Problem> {
-    let span = duration::parse(text).map_err(|words| Problem::new("invalid_duration", format!("{words}.")))?;
-    Overlap::new(span)
 }
 
 fn with_secret(status: StatusCode, key: &ApiKey, secret: &Secret, now: Timestamp) -> HttpResponse {

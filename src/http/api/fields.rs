@@ -1,16 +1,14 @@
 //! A JSON body, field by field: each problem is noted with its field, and unknown fields are refused by name.
 
-use std::pin::Pin;
+use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
-use actix_web::web::{Bytes, Data};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde_json::{Map, Value};
 
 use super::ApiError;
-use crate::app::App;
-use crate::http::body;
 use crate::model::error::Problem;
 use crate::model::{AppError, FieldErrors, Result};
 
@@ -23,28 +21,31 @@ pub struct Fields {
     errors: FieldErrors,
 }
 
+/// The body, or why it was cut: collected by admission, before the request's turn.
+pub struct Collected(pub Result<Bytes>);
+
 impl FromRequest for Fields {
     type Error = ApiError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+    type Future = Ready<Result<Self, ApiError>>;
 
-    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (req, mut payload) = (req.clone(), payload.take());
-        Box::pin(async move {
-            let app = req.app_data::<Data<App>>().expect("the app is put into every server");
-            let kind = req.headers().get(CONTENT_TYPE);
-            let wrong_type = || ApiError(AppError::UnsupportedMediaType { expected: "application/json" });
-            if kind.is_some_and(|kind| !is_json(kind)) {
-                return Err(wrong_type());
-            }
-            let server = &app.config.server;
-            let bytes = body::read(&mut payload, server.max_body_bytes, server.body_timeout).await?;
-            match kind {
-                Some(_) => Ok(Self::parse(bytes)?),
-                // No body at all, as `curl -X POST` sends it, leaves every field out.
-                None if bytes.is_empty() => Ok(Self::parse(Bytes::from_static(b"{}"))?),
-                None => Err(wrong_type()),
-            }
-        })
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(collected(req).map_err(ApiError))
+    }
+}
+
+fn collected(req: &HttpRequest) -> Result<Fields> {
+    let kind = req.headers().get(CONTENT_TYPE);
+    let wrong_type = || AppError::UnsupportedMediaType { expected: "application/json" };
+    if kind.is_some_and(|kind| !is_json(kind)) {
+        return Err(wrong_type());
+    }
+    let Collected(bytes) = req.extensions_mut().remove().ok_or_else(|| AppError::internal("the body was not collected"))?;
+    let bytes = bytes?;
+    match kind {
+        Some(_) => Fields::parse(bytes),
+        // No body at all, as `curl -X POST` sends it, leaves every field out.
+        None if bytes.is_empty() => Fields::parse(Bytes::from_static(b"{}")),
+        None => Err(wrong_type()),
     }
 }
 
@@ -81,13 +82,22 @@ impl Fields {
 
     /// A text that must be given.
     pub fn required<T>(&mut self, field: &'static str, parse: impl FnOnce(&str) -> Result<T, Problem>) -> Option<T> {
-        if self.map.get(field).is_none_or(Value::is_null) {
+        if self.lacks(field) { None } else { self.text(field, parse) }
+    }
+
+    /// A list of texts that must be given.
+    pub fn required_texts<T>(&mut self, field: &'static str, parse: impl FnOnce(&[&str]) -> Result<T, Problem>) -> Option<T> {
+        if self.lacks(field) { None } else { self.texts(field, parse) }
+    }
+
+    fn lacks(&mut self, field: &'static str) -> bool {
+        let lacks = self.map.get(field).is_none_or(Value::is_null);
+        if lacks {
             self.map.remove(field);
             self.known.push(field);
             self.error(field, "required", format!("`{field}` is required."));
-            return None;
         }
-        self.text(field, parse)
+        lacks
     }
 
     /// A whole number within the range, if given.

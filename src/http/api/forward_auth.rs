@@ -39,10 +39,12 @@ pub async fn answer(who: Allowed<AnyScope>, req: HttpRequest) -> Result {
     let mut insert = |name, text: &str| {
         headers.insert(name, HeaderValue::from_bytes(text.as_bytes()).unwrap_or(HeaderValue::from_static("")));
     };
-    insert(USER_ID, &found.user.id.to_string());
-    insert(USER_EMAIL, &found.user.email);
+    // A client's own token acts for nobody.
+    let user = found.acts_for();
+    insert(USER_ID, &user.map(|user| user.id.to_string()).unwrap_or_default());
+    insert(USER_EMAIL, user.map(|user| user.email.as_str()).unwrap_or_default());
     insert(ACCOUNT_ID, &found.user.account_id.to_string());
-    insert(KEY_ID, &found.key.id.to_string());
+    insert(KEY_ID, &found.key().map(|key| key.id.to_string()).unwrap_or_default());
     insert(SCOPES, &found.scopes.to_string());
     insert(TIER, found.account.tier.as_deref().unwrap_or_default());
     Ok(response)

@@ -6,6 +6,7 @@ mod api_keys;
 pub mod dialect;
 mod fields;
 mod forward_auth;
+mod grants;
 mod idempotent;
 mod import;
 pub mod operations;
@@ -16,10 +17,12 @@ mod reply;
 mod resend_keys;
 mod users;
 mod verify;
+mod webhooks;
 
 // The command line answers with the same fields.
 pub use api_keys::{KeyBody, KeyWithSecret};
 pub use users::UserBody;
+pub use webhooks::{DeliveryBody, TestBody, WebhookBody, WebhookWithSecret};
 
 use actix_web::dev::ServiceRequest;
 use actix_web::guard::fn_guard;
@@ -34,7 +37,7 @@ use super::arrival::{Arrival, Arrived, base_url, base_url_of};
 use crate::app::App;
 use crate::model::AppError;
 use crate::model::dialect::DialectName;
-use admission::{admit, admit_anyone, admit_forwarded};
+use admission::{admit, admit_anyone, admit_forwarded, admit_streaming};
 use dialect::Dialect;
 use dialect::error::Context;
 use operations::{API_KEYS_PATH, OPERATIONS, Operation};
@@ -55,7 +58,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
             .service(at("/key").route(keyed(get().to(api_keys::own))))
             .service(at("/keys").route(keyed(get().to(api_keys::list))).route(keyed(post().to(api_keys::create))))
             .service(at("/keys/verify").route(keyed(post().to(verify::verify))))
-            .service(at("/keys/import").route(keyed(post().to(import::import))))
+            .service(at("/keys/import").route(streamed(post().to(import::import))))
             .service(at("/keys/report").route(open(post().to(api_keys::report))))
             .service(
                 at("/keys/{id}")
@@ -70,8 +73,23 @@ pub fn routes(cfg: &mut ServiceConfig) {
                     .route(route().to(forward_auth::answer).wrap(from_fn(admit_forwarded))),
             )
             .service(at("/keys/{id}/rotate").route(keyed(post().to(api_keys::rotate))))
+            .service(at("/webhooks").route(keyed(get().to(webhooks::list))).route(keyed(post().to(webhooks::create))))
+            .service(
+                at("/webhooks/{id}")
+                    .route(keyed(get().to(webhooks::show)))
+                    .route(keyed(patch().to(webhooks::update)))
+                    .route(keyed(delete().to(webhooks::delete))),
+            )
+            .service(at("/webhooks/{id}/test").route(keyed(post().to(webhooks::test))))
+            .service(at("/webhooks/{id}/rotate-secret").route(keyed(post().to(webhooks::rotate_secret))))
+            .service(at("/webhooks/{id}/deliveries").route(keyed(get().to(webhooks::list_deliveries))))
+            .service(at("/webhooks/{id}/replay").route(keyed(post().to(webhooks::replay_failed))))
+            .service(at("/webhooks/deliveries/{id}").route(keyed(get().to(webhooks::show_delivery))))
+            .service(at("/webhooks/deliveries/{id}/replay").route(keyed(post().to(webhooks::replay))))
             .default_service(to(no_route)),
     )
+    .service(at("/oauth/grants").route(keyed(get().to(grants::list))))
+    .service(at("/oauth/grants/{id}").route(keyed(delete().to(grants::revoke))))
     .service(
         scope("/api-keys")
             .guard(fn_guard(|ctx| {
@@ -115,6 +133,11 @@ fn at(path: &'static str) -> Resource {
 /// For whoever has a credential.
 fn keyed(route: Route) -> Route {
     route.wrap(from_fn(admit))
+}
+
+/// The same with a long body, which is read as it comes.
+fn streamed(route: Route) -> Route {
+    route.wrap(from_fn(admit_streaming))
 }
 
 /// For anyone.

@@ -56,7 +56,20 @@ operations! {
     update_api_key PATCH "/v1/keys/{id}" Access::Scope(Scope::KeysWrite), "Change the fields given of an API key.";
     revoke_api_key DELETE "/v1/keys/{id}" Access::Scope(Scope::KeysWrite), "Revoke an API key for good.";
     rotate_api_key POST "/v1/keys/{id}/rotate" Access::Scope(Scope::KeysWrite), "Give an API key a new secret; the old one works on for an overlap.";
+    list_webhooks GET "/v1/webhooks" Access::Scope(Scope::WebhooksRead), "The webhooks, oldest first.";
+    create_webhook POST "/v1/webhooks" Access::Scope(Scope::WebhooksWrite), "Create a webhook. Its secret is shown this once.";
+    show_webhook GET "/v1/webhooks/{id}" Access::Scope(Scope::WebhooksRead), "One webhook.";
+    update_webhook PATCH "/v1/webhooks/{id}" Access::Scope(Scope::WebhooksWrite), "Change the fields given of a webhook; pause it, or make it active again.";
+    delete_webhook DELETE "/v1/webhooks/{id}" Access::Scope(Scope::WebhooksWrite), "Delete a webhook and what was kept of its deliveries.";
+    test_webhook POST "/v1/webhooks/{id}/test" Access::Scope(Scope::WebhooksWrite), "Send a test to a webhook now, and tell what it answered.";
+    rotate_webhook_secret POST "/v1/webhooks/{id}/rotate-secret" Access::Scope(Scope::WebhooksWrite), "Give a webhook a new secret; the old one signs too for an overlap.";
+    list_deliveries GET "/v1/webhooks/{id}/deliveries" Access::Scope(Scope::WebhooksRead), "What was sent to a webhook, oldest first.";
+    replay_failed_deliveries POST "/v1/webhooks/{id}/replay" Access::Scope(Scope::WebhooksWrite), "Send again all that failed since a time.";
+    show_delivery GET "/v1/webhooks/deliveries/{id}" Access::Scope(Scope::WebhooksRead), "One delivery, with what was sent and what was answered at each attempt.";
+    replay_delivery POST "/v1/webhooks/deliveries/{id}/replay" Access::Scope(Scope::WebhooksWrite), "Send a delivery again, as the same message.";
     forward_auth ANY "/v1/forward-auth" Access::AnyKey, "Tell a gateway whether to let its client in, and who it is.";
+    list_grants GET "/oauth/grants" Access::Scope(Scope::KeysRead), "What users allowed to OAuth clients, oldest first.";
+    revoke_grant DELETE "/oauth/grants/{id}" Access::Scope(Scope::KeysWrite), "End what a user allowed to a client; its tokens stop at once.";
     metrics GET "/metrics" Access::Anyone, "Figures for Prometheus: for this machine, or with the configured token.";
     health GET "/healthz" Access::Anyone, "Whether the process is up.";
     readiness GET "/readyz" Access::Anyone, "Whether the server can do its work.";
@@ -69,4 +82,14 @@ operations! {
     create_key_in_short POST "/api-keys" Access::Scope(Scope::KeysWrite), "Create an API key with full access, or a restricted one.";
     rename_key PATCH "/api-keys/{id}" Access::Scope(Scope::KeysWrite), "Give an API key another name.";
     remove_key DELETE "/api-keys/{id}" Access::Scope(Scope::KeysWrite), "Revoke an API key for good.";
+}
+
+// What OAuth clients call, by their own id and secret; refused in the shape of RFC 6749 (`src/http/oauth`).
+operations! {
+    OAUTH:
+    issue_token POST "/oauth/token" Access::Anyone, "Tokens for a code, for a refresh token, or for the client itself.";
+    revoke_token POST "/oauth/revoke" Access::Anyone, "Give a token back.";
+    introspect_token POST "/oauth/introspect" Access::Anyone, "What a token is worth.";
+    show_authorization_server GET "/.well-known/oauth-authorization-server" Access::Anyone, "The endpoints of OAuth, for clients that find them by themselves.";
+    show_protected_resource GET "/.well-known/oauth-protected-resource" Access::Anyone, "Where clients get tokens for this API.";
 }

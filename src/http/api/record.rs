@@ -47,7 +47,7 @@ pub fn note(app: &App, req: &HttpRequest, arrival: &Arrival, ended: &Ended) {
         RouteName { method: verb(req.method().as_str()), pattern: req.app_data::<Pattern>().map_or("", |pattern| pattern.0) };
     let outcome = Outcome::of(ended.status.as_u16());
     let took = app.clock.tick().since(ended.began);
-    let who = ended.credential.map(|credential| (credential.key.id, credential.user.account_id));
+    let who = ended.credential.map(|credential| (credential.key().map(|key| key.id), credential.user.account_id));
     app.usage.count(who, route, outcome, ended.was_admitted.then_some(took), ended.at);
     if app.request_log.wants(outcome, ended.at) {
         app.request_log.add(logged(req, arrival, ended, route, took));
@@ -67,7 +67,7 @@ fn logged(req: &HttpRequest, arrival: &Arrival, ended: &Ended, route: RouteName,
         status: ended.status.as_u16(),
         duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         error: ended.error.map(str::to_owned),
-        key_id: ended.credential.map(|credential| credential.key.id),
+        key_id: ended.credential.and_then(|credential| credential.key()).map(|key| key.id),
         account_id: ended.credential.map(|credential| credential.user.account_id),
         ip: arrival.client.ip,
         user_agent: header(USER_AGENT).unwrap_or_default().chars().take(200).collect(),

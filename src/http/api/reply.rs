@@ -18,7 +18,8 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     text(status, to_json(body))
 }
 
-fn text(status: StatusCode, json: String) -> HttpResponse {
+/// JSON that is written already.
+pub fn text(status: StatusCode, json: String) -> HttpResponse {
     HttpResponse::build(status).insert_header((CONTENT_TYPE, HeaderValue::from_static(JSON))).body(json)
 }
 

@@ -1,10 +1,9 @@
 //! Users, for programs.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, LOCATION};
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
 
 use super::allowed::{Allowed, AnyScope, UsersRead, UsersWrite};
 use super::fields::Fields;
@@ -14,7 +13,8 @@ use super::reply::insert;
 use super::{Result, id_from, reply};
 use crate::app::App;
 use crate::crypto::common::is_common;
-use crate::model::clock::Timestamp;
+use crate::model::AppError;
+pub use crate::model::body::UserBody;
 use crate::model::email::Email;
 use crate::model::error::Problem;
 use crate::model::ids::{AccountId, UserId};
@@ -24,37 +24,10 @@ use crate::model::user::{NewUser, Password, Role, User, UserChanges, UserStatus}
 use crate::services;
 use crate::services::idempotency::Replay;
 
-#[derive(Serialize)]
-pub struct UserBody<'a> {
-    id: UserId,
-    name: &'a str,
-    email: &'a str,
-    account_id: AccountId,
-    role: &'static str,
-    status: &'static str,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-}
-
-impl<'a> From<&'a User> for UserBody<'a> {
-    fn from(user: &'a User) -> Self {
-        Self {
-            id: user.id,
-            name: &user.name,
-            email: &user.email,
-            account_id: user.account_id,
-            role: user.role.name(),
-            status: user.status.name(),
-            created_at: user.created_at,
-            updated_at: user.updated_at,
-        }
-    }
-}
-
-pub async fn me(who: Allowed<AnyScope>, req: HttpRequest) -> HttpResponse {
-    let user = &who.credential.user;
+pub async fn me(who: Allowed<AnyScope>, req: HttpRequest) -> Result {
+    let user = who.credential.acts_for().ok_or(AppError::UserRequired)?;
     let body = who.credential.own_user_body.get_or_init(|| reply::to_json(&UserBody::from(user)));
-    reply::tagged_text(&req, body.clone(), &etag(user))
+    Ok(reply::tagged_text(&req, body.clone(), &etag(user)))
 }
 
 pub async fn list(who: Allowed<UsersRead>, app: Data<App>, req: HttpRequest, mut query: Query) -> Result {

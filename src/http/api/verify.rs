@@ -1,19 +1,23 @@
 //! Checking a key for another service. The answer is 200 whether or not the key is good: what was asked is answered.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::allowed::{Allowed, KeysVerify};
 use super::api_keys::{KeyBody, RateLimitBody};
 use super::fields::Fields;
+use super::idempotent::{Once, once};
 use super::users::UserBody;
 use super::{Result, reply};
 use crate::app::App;
 use crate::model::error::Problem;
 use crate::model::ids::AccountId;
 use crate::model::scope::ScopesAsked;
-use crate::services::verify::{Code, Question};
+use crate::services::idempotency::{Keep, Replay};
+use crate::services::verify::{Code, Question, Verdict};
 use crate::{model, services};
 
 /// What one request may count for.
@@ -35,9 +39,10 @@ struct AccountBody<'a> {
     id: AccountId,
     name: &'a str,
     tier: Option<&'a str>,
+    metadata: &'a Map<String, Value>,
 }
 
-pub async fn verify(who: Allowed<KeysVerify>, app: Data<App>, mut body: Fields) -> Result {
+pub async fn verify(who: Allowed<KeysVerify>, app: Data<App>, req: HttpRequest, mut body: Fields) -> Result {
     let secret = body.required("key", |text| Ok(text.to_owned()));
     let question = Question {
         scopes: body.texts("scopes", |names| ScopesAsked::parse(names.iter().copied())).unwrap_or_default(),
@@ -46,21 +51,32 @@ pub async fn verify(who: Allowed<KeysVerify>, app: Data<App>, mut body: Fields) 
         dry_run: body.boolean("dry_run").unwrap_or(false),
     };
     let [secret] = body.all_of([secret])?;
-    let verdict = services::verify::verify(&app, &who.caller, &who.credential.service, &secret, question)?;
+    let stored = |body: &String| Replay { status: 200, location: None, etag: None, body: body.clone() };
+    let asked = async |keep: Keep<String>| {
+        let verdict = services::verify::verify(&app, &who.caller, who.credential.service(), &secret, question)?;
+        keep.store_alone(&app, told(&app, &verdict)).await
+    };
+    Ok(match once(&app, &who.caller, &req, &body.bytes, stored, asked).await? {
+        Once::Done(body) => reply::text(StatusCode::OK, body),
+        Once::Before(response) => response,
+    })
+}
+
+fn told(app: &App, verdict: &Verdict) -> String {
     let found = verdict.credential.as_deref();
-    let body = VerdictBody {
+    reply::to_json(&VerdictBody {
         valid: verdict.code == Code::Valid,
         code: verdict.code.name(),
-        key: found.map(|found| KeyBody::new(&found.key, app.clock.now())),
+        key: found.and_then(|found| found.key()).map(|key| KeyBody::new(key, app.clock.now())),
         user: found.map(|found| UserBody::from(&found.user)),
         account: found.map(|found| AccountBody {
             id: found.user.account_id,
             name: &found.account.name,
             tier: found.account.tier.as_deref(),
+            metadata: found.account.metadata.as_map(),
         }),
         rate_limit: verdict.left.as_ref().map(RateLimitBody::from),
-    };
-    Ok(reply::json(StatusCode::OK, &body))
+    })
 }
 
 fn ip(text: &str) -> model::Result<std::net::IpAddr, Problem> {

@@ -10,6 +10,11 @@ pub const KNOWN: &[(&str, &str)] = &[
     ("session.created", "Signed in"),
     ("session.elevated", "Confirmed who they are"),
     ("session.ended", "Signed a device out"),
+    ("second_factor.added", "Set a second factor up"),
+    ("second_factor.replaced", "Replaced a second factor"),
+    ("second_factor.removed", "Removed a second factor"),
+    ("recovery_codes.renewed", "Renewed recovery codes"),
+    ("recovery_code.used", "Used a recovery code"),
     ("user.created", "Added a user"),
     ("user.updated", "Changed a user"),
     ("user.deleted", "Deleted a user"),
@@ -19,14 +24,46 @@ pub const KNOWN: &[(&str, &str)] = &[
     ("key.disabled", "Disabled a key"),
     ("key.enabled", "Enabled a key"),
     ("key.revoked", "Revoked a key"),
+    ("key.expiring", "Told that a key is about to end"),
+    ("webhook.created", "Added a webhook"),
+    ("webhook.updated", "Changed a webhook"),
+    ("webhook.deleted", "Deleted a webhook"),
+    ("webhook.secret_rotated", "Gave a webhook a new secret"),
+    ("webhook.replayed", "Replayed deliveries"),
+    ("webhook.disabled", "Disabled a webhook"),
     ("account.created", "Added an account"),
     ("account.updated", "Changed an account"),
     ("account.suspended", "Suspended an account"),
     ("account.resumed", "Resumed an account"),
     ("tier.set", "Set a tier"),
     ("tier.deleted", "Deleted a tier"),
+    ("backup.created", "Made a backup"),
+    ("backup.downloaded", "Downloaded a backup"),
+    ("backup.restored", "Restored a backup"),
     ("setting.changed", "Changed a setting"),
     ("keyrack.set_up", "Set Keyrack up"),
+    ("tier.reassigned", "Gave accounts another tier"),
+    ("overview.start_dismissed", "Dismissed the first steps"),
+    ("user.invited", "Invited a user"),
+    ("user.link_withdrawn", "Withdrew a link of a user"),
+    ("user.reset_link_given", "Gave a user a link to a new password"),
+    ("users.exported", "Exported users"),
+    ("webhook.created", "Added a webhook"),
+    ("webhook.updated", "Changed a webhook"),
+    ("webhook.disabled", "Disabled a webhook"),
+    ("webhook.deleted", "Deleted a webhook"),
+    ("webhook.replayed", "Replayed deliveries of a webhook"),
+    ("webhook.secret_rotated", "Rotated the secret of a webhook"),
+    ("webhook.test", "Tested a webhook"),
+    ("oauth.client.created", "Registered an OAuth client"),
+    ("oauth.client.updated", "Changed an OAuth client"),
+    ("oauth.client.rotated", "Rotated the secret of an OAuth client"),
+    ("oauth.client.deleted", "Deleted an OAuth client"),
+    ("oauth.grant.created", "Allowed an OAuth client"),
+    ("oauth.grant.updated", "Allowed an OAuth client more"),
+    ("oauth.grant.revoked", "Ended what an OAuth client was allowed"),
+    ("oauth.token.revoked", "Ended tokens of an OAuth client"),
+    ("oauth.token.retried", "Gave tokens once more"),
     ("notice.dismissed", "Dismissed a notice"),
     ("key.anomaly.new_network", "Noticed a key in a new network"),
     ("key.anomaly.dormant", "Noticed a key that woke up"),
@@ -58,12 +95,21 @@ impl Sentence {
         match event.action.as_str() {
             "session.created" => sentence.text(" signed in"),
             "session.elevated" => sentence.text(" confirmed who they are"),
+            "session.ended" if !own => sentence.text(" signed ").name(target).text(" out"),
             "session.ended" => match event.diff["sessions"].as_u64() {
                 Some(n) => {
                     sentence.text(format!(" signed out everywhere else ({n} {})", if n == 1 { "device" } else { "devices" }))
                 }
                 None => sentence.text(" signed one of their devices out"),
             },
+            "second_factor.added" => sentence.text(" set a second factor up"),
+            "second_factor.replaced" => sentence.text(" set their second factor up on another device"),
+            "second_factor.removed" if own => sentence.text(" removed their second factor"),
+            "second_factor.removed" => sentence.text(" removed the second factor of ").name(target),
+            "recovery_codes.renewed" => sentence.text(" renewed their recovery codes"),
+            "recovery_code.used" => {
+                sentence.text(format!(" used a recovery code, {} left", event.diff["codes_left"].as_u64().unwrap_or_default()))
+            }
             "user.created" => sentence.text(" added user ").name(target),
             "user.deleted" => sentence.text(" deleted user ").name(target),
             "user.updated" => {
@@ -92,7 +138,19 @@ impl Sentence {
                 Some(reason) => sentence.text(" revoked key ").name(target).text(format!(", {reason}")),
                 None => sentence.text(" revoked key ").name(target),
             },
+            "key.expiring" => sentence.text(" told that key ").name(target).text(" is about to end"),
+            "webhook.created" => sentence.text(" added webhook ").name(target),
+            "webhook.secret_rotated" => sentence.text(" gave a new secret to webhook ").name(target),
+            "webhook.replayed" => sentence.text(" sent again what had gone to ").name(target),
+            "webhook.disabled" => match event.diff["reason"].as_str() {
+                Some(reason) => sentence.text(" disabled webhook ").name(target).text(format!(": {reason}")),
+                None => sentence.text(" disabled webhook ").name(target),
+            },
             "setting.changed" => match (&event.diff["value"]["from"], &event.diff["value"]["to"]) {
+                (_, Value::String(to)) if target == "security.second_factor" => match to.as_str() {
+                    "admins" => sentence.text(" required a second factor of administrators"),
+                    _ => sentence.text(" left a second factor to the choice of administrators"),
+                },
                 (from, Value::String(to)) if target == "api.dialect" => {
                     let from = from.as_str().map(|from| format!(" from {from}")).unwrap_or_default();
                     sentence.text(format!(" switched the API conventions{from} to {to}"))
@@ -105,11 +163,30 @@ impl Sentence {
             "key.anomaly.dormant" => sentence.text(" noticed key ").name(target).text(" in use again after a long time"),
             "requests.anomaly.refused" => sentence.text(" noticed unusually many refused requests"),
             "requests.anomaly.rate_limited" => sentence.text(" noticed unusually many limited requests"),
+            "oauth.client.created" => sentence.text(" registered OAuth client ").name(target),
+            "oauth.client.updated" => sentence.text(" changed OAuth client ").name(target),
+            "oauth.client.rotated" => sentence.text(" rotated the secret of OAuth client ").name(target),
+            "oauth.client.deleted" => sentence.text(" deleted OAuth client ").name(target),
+            "oauth.grant.created" if event.diff["user"].is_null() => sentence.text(" got access of its own"),
+            "oauth.grant.created" => sentence.text(" allowed ").name(target).text(" to act for them"),
+            "oauth.grant.updated" => sentence.text(" allowed ").name(target).text(" more than before"),
+            "oauth.grant.revoked" => {
+                let why = match event.diff["reason"].as_str() {
+                    Some("reuse") => ", since a refresh token was used twice",
+                    Some("password_changed") => ", with the password",
+                    Some("client_deleted") => ", with the client",
+                    Some("user_deleted") => ", with the user",
+                    _ => "",
+                };
+                sentence.text(" ended what ").name(target).text(format!(" was allowed{why}"))
+            }
+            "oauth.token.revoked" => sentence.text(" ended tokens of ").name(target),
+            "oauth.token.retried" => sentence.text(" asked once more for tokens of ").name(target),
             "notice.dismissed" => sentence.text(" dismissed a notice about ").name(target),
             action => {
-                let (noun, verb) = action.split_once('.').unwrap_or(("", action));
+                let (noun, verb) = action.rsplit_once('.').unwrap_or(("", action));
                 let verb = if verb == "updated" { "changed" } else { verb };
-                sentence.text(format!(" {} {} ", verb.replace('_', " "), noun.replace('_', " "))).name(target)
+                sentence.text(format!(" {} {} ", verb.replace('_', " "), noun.replace(['_', '.'], " "))).name(target)
             }
         }
     }
@@ -141,6 +218,8 @@ pub fn actor_words(actor: &EventActor) -> String {
         ("system", _) => "Keyrack".into(),
         ("key", "") => format!("Key {}", actor.id),
         ("key", name) => format!("Key {name}"),
+        ("client", name) if !name.is_empty() => format!("Client {name}"),
+        ("grant", name) if !name.is_empty() => format!("{name}, for a user"),
         (_, "") => actor.id.clone(),
         (_, name) => name.into(),
     }

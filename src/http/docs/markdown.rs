@@ -14,7 +14,35 @@ struct Block {
     id: String,
     lang: String,
     words: String,
+    /// What a reader is told of it.
+    label: String,
     code: String,
+}
+
+/// What scrolls by itself is a region, and each region of a page has a name of its own.
+#[derive(Default)]
+struct Regions {
+    heading: String,
+    given: Vec<String>,
+}
+
+impl Regions {
+    fn label(&mut self, what: &str) -> String {
+        let plain = if self.heading.is_empty() { what.to_owned() } else { format!("{what}, {}", self.heading) };
+        let mut label = plain.clone();
+        for n in 2.. {
+            if !self.given.contains(&label) {
+                break;
+            }
+            label = format!("{plain} {n}");
+        }
+        self.given.push(label.clone());
+        label
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[derive(Template)]
@@ -29,6 +57,7 @@ pub fn render(markdown: &str) -> Html {
     let mut made = Vec::new();
     let mut blocks: Vec<Block> = Vec::new();
     let mut groups = 0;
+    let mut regions = Regions::default();
     let mut events = Parser::new_ext(markdown, Options::ENABLE_TABLES).peekable();
     while let Some(event) = events.next() {
         if let Event::Start(Tag::CodeBlock(kind)) = &event {
@@ -37,7 +66,9 @@ pub fn render(markdown: &str) -> Html {
                 CodeBlockKind::Indented => String::new(),
             };
             let code = text_until(&mut events, TagEnd::CodeBlock);
-            blocks.push(block(&language, code.trim_end(), format!("code-{groups}-{}", blocks.len())));
+            let mut block = block(&language, code.trim_end(), format!("code-{groups}-{}", blocks.len()));
+            block.label = regions.label(&block.words);
+            blocks.push(block);
             if !matches!(events.peek(), Some(Event::Start(Tag::CodeBlock(_)))) {
                 groups += 1;
                 made.push(Event::Html(CodeBlocks { blocks: &blocks, n: groups }.render().unwrap_or_default().into()));
@@ -49,6 +80,7 @@ pub fn render(markdown: &str) -> Html {
             Event::Start(Tag::Heading { level, classes, attrs, .. }) => {
                 let inner = inner_of(&mut events, level);
                 let words: String = inner.iter().filter_map(words_of).collect();
+                regions.heading = words.clone();
                 let id = slug(&words).into();
                 made.push(Event::Start(Tag::Heading { level, id: Some(id), classes, attrs }));
                 made.extend(inner);
@@ -56,7 +88,10 @@ pub fn render(markdown: &str) -> Html {
             }
             // A table wider than a phone scrolls by itself.
             Event::Start(Tag::Table(columns)) => {
-                made.push(Event::Html("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table\">".into()));
+                let label = escaped(&regions.label("Table"));
+                made.push(Event::Html(
+                    format!("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{label}\">").into(),
+                ));
                 made.push(Event::Start(Tag::Table(columns)));
             }
             Event::End(TagEnd::Table) => {
@@ -125,7 +160,7 @@ fn block(info: &str, code: &str, id: String) -> Block {
         other => other,
     };
     let lang = if label.is_empty() { lang } else { label };
-    Block { id, lang: slug(lang), words: words.into(), code: code.into() }
+    Block { id, lang: slug(lang), words: words.into(), label: String::new(), code: code.into() }
 }
 
 #[cfg(test)]

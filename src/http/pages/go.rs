@@ -50,9 +50,11 @@ const PAGES: &[(&str, &str, &str, bool)] = &[
     ("Keys unused for 30 days", "/admin/keys?status=unused", "idle", true),
     ("Keys that expire soon", "/admin/keys?status=expiring", "end", true),
     ("Users", "/admin/users", "people members", true),
+    ("OAuth clients", "/admin/clients", "apps programs", true),
     ("Tiers and limits", "/admin/tiers", "rate quota windows", true),
     ("API conventions", "/admin/settings/api-conventions", "dialect", true),
     ("My API keys", "/settings/api-keys", "own", false),
+    ("Connected apps", "/settings/connected-apps", "oauth grants", false),
     ("Usage", "/settings/usage", "limits left quota", false),
     ("Security", "/settings/security", "password sessions devices", false),
     ("Settings", "/settings", "profile time zone theme look shortcuts", false),
@@ -60,6 +62,7 @@ const PAGES: &[(&str, &str, &str, bool)] = &[
 ];
 const CREATE: &[(&str, &str, &str, bool)] = &[
     ("Generate New Key", "/settings/api-keys/new", "create api", false),
+    ("Register an OAuth client", "/admin/clients/new", "create app", true),
     ("Generate a key for someone else", "/admin/keys/new", "create api", true),
     ("Add user", "/admin/users/new", "create person", true),
     ("Add tier", "/admin/tiers/new", "create limits", true),

@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::web::Query;
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 
 use super::chart::{Chart, share_words, took_words};
 use super::notices::NoticeRow;
-use super::view::{KeyRow, grouped};
+use super::view::{KeyRow, age_words, grouped, size_words};
+use super::webhooks::WebhookRow;
+use crate::http::arrival::own_address_fault;
 use crate::http::csrf::Posted;
 use crate::http::page::{Banner, Done, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::api_key::ApiKey;
+use crate::model::health::Age;
 use crate::model::notice::Notice;
 use crate::model::page::{Limit, Order, Start};
 use crate::model::usage::{Outcome, Range};
@@ -45,6 +48,7 @@ pub struct OverviewPage {
     pub most_limited: Vec<KeyUse>,
     pub expiring: Vec<KeyRow>,
     pub unused: Vec<KeyRow>,
+    pub failing: Vec<WebhookRow>,
 }
 
 pub struct Step {
@@ -75,9 +79,10 @@ pub struct Asked {
     range: String,
 }
 
-pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>) -> Result<HttpResponse, PageError> {
+pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>, req: HttpRequest) -> Result<HttpResponse, PageError> {
     let range = Range::parse(&asked.range).unwrap_or_default();
     let told = services::usage::overview(&who.app, &who.caller, range, KEYS_SHOWN).await?;
+    let failing = services::webhooks::list_failing(&who.app, &who.caller, KEYS_SHOWN).await?;
     let in_need = services::api_keys::in_need(&who.app, &who.caller, ENDS_SOON, UNUSED_FOR, KEYS_SHOWN).await?;
     let newest = (Start::Offset(0), Order::NewestFirst, Limit::of(1));
     let newest = services::api_keys::list(&who.app, &who.caller, Default::default(), newest).await?.rows.pop();
@@ -101,7 +106,8 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>) -> Resu
     };
     let has_begun = told.has_begun || newest.as_ref().is_some_and(|key| key.last_used.is_some());
     let name = |notice: &Notice| names.get(&notice.key_id?).map(|key| key.name.as_str());
-    let steps = steps(&who, newest.as_ref(), has_begun);
+    let backup = services::backups::age(&who.app).await?;
+    let steps = steps(&who, newest.as_ref(), has_begun, backup != Age::None);
     let is_dismissed = services::settings::is_start_dismissed(&who.app, &who.caller).await?;
     let total = &told.used.total;
     let figures = [
@@ -112,7 +118,7 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>) -> Resu
         ("Active users", grouped(told.active_users)),
     ];
     let chart = Chart::new(&told.used, "/admin", &now);
-    let banner = done.banner().or_else(|| who.facts.is_behind_a_stranger.then(untrusted_proxy));
+    let banner = done.banner().or_else(|| pressing(&who, &req, backup));
     let page = OverviewPage {
         notices: notices.iter().map(|notice| NoticeRow::new(notice, name(notice), &now)).collect(),
         frame: who.frame("Overview", Place::Overview).with_banner(banner),
@@ -128,6 +134,7 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>) -> Resu
         most_limited: told.most_limited.iter().map(key_use).collect(),
         expiring: rows(&in_need.expiring),
         unused: rows(&in_need.unused),
+        failing: failing.iter().map(|webhook| WebhookRow::new(webhook, "", &now)).collect(),
     };
     Ok(who.ok(&page))
 }
@@ -140,7 +147,7 @@ pub async fn dismiss_start(who: SignedIn, form: Posted) -> Result<HttpResponse, 
     Ok(to("/admin"))
 }
 
-fn steps(who: &SignedIn, newest: Option<&ApiKey>, has_begun: bool) -> Vec<Step> {
+fn steps(who: &SignedIn, newest: Option<&ApiKey>, has_begun: bool, is_backed_up: bool) -> Vec<Step> {
     let first_unused = newest.map(|key| format!("/admin/keys/{}", key.id)).unwrap_or_default();
     vec![
         step(true, "Create the first admin", String::new(), String::new()),
@@ -158,12 +165,41 @@ fn steps(who: &SignedIn, newest: Option<&ApiKey>, has_begun: bool) -> Vec<Step> 
             String::new(),
         ),
         step(
+            is_backed_up,
+            "Make a backup",
+            "One is made every day by itself; look where they go, and keep a copy of the master key elsewhere.".into(),
+            "/admin/settings/backup".into(),
+        ),
+        step(
             who.app.live.public_url().is_some(),
             "Say under which address it is reached",
             "Start with --public-url https://keys.example.com, so that samples and links are right.".into(),
             String::new(),
         ),
     ]
+}
+
+/// The most pressing thing alone.
+fn pressing(who: &SignedIn, req: &HttpRequest, backup: Age) -> Option<Banner> {
+    if who.facts.is_behind_a_stranger {
+        return Some(untrusted_proxy());
+    }
+    if let Some(words) = own_address_fault(req, &who.app) {
+        return Some(Banner::warn("This page was opened at another address than the public URL", words));
+    }
+    let dir = who.app.store.path().parent().unwrap_or(who.app.store.path());
+    if let Some(free) = services::backups::free_space(dir).ok().filter(|&free| free < services::health::LOW) {
+        let words =
+            format!("{} has {} left. Without room nothing can be changed; reading goes on.", dir.display(), size_words(free));
+        return Some(Banner::warn("The disk is nearly full", words));
+    }
+    match backup {
+        Age::Old(age) => Some(Banner::warn(
+            format!("The last backup is {} old", age_words(age)),
+            "Settings > Backup makes one now; the log says why the schedule made none.",
+        )),
+        _ => None,
+    }
 }
 
 fn untrusted_proxy() -> Banner {

@@ -6,7 +6,7 @@ use crate::http::moment::{Moment, Now};
 use crate::model::api_key::{ApiKey, KeyStatus, LastUse, Overlap};
 use crate::model::clock::Timestamp;
 use crate::model::duration;
-use crate::model::page::Page;
+use crate::model::page::{Order, Page};
 use crate::model::tier::Windows;
 pub use crate::model::tier::grouped;
 use crate::model::user::{User, UserStatus};
@@ -160,6 +160,7 @@ pub struct UserRow {
     pub email: String,
     pub role: &'static str,
     pub account: String,
+    pub account_id: String,
     pub status: Status,
     pub active: bool,
     pub created: Moment,
@@ -175,11 +176,18 @@ impl UserRow {
             email: user.email.clone(),
             role: if user.role == crate::model::user::Role::Admin { "Admin" } else { "Member" },
             account: account.into(),
+            account_id: user.account_id.to_string(),
             status: if active { Status { word: "Active", tone: "ok" } } else { Status { word: "Disabled", tone: "" } },
             active,
             created: now.moment(user.created_at),
             updated: now.moment(user.updated_at),
         }
+    }
+
+    /// They have an invitation, and no password yet.
+    pub fn invited(self, invited: bool) -> Self {
+        let status = if invited && self.active { Status { word: "Invited", tone: "info" } } else { self.status };
+        Self { status, ..self }
     }
 }
 
@@ -200,9 +208,106 @@ pub fn window_words(windows: &Windows) -> String {
     if words.is_empty() { "no limit".into() } else { words.join(", ") }
 }
 
+/// `12.3 MB`
+pub fn size_words(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// `12 days`
+pub fn age_words(age: Duration) -> String {
+    let several = |count: u64, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
+    match age.as_secs() {
+        seconds @ 0..7_200 => several(seconds / 60, "minute"),
+        seconds @ 7_200..172_800 => several(seconds / 3_600, "hour"),
+        seconds => several(seconds / 86_400, "day"),
+    }
+}
+
 pub fn capitalized(word: &str) -> String {
     let mut chars = word.chars();
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// The head of a column; with a link where the list can be sorted by it.
+pub struct Column {
+    pub words: &'static str,
+    pub class: &'static str,
+    /// Empty: this column is not sorted by.
+    pub href: String,
+    /// `ascending`, `descending`, or empty.
+    pub sorted: &'static str,
+}
+
+/// What a list is sorted by: `name`, or `-created_at` for what is newest first, which is also what nothing means.
+pub struct Sorted {
+    pub by: &'static str,
+    pub descending: bool,
+}
+
+impl Sorted {
+    pub const CREATED: &str = "created_at";
+
+    /// `texts` are the columns besides the time of creation.
+    pub fn parse(text: &str, texts: &[&'static str]) -> Self {
+        let (descending, by) = text.strip_prefix('-').map_or((false, text), |by| (true, by));
+        match texts.iter().find(|known| **known == by) {
+            Some(by) => Self { by, descending },
+            None => Self { by: Self::CREATED, descending: descending || by != Self::CREATED },
+        }
+    }
+
+    /// As the address says it; empty for the order of a list that nobody sorted.
+    pub fn word(&self) -> &'static str {
+        match (self.by, self.descending) {
+            ("name", false) => "name",
+            ("name", true) => "-name",
+            ("email", false) => "email",
+            ("email", true) => "-email",
+            (_, false) => Self::CREATED,
+            (_, true) => "",
+        }
+    }
+
+    pub fn in_words(&self) -> &'static str {
+        match (self.by, self.descending) {
+            ("name", false) => "By name",
+            ("name", true) => "By name, backwards",
+            ("email", false) => "By email address",
+            ("email", true) => "By email address, backwards",
+            (_, false) => "Oldest first",
+            (_, true) => "Newest first",
+        }
+    }
+
+    /// The columns of a list, each with the word it is sorted by, or none. A number's column is known by its words.
+    pub fn columns(&self, listed: &Listed, columns: &[(&'static str, &'static str)]) -> Vec<Column> {
+        let column = |&(by, words): &(&'static str, &'static str)| {
+            let is_sorted = by == self.by;
+            let turned = Self { by, descending: if is_sorted { !self.descending } else { by == Self::CREATED } };
+            let more = [("sort", turned.word())];
+            let href = listed.link(listed.size(), if turned.word().is_empty() { &[] } else { &more });
+            Column {
+                words,
+                class: if matches!(words, "Users" | "API keys") { "num" } else { "" },
+                href: if by.is_empty() { String::new() } else { href },
+                sorted: match (is_sorted, self.descending) {
+                    (false, _) => "",
+                    (true, false) => "ascending",
+                    (true, true) => "descending",
+                },
+            }
+        };
+        columns.iter().map(column).collect()
+    }
+
+    pub fn order(&self) -> Order {
+        if self.descending { Order::NewestFirst } else { Order::OldestFirst }
+    }
 }
 
 /// The foot of a list: where the neighbours are and how many rows a page has.
@@ -222,7 +327,7 @@ pub struct PageSize {
 
 /// A list that is paged through: what its links keep, all of it in the address.
 pub struct Listed {
-    base: &'static str,
+    base: String,
     kept: Vec<(&'static str, String)>,
     size: u32,
     /// The number of the page's first row. Only shown, so a wrong one harms nobody.
@@ -232,9 +337,9 @@ pub struct Listed {
 impl Listed {
     const SIZES: [u32; 3] = [25, 50, 100];
 
-    pub fn new(base: &'static str, size: Option<u32>, from: Option<u64>) -> Self {
+    pub fn new(base: impl Into<String>, size: Option<u32>, from: Option<u64>) -> Self {
         let size = size.filter(|size| Self::SIZES.contains(size)).unwrap_or(Self::SIZES[0]);
-        Self { base, kept: Vec::new(), size, from: from.unwrap_or(1).max(1) }
+        Self { base: base.into(), kept: Vec::new(), size, from: from.unwrap_or(1).max(1) }
     }
 
     pub fn keeping(mut self, name: &'static str, value: &str) -> Self {
@@ -257,7 +362,7 @@ impl Listed {
         }
         query.extend_pairs(more);
         let query = query.finish();
-        if query.is_empty() { self.base.into() } else { format!("{}?{query}", self.base) }
+        if query.is_empty() { self.base.clone() } else { format!("{}?{query}", self.base) }
     }
 
     pub fn pages<T>(&self, page: &Page<T>, id: impl Fn(&T) -> String) -> Pages {

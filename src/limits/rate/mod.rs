@@ -67,7 +67,7 @@ struct Count {
 }
 
 impl Counts {
-    fn look(&self, windows: &[Window], cost: u64, now: Tick, states: &mut SmallVec<[WindowState; 8]>) {
+    fn look(&self, windows: &[Window], cost: u64, now: Tick, states: &mut SmallVec<[WindowState; 4]>) {
         for window in windows {
             let count = self.running.iter().find(|count| count.seconds == window.seconds && now < count.ends);
             let used = count.map_or(0, |count| count.used);

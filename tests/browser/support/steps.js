@@ -46,3 +46,19 @@ export async function confirmation(page, link, button) {
   await form.getByRole("button", { name: button }).waitFor();
   return form;
 }
+
+// Adds a webhook that is told of users and keys; answers its secret, which the page shows.
+export async function addWebhook(page, url) {
+  await page.goto("/admin/webhooks/new");
+  await page.getByLabel("URL", { exact: true }).fill(url);
+  for (const event of ["user.created", "key.created", "key.revoked"]) await page.locator(`[value="${event}"]`).check();
+  await page.getByRole("button", { name: "Add webhook" }).click();
+  await page.getByRole("heading", { name: "Copy and securely store the secret" }).waitFor();
+  return page.getByLabel("Signing secret").inputValue();
+}
+
+export async function storeWebhook(page) {
+  await page.getByRole("link", { name: "I have stored the secret" }).click();
+  await page.getByRole("heading", { name: "Deliveries" }).waitFor();
+  return { href: new URL(page.url()).pathname };
+}

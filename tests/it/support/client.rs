@@ -78,6 +78,12 @@ impl Client {
         self.send(Method::POST, path, Some(body.to_string())).await
     }
 
+    /// Sends a form, as a browser or an OAuth client does.
+    pub async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let client = self.header("Content-Type", "application/x-www-form-urlencoded");
+        client.send(Method::POST, path, Some(super::form(fields))).await
+    }
+
     pub async fn patch(&self, path: &str, body: Value) -> Reply {
         self.send(Method::PATCH, path, Some(body.to_string())).await
     }

@@ -2,6 +2,7 @@
 
 pub mod binary;
 mod client;
+mod oauth;
 mod raw;
 mod reference;
 mod routes;
@@ -11,6 +12,7 @@ pub mod tls;
 use std::time::{Duration, Instant};
 
 pub use client::{Client, Reply};
+pub use oauth::{OauthApp, VERIFIER, challenge_of, consent_form, form, query_of};
 pub use raw::Raw;
 pub use routes::routes;
 pub use server::{TestServer, windows_of};

@@ -9,18 +9,21 @@ use keyrack::app::App;
 use keyrack::config::Config;
 use keyrack::crypto::SecretHash;
 use keyrack::crypto::secret::random_token;
-use keyrack::model::account::{AccountChanges, NewAccount};
+use keyrack::model::account::{AccountChanges, NewAccount, Reason};
 use keyrack::model::api_key::NewApiKey;
 use keyrack::model::caller::Caller;
 use keyrack::model::clock::{Clock, Timestamp};
 use keyrack::model::email::Email;
-use keyrack::model::ids::{AccountId, SessionId, UserId};
+use keyrack::model::ids::{AccountId, DeliveryId, SessionId, UserId, WebhookId};
 use keyrack::model::name::Name;
+use keyrack::model::page::{Limit, Order, Start};
 use keyrack::model::revision::IfMatch;
 use keyrack::model::scope::{Scope, ScopeSet};
 use keyrack::model::session::{ELEVATED, Session};
+use keyrack::model::target::Target;
 use keyrack::model::tier::{Window, Windows};
 use keyrack::model::user::{NewUser, Role, User, UserChanges, UserStatus};
+use keyrack::model::webhook::{EventTypes, NewWebhook};
 use keyrack::services;
 use keyrack::services::idempotency::Keep;
 use keyrack::store;
@@ -63,8 +66,20 @@ impl TestServer {
         Self::on_with(dir, Config::default(), Clock::real(), |app| app.fixed = fixed).await
     }
 
+    /// With what is no setting changed before it starts.
+    pub async fn changed(configure: impl FnOnce(&mut Config), change: impl FnOnce(&mut App)) -> Self {
+        let mut config = Config::default();
+        config.server.workers = 1;
+        configure(&mut config);
+        let dir = Arc::new(tempfile::tempdir().expect("a directory"));
+        let clock = Clock::set_to(Timestamp::parse("2026-11-22T10:00:00Z").expect("a time"));
+        Self::on_with(dir, config, clock, change).await
+    }
+
     async fn on_with(dir: Arc<tempfile::TempDir>, config: Config, clock: Clock, change: impl FnOnce(&mut App)) -> Self {
         let mut app = App::open(&dir.path().join("data"), config.clone(), clock.clone()).expect("opens");
+        // No test asks the network who somebody is.
+        app.outbound.resolve = Box::new(|_, _| Box::pin(async { Ok(Vec::new()) }));
         change(&mut app);
         let app = Arc::new(app);
         services::setup::seed(&app).await.expect("seeds");
@@ -117,6 +132,11 @@ impl TestServer {
     /// What happens by itself every five seconds.
     pub async fn flush(&self) {
         services::maintenance::flush(&self.app).await.expect("flushes");
+    }
+
+    /// Sends what is due to webhooks, as the worker beside a server does.
+    pub async fn deliver(&self) {
+        services::webhooks::worker::Worker::new(self.app.clone()).drain().await.expect("sends");
     }
 
     /// Keeps every change waiting until what it gives is dropped.
@@ -194,7 +214,8 @@ impl TestServer {
 
     /// Gives the account of a key windows of its own.
     pub async fn set_windows(&self, key: &Client, windows: &[(u64, u32)]) {
-        self.change_account(key, AccountChanges { windows: Some(Some(windows_of(windows))), ..Default::default() }).await;
+        let (windows, reason) = (Some(Some(windows_of(windows))), Reason::parse("trusted sender").ok());
+        self.change_account(key, AccountChanges { windows, reason, ..Default::default() }).await;
     }
 
     pub async fn set_tier(&self, key: &Client, tier: &str) {
@@ -215,6 +236,17 @@ impl TestServer {
 
     /// A browser in which this user is signed in.
     pub async fn browser(&self, user: &User) -> Client {
+        let cookie = self.browser_cookie(user).await;
+        self.anonymous().header("Cookie", &cookie).header("Accept", "text/html")
+    }
+
+    /// The cookie of a session of this user.
+    pub async fn browser_cookie(&self, user: &User) -> String {
+        format!("sid={}", self.session_token(user).await)
+    }
+
+    /// What the cookie of a new session holds.
+    pub async fn session_token(&self, user: &User) -> String {
         let (token, now) = (random_token(), self.clock.now());
         let session = Session {
             id: SessionId::new(),
@@ -228,7 +260,23 @@ impl TestServer {
         };
         let hash = SecretHash::of(&token);
         self.app.store.write(move |tx| store::sessions::insert(tx, hash, &session)).await.expect("a session");
-        self.anonymous().header("Cookie", &format!("sid={}", *token)).header("Accept", "text/html")
+        token.to_string()
+    }
+
+    /// A webhook of this user's account, and an event on its way to it.
+    pub async fn webhook_of(&self, user: &User) -> (WebhookId, DeliveryId) {
+        let operator = Caller::command_line();
+        let new = NewWebhook {
+            url: Target::parse("https://hooks.example.com/", false).expect("a target"),
+            events: EventTypes::parse(["user.created"]).expect("events"),
+            account_id: Some(user.account_id),
+        };
+        let made = services::webhooks::create(&self.app, &operator, new, None, Keep::nothing()).await;
+        let id = made.expect("a webhook").0.id;
+        self.user_in(user.account_id, Role::Member).await;
+        let first = (Start::Offset(0), Order::OldestFirst, Limit::of(1));
+        let sent = services::webhooks::deliveries::list(&self.app, &operator, id, None, first).await.expect("a list");
+        (id, sent.rows[0].id)
     }
 
     /// A new account; its name is made unique.

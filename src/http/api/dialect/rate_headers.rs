@@ -1,8 +1,8 @@
 //! The limits on every answer, from the one decision.
 
-use std::fmt::Write;
-
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::web::Bytes;
+use smallvec::SmallVec;
 
 use crate::limits::{Decision, WindowState};
 use crate::model::clock::Timestamp;
@@ -37,48 +37,93 @@ pub enum ResetAs {
 impl RateHeaders {
     pub fn write(self, headers: &mut HeaderMap, decision: &Decision, now: Timestamp) {
         let refused = decision.refused_by();
+        let mut values = Values::default();
         if let Some((reset_as, quota)) = self.longest.zip(refused.or_else(|| decision.longest())) {
-            headers.insert(X_LIMIT, number(quota.limit));
-            headers.insert(X_REMAINING, number(quota.remaining));
-            headers.insert(
+            values.number(X_LIMIT, quota.limit);
+            values.number(X_REMAINING, quota.remaining);
+            values.number(
                 X_RESET,
-                number(match reset_as {
+                match reset_as {
                     ResetAs::UnixTime => unix_reset(quota, now),
                     ResetAs::Seconds => quota.reset_seconds(),
-                }),
+                },
             );
         }
         if let Some(tightest) = refused.or_else(|| decision.tightest()) {
             if self.limit {
-                headers.insert(LIMIT, number(tightest.limit));
+                values.number(LIMIT, tightest.limit);
             }
             if self.left {
-                headers.insert(REMAINING, number(tightest.remaining));
-                headers.insert(RESET, number(tightest.reset_seconds()));
+                values.number(REMAINING, tightest.remaining);
+                values.number(RESET, tightest.reset_seconds());
             }
         }
-        if let Some(policy) = self.policy.then(|| policy(decision.windows())).flatten() {
-            headers.insert(POLICY, policy);
+        if self.policy && !decision.windows().is_empty() {
+            values.policy(decision.windows());
         }
+        values.insert(headers);
     }
 }
 
-fn number(n: u64) -> HeaderValue {
-    HeaderValue::from(n)
+/// The values of an answer's headers, written into one text that they share: each by itself would be an allocation.
+struct Values {
+    text: Vec<u8>,
+    ends: SmallVec<[(HeaderName, usize); 8]>,
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self { text: Vec::with_capacity(128), ends: SmallVec::new() }
+    }
+}
+
+impl Values {
+    fn number(&mut self, name: HeaderName, number: u64) {
+        self.digits(number);
+        self.ends.push((name, self.text.len()));
+    }
+
+    /// `50;w=1, 1000;w=3600`
+    fn policy(&mut self, windows: &[WindowState]) {
+        for (n, window) in windows.iter().enumerate() {
+            if n > 0 {
+                self.text.extend_from_slice(b", ");
+            }
+            self.digits(window.limit);
+            self.text.extend_from_slice(b";w=");
+            self.digits(window.seconds.into());
+        }
+        self.ends.push((POLICY, self.text.len()));
+    }
+
+    fn digits(&mut self, mut number: u64) {
+        let mut digits = [0; 20];
+        let mut from = digits.len();
+        loop {
+            from -= 1;
+            digits[from] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.text.extend_from_slice(&digits[from..]);
+    }
+
+    fn insert(self, headers: &mut HeaderMap) {
+        let (text, mut from) = (Bytes::from(self.text), 0);
+        for (name, end) in self.ends {
+            // Digits and punctuation: always a value.
+            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(from..end)) {
+                headers.insert(name, value);
+            }
+            from = end;
+        }
+    }
 }
 
 fn unix_reset(window: &WindowState, now: Timestamp) -> u64 {
     let at = now.saturating_add(window.reset);
     // Rounded up, so that waiting until then is enough.
     at.millis().max(0).unsigned_abs().div_ceil(1000)
-}
-
-/// `50;w=1, 1000;w=3600`
-fn policy(windows: &[WindowState]) -> Option<HeaderValue> {
-    let mut text = String::with_capacity(32);
-    for (n, window) in windows.iter().enumerate() {
-        let comma = if n > 0 { ", " } else { "" };
-        write!(text, "{comma}{};w={}", window.limit, window.seconds).ok()?;
-    }
-    HeaderValue::from_str(&text).ok().filter(|_| !windows.is_empty())
 }

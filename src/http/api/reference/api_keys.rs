@@ -32,7 +32,7 @@ pub(super) fn all() -> Vec<Reference> {
     });
     vec![
         of("show_own_key", Answer::One("OwnApiKey", with(example(), "rate_limit", rate_limit)))
-            .more("The request itself is counted, like every other.")
+            .more("The request itself is counted, like every other. An access token is told of its grant and client instead.")
             .errors(&["user_required"]),
         of("list_api_keys", Answer::List("ApiKey", example())).params(filters).more("Revoked keys stay listed."),
         of("create_api_key", secret())

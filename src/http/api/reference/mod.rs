@@ -2,11 +2,13 @@
 //! `/docs` are made from this and the table of operations; the tests hold both against real answers.
 
 mod api_keys;
+mod grants;
 pub mod openapi;
 pub mod schemas;
 mod services;
 mod the_server;
 mod users;
+mod webhooks;
 
 use serde_json::{Value, json};
 
@@ -33,17 +35,21 @@ pub enum Group {
     Users,
     ApiKeys,
     Services,
+    Webhooks,
+    Grants,
     Server,
 }
 
 impl Group {
-    pub const ALL: &[Self] = &[Self::Users, Self::ApiKeys, Self::Services, Self::Server];
+    pub const ALL: &[Self] = &[Self::Users, Self::ApiKeys, Self::Services, Self::Webhooks, Self::Grants, Self::Server];
 
     pub const fn title(self) -> &'static str {
         match self {
             Self::Users => "Users",
             Self::ApiKeys => "API keys",
             Self::Services => "Keys for other services",
+            Self::Webhooks => "Webhooks",
+            Self::Grants => "OAuth grants",
             Self::Server => "The server",
         }
     }
@@ -53,6 +59,8 @@ impl Group {
             Self::Users => "People and programs that belong to an account.",
             Self::ApiKeys => "Credentials: made, rotated and revoked.",
             Self::Services => "Checking keys for an API of your own, and bringing in those that you have.",
+            Self::Webhooks => "Your systems are told what happened, signed and until they take it.",
+            Self::Grants => "What users allowed to OAuth clients.",
             Self::Server => "Whether it is up.",
         }
     }
@@ -83,13 +91,18 @@ pub enum Answer {
     List(&'static str, Value),
     /// That a thing is no more, as the dialect says it.
     Deleted(&'static str),
+    /// Text for another program.
+    Text(&'static str),
     /// Nothing but headers.
     Empty,
 }
 
 /// Every operation, in the order of the documentation.
 pub fn all() -> Vec<Reference> {
-    [users::all(), api_keys::all(), services::all(), the_server::all()].into_iter().flatten().collect()
+    [users::all(), api_keys::all(), services::all(), webhooks::all(), grants::all(), the_server::all()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 pub fn find(id: &str) -> Option<Reference> {
@@ -146,6 +159,11 @@ impl Reference {
         self.operation.path.contains("{id}")
     }
 
+    /// One thing that has an ETag. A grant is made and ended, and never edited.
+    fn has_revisions(&self) -> bool {
+        self.has_id() && self.group != Group::Grants
+    }
+
     fn is_write(&self) -> bool {
         !["GET", "ANY"].contains(&self.operation.method)
     }
@@ -171,7 +189,7 @@ impl Reference {
         add(self.body.is_some(), &["request_timeout"]);
         add(self.is_idempotent_by_key(), &["request_in_progress"]);
         add(true, self.errors);
-        add(self.is_write() && self.has_id(), &["precondition_failed"]);
+        add(self.has_revisions() && self.is_write(), &["precondition_failed"]);
         add(self.body.is_some(), &["body_too_large", "unsupported_media_type"]);
         add(self.is_idempotent_by_key(), &["idempotency_key_reused"]);
         add(is_api, &["rate_limit_exceeded", "internal_error", "service_unavailable"]);
@@ -187,10 +205,10 @@ impl Reference {
             all.push(Param { name: "id", place: "path", required: true, schema: json!({ "type": "string" }), words });
         }
         let header = |name, words, schema| Param { name, place: "header", required: false, schema, words };
-        if self.has_id() && self.operation.method == "GET" {
+        if self.has_revisions() && self.operation.method == "GET" {
             all.push(header("If-None-Match", "An ETag that you have: 304 while it is still right.", json!({ "type": "string" })));
         }
-        if self.is_write() && self.has_id() {
+        if self.has_revisions() && self.is_write() {
             let words = "The ETag that you read: 412 when the resource has changed since.";
             all.push(header("If-Match", words, json!({ "type": "string" })));
         }

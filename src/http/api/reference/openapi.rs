@@ -106,6 +106,12 @@ fn responses(reference: &Reference, name: DialectName) -> Map<String, Value> {
     if let Some(schema) = schema {
         ok["content"] = json!({ "application/json": { "schema": schema, "example": example } });
     }
+    let text = |example: &str| json!({ "text/plain": { "schema": { "type": "string" }, "example": example } });
+    if let Answer::Text(example) = reference.answer {
+        ok["content"] = text(example);
+        responses.insert("403".into(), json!({ "description": "Not for you.", "content": text("") }));
+        responses.insert("503".into(), json!({ "description": "It cannot be told.", "content": text("") }));
+    }
     responses.insert(status.to_string(), ok);
     if reference.has_id() && reference.operation.method == "GET" || reference.operation.id == "show_own_user" {
         responses.insert("304".into(), json!({ "description": "What you have is still right." }));
@@ -141,7 +147,7 @@ fn responses(reference: &Reference, name: DialectName) -> Map<String, Value> {
         responses.insert(status.to_string(), answer);
     }
     if reference.operation.id == "readiness" {
-        let schema = schemas::reference("Health");
+        let schema = schemas::reference("Readiness");
         responses.insert(
             "503".into(),
             json!({ "description": "It cannot do its work.", "content": { "application/json": { "schema": schema } } }),
@@ -183,7 +189,7 @@ pub fn success(reference: &Reference, name: DialectName) -> (u16, Option<Value>,
                 (200, schema, json!({ "id": format!("{object}_01h455vb4pex5vsknk084sn02q"), "object": object, "deleted": true }))
             }
         },
-        Answer::Empty => (reference.status, None, Value::Null),
+        Answer::Text(_) | Answer::Empty => (reference.status, None, Value::Null),
     }
 }
 

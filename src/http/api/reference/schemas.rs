@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::scope::Scope;
+use crate::model::webhook::EventType;
 
 /// The named shapes, in the order of the documentation.
 pub fn named() -> Vec<(&'static str, Value)> {
@@ -10,12 +11,20 @@ pub fn named() -> Vec<(&'static str, Value)> {
         ("User", user()),
         ("ApiKey", api_key(&[])),
         ("ApiKeyWithSecret", api_key(&[("secret", secret())])),
-        ("OwnApiKey", api_key(&[("rate_limit", reference("RateLimit"))])),
+        ("OwnApiKey", json!({ "anyOf": [api_key(&[("rate_limit", reference("RateLimit"))]), own_token()] })),
+        ("Grant", grant()),
         ("Window", window()),
         ("RateLimit", rate_limit()),
         ("Verdict", verdict()),
         ("Imported", imported()),
-        ("Health", closed(&[("status", json!({ "type": "string", "enum": ["ok", "ready", "unavailable"] }))])),
+        ("Health", closed(&[("status", one_of(&["ok"]))])),
+        ("Readiness", readiness()),
+        ("Webhook", webhook(&[])),
+        ("WebhookWithSecret", webhook(&[("secret", secret())])),
+        ("Delivery", delivery(&[])),
+        ("DeliveryWithAttempts", delivery(&[("body", said(text(), "What is sent, as it is sent.")), ("log", attempts())])),
+        ("Tested", tested()),
+        ("Replayed", closed(&[("replayed", said(whole(), "How many wait to be sent again."))])),
     ]
 }
 
@@ -158,6 +167,36 @@ fn api_key(more: &[(&str, Value)]) -> Value {
     closed(&fields)
 }
 
+/// What an access token is told of itself.
+fn own_token() -> Value {
+    closed(&[
+        ("id", id("grant")),
+        ("client_id", id("client")),
+        ("name", text()),
+        ("user_id", said(nullable(id("user")), "`null`: the client's own.")),
+        ("account_id", id("acct")),
+        ("scopes", scopes()),
+        ("status", one_of(&["active"])),
+        ("created_at", time()),
+        ("expires_at", time()),
+        ("rate_limit", reference("RateLimit")),
+    ])
+}
+
+fn grant() -> Value {
+    closed(&[
+        ("id", id("grant")),
+        ("client_id", id("client")),
+        ("client_name", text()),
+        ("user_id", said(nullable(id("user")), "`null`: the client's own.")),
+        ("account_id", id("acct")),
+        ("scopes", scopes()),
+        ("created_at", time()),
+        ("updated_at", time()),
+        ("last_used_at", nullable(time())),
+    ])
+}
+
 fn secret() -> Value {
     said(nullable(text()), "The secret, this once. `null` where the answer of before is repeated.")
 }
@@ -196,6 +235,15 @@ fn verdict() -> Value {
     ])
 }
 
+fn readiness() -> Value {
+    let checks = closed(&[
+        ("database", one_of(&["ok", "not writable"])),
+        ("disk", one_of(&["ok", "nearly full"])),
+        ("draining", said(json!({ "type": "boolean" }), "The server is stopping.")),
+    ]);
+    closed(&[("status", one_of(&["ready", "unavailable"])), ("checks", checks)])
+}
+
 fn imported() -> Value {
     let line = closed(&[("line", json!({ "type": "integer", "minimum": 1 })), ("field", text()), ("message", text())]);
     closed(&[("imported", whole()), ("errors", json!({ "type": "array", "items": line }))])
@@ -227,5 +275,77 @@ fn error_with(errors: Value, words: &str) -> Value {
         ("doc_url", json!({ "type": "string", "format": "uri" })),
         ("required_scope", said(text(), "What a 403 misses.")),
         ("errors", said(errors, words)),
+    ])
+}
+
+/// The events that a webhook may be told of.
+pub fn events() -> Value {
+    let names: Vec<&str> = EventType::ALL.iter().map(|event| event.name()).collect();
+    json!({ "type": "array", "minItems": 1, "items": { "type": "string", "enum": names } })
+}
+
+pub fn url() -> Value {
+    said(
+        json!({ "type": "string", "format": "uri", "maxLength": 2048 }),
+        "It is called with POST, and leads to a public address.",
+    )
+}
+
+fn webhook(more: &[(&str, Value)]) -> Value {
+    let mut fields = vec![
+        ("id", id("wh")),
+        ("account_id", said(nullable(id("acct")), "Whose events it is told of. `null`: of every account's.")),
+        ("url", url()),
+        ("events", events()),
+        ("status", one_of(&["active", "paused", "disabled"])),
+        ("disabled_reason", said(nullable(text()), "Why nothing is sent to it any more.")),
+        ("created_at", time()),
+        ("updated_at", time()),
+    ];
+    fields.extend_from_slice(more);
+    closed(&fields)
+}
+
+fn delivery(more: &[(&str, Value)]) -> Value {
+    let mut fields = vec![
+        ("id", id("del")),
+        ("webhook_id", id("wh")),
+        ("event_id", said(id("evt"), "What `webhook-id` says, at every attempt.")),
+        ("event_type", text()),
+        ("status", one_of(&["pending", "delivered", "failed"])),
+        ("attempts", said(whole(), "Since it was stored or replayed; eight at most.")),
+        ("next_attempt_at", nullable(time())),
+        ("last_attempt_at", nullable(time())),
+        ("response_code", nullable(whole())),
+        ("response_time_ms", nullable(whole())),
+        ("error", said(nullable(text()), "Why the last attempt failed, for people.")),
+        ("created_at", time()),
+    ];
+    fields.extend_from_slice(more);
+    closed(&fields)
+}
+
+fn attempts() -> Value {
+    let request = closed(&[("url", text()), ("headers", json!({ "type": "object" }))]);
+    let excerpt = said(nullable(text()), "The beginning of an answer that refused.");
+    let response = closed(&[("code", whole()), ("content_type", nullable(text())), ("excerpt", excerpt)]);
+    let attempt = closed(&[
+        ("number", whole()),
+        ("at", time()),
+        ("request", request),
+        ("response", nullable(response)),
+        ("response_time_ms", whole()),
+        ("error", nullable(text())),
+    ]);
+    json!({ "type": "array", "items": attempt })
+}
+
+fn tested() -> Value {
+    closed(&[
+        ("id", id("del")),
+        ("status", one_of(&["delivered", "failed"])),
+        ("response_code", nullable(whole())),
+        ("response_time_ms", nullable(whole())),
+        ("error", nullable(text())),
     ])
 }

@@ -139,8 +139,8 @@ pub async fn test(who: SignedIn, realm: Realm, form: Posted) -> Result<HttpRespo
     let secret = secret_of(&form)?;
     let key = realm.find(&who, form.text("id")).await?;
     let credential = services::credentials::authenticate(&who.app, secret, who.app.clock.now());
-    let allowed = credential.and_then(|credential| match credential.key.ip_allow.allows(who.facts.ip) {
-        _ if credential.key.id != key.id => Err(AppError::InvalidApiKey),
+    let allowed = credential.and_then(|credential| match credential.allows_from(who.facts.ip) {
+        _ if credential.key().is_none_or(|found| found.id != key.id) => Err(AppError::InvalidApiKey),
         true => Ok(credential),
         false => Err(AppError::IpNotAllowed(who.facts.ip)),
     });

@@ -142,7 +142,8 @@ pub async fn list(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Pa
     if has_checksum(&asked.key) {
         // A secret leads to its key, and out of the address.
         let found = services::credentials::authenticate(&who.app, &asked.key, who.app.clock.now());
-        let key = found.map_or_else(|_| "no-working-key-has-this-secret".into(), |found| found.key.id.to_string());
+        let id = found.ok().and_then(|found| found.key().map(|key| key.id.to_string()));
+        let key = id.unwrap_or_else(|| "no-working-key-has-this-secret".into());
         return Ok(to(Asked { key, ..asked }.link(BASE, &[])));
     }
     let start = match (asked.after, asked.before) {

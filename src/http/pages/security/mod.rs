@@ -1,6 +1,7 @@
 //! One's own security: the password, and where one is signed in.
 
-mod device;
+pub mod device;
+pub mod second_factor;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER};
@@ -28,6 +29,9 @@ const BASE: &str = "/settings/security";
 pub struct SecurityPage {
     pub frame: Frame,
     pub errors: FormErrors,
+    /// How many recovery codes are left; none: there is no second factor.
+    pub codes_left: Option<u64>,
+    pub is_required: bool,
     pub sessions: Vec<SessionRow>,
 }
 
@@ -95,7 +99,7 @@ pub async fn end_other_sessions(who: SignedIn, form: Posted) -> Result<HttpRespo
     if form.is_stale {
         return Ok(to(format!("{BASE}?done=renewed")));
     }
-    services::sessions::end_others(&who.app, &who.caller, &who.user, who.token()).await?;
+    services::sessions::end_others(&who.app, &who.caller, &who.user, Some(who.token())).await?;
     Ok(to(format!("{BASE}?done=signed-out#sessions")))
 }
 
@@ -119,6 +123,11 @@ async fn page(who: &SignedIn, errors: FormErrors) -> Result<SecurityPage, PageEr
     Ok(SecurityPage {
         frame: who.frame("Security", Place::Security).faulty(&errors),
         errors,
+        codes_left: match who.user.has_second_factor {
+            true => Some(services::second_factor::codes_left(&who.app, &who.user).await?),
+            false => None,
+        },
+        is_required: services::second_factor::is_required_of(&who.app, &who.user),
         sessions: sessions.iter().map(|session| SessionRow::new(session, who)).collect(),
     })
 }

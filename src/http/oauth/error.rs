@@ -1,0 +1,60 @@
+//! A refusal as RFC 6749 §5.2 has it: `{"error","error_description"}`.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::json;
+
+use crate::http::faults::{chain, status};
+use crate::model::AppError;
+use crate::model::oauth_error::{OauthCode, OauthError};
+
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Refusal(#[from] pub OauthError);
+
+impl From<AppError> for Refusal {
+    fn from(err: AppError) -> Self {
+        Self(err.into())
+    }
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        match &self.0 {
+            OauthError::Refused { code: OauthCode::InvalidClient, .. } => StatusCode::UNAUTHORIZED,
+            OauthError::Refused { .. } => StatusCode::BAD_REQUEST,
+            OauthError::App(err) => status(err),
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status_code();
+        if let OauthError::App(AppError::Internal(source)) = &self.0 {
+            tracing::error!(error = %chain(source.as_ref()), "an OAuth request failed");
+        }
+        let code = match &self.0 {
+            OauthError::Refused { code, .. } => code.name(),
+            OauthError::App(err) if status.is_server_error() && err.retry_after().is_some() => "temporarily_unavailable",
+            OauthError::App(_) if status.is_server_error() => "server_error",
+            OauthError::App(err @ AppError::RateLimited { .. }) => err.code(),
+            OauthError::App(_) => OauthCode::InvalidRequest.name(),
+        };
+        let mut response = HttpResponse::build(status);
+        if status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, "Basic realm=\"keyrack\", charset=\"UTF-8\""));
+        }
+        if let Some(wait) = self.0.retry_after() {
+            response.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+        }
+        if matches!(self.0, OauthError::App(AppError::RequestTimeout { .. })) {
+            response.force_close();
+        }
+        response.json(json!({ "error": code, "error_description": plain(&self.0.to_string()) }))
+    }
+}
+
+/// The characters that a description may have (RFC 6749 §5.2).
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if matches!(c, ' '..='~') && c != '"' && c != '\\' { c } else { '\'' }).collect()
+}

@@ -1,0 +1,152 @@
+//! Settings > Backup: the backups there are, one more, and what they are worth.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, ContentDisposition, ContentEncoding, DispositionParam, DispositionType, HeaderValue,
+};
+use actix_web::web::{Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::view::{age_words, grouped, size_words};
+use crate::config::Schedule;
+use crate::http::csrf::Posted;
+use crate::http::moment::Moment;
+use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
+use crate::http::signed_in::{SignedIn, to};
+use crate::model::AppError;
+use crate::model::health::Age;
+use crate::services::backups::{self, Backup, BackupError};
+
+const BASE: &str = "/admin/settings/backup";
+
+#[derive(Template)]
+#[template(path = "admin/settings/backup.html")]
+pub struct BackupPage {
+    pub frame: Frame,
+    pub errors: FormErrors,
+    pub facts: Vec<(&'static str, String)>,
+    pub backups: Vec<Row>,
+    /// Where the master key is, which no backup has.
+    pub master_key: String,
+}
+
+pub struct Row {
+    pub name: String,
+    pub made: Moment,
+    pub size: String,
+    pub holds: String,
+    pub sealed: bool,
+    pub before_upgrade: bool,
+}
+
+impl Row {
+    fn new(backup: &Backup, who: &SignedIn) -> Self {
+        let count = |table: &str| grouped(backup.manifest.rows.get(table).copied().unwrap_or(0));
+        Self {
+            name: backup.name(),
+            made: who.now().moment(backup.manifest.created_at),
+            size: size_words(backup.manifest.bytes),
+            holds: format!(
+                "{} users, {} keys, audit events up to {}",
+                count("users"),
+                count("api_keys"),
+                grouped(backup.manifest.audit.seq.max(0) as u64)
+            ),
+            sealed: backup.manifest.sealed,
+            before_upgrade: backup.name().starts_with("pre-"),
+        }
+    }
+}
+
+pub async fn show(who: SignedIn, done: Query<Done>) -> Result<HttpResponse, PageError> {
+    Ok(who.ok(&page(&who, done.banner(), FormErrors::default()).await?))
+}
+
+pub async fn make(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError> {
+    if form.is_stale {
+        return Ok(to(format!("{BASE}?done=renewed")));
+    }
+    match backups::create(&who.app, &who.caller, None, None, backups::quietly()).await {
+        Ok(_) => Ok(to(format!("{BASE}?done=backed-up"))),
+        Err(err) => refused(&who, err).await,
+    }
+}
+
+pub async fn verify(who: SignedIn, name: Path<String>, form: Posted) -> Result<HttpResponse, PageError> {
+    if form.is_stale {
+        return Ok(to(format!("{BASE}?done=renewed")));
+    }
+    let backup = backups::find(&who.app, &who.caller, &name).await?;
+    match backups::check(&who.app, &who.caller, &backup).await {
+        Ok(_) => Ok(to(format!("{BASE}?done=whole"))),
+        Err(err) => refused(&who, err).await,
+    }
+}
+
+/// A form, since whoever takes the data away proves first who they are.
+pub async fn download(who: SignedIn, name: Path<String>, form: Posted, req: HttpRequest) -> Result<HttpResponse, PageError> {
+    if form.is_stale {
+        return Ok(to(format!("{BASE}?done=renewed")));
+    }
+    who.must_be_elevated(&form).await?;
+    let backup = backups::find(&who.app, &who.caller, &name).await?;
+    let file = actix_files::NamedFile::open(&backup.path).map_err(AppError::internal)?;
+    backups::note_download(&who.app, &who.caller, &backup).await?;
+    let disposition = ContentDisposition {
+        disposition: DispositionType::Attachment,
+        parameters: vec![DispositionParam::Filename(backup.name())],
+    };
+    let mut response = file
+        .set_content_type(actix_web::mime::APPLICATION_OCTET_STREAM)
+        .set_content_disposition(disposition)
+        .use_etag(false)
+        .use_last_modified(false)
+        .into_response(&req);
+    // It is sent as it lies there, so that its digest is the manifest's.
+    response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(ContentEncoding::Identity.as_str()));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+async fn refused(who: &SignedIn, err: BackupError) -> Result<HttpResponse, PageError> {
+    let words = match err {
+        BackupError::App(err) => return Err(err.into()),
+        err => format!("{err}."),
+    };
+    Ok(who.page(StatusCode::CONFLICT, &page(who, None, FormErrors::at_large(words)).await?))
+}
+
+async fn page(who: &SignedIn, banner: Option<Banner>, errors: FormErrors) -> Result<BackupPage, PageError> {
+    let found = backups::list(&who.app, &who.caller).await?;
+    let config = &who.app.config.backup;
+    let newest = match backups::age(&who.app).await? {
+        Age::None => "None yet".into(),
+        Age::Fresh(age) | Age::Old(age) => format!("{} ago", age_words(age)),
+    };
+    let schedule = match config.schedule {
+        Schedule::Off => "Off".into(),
+        Schedule::Every(_) => format!("Every {}", config.schedule),
+        Schedule::Daily(_) => format!("Daily at {} UTC", config.schedule),
+    };
+    let dir = backups::dir(&who.app);
+    let free = dir.ancestors().find_map(|dir| backups::free_space(dir).ok());
+    let facts = vec![
+        ("Last backup", newest),
+        ("Schedule", format!("{schedule}, the last {} are kept", config.keep)),
+        ("Directory", dir.display().to_string()),
+        ("Free there", free.map_or_else(|| "Not known".into(), size_words)),
+        (
+            "Sealed",
+            if config.passphrase.is_some() { "Yes, under backup.passphrase" } else { "No: whoever has the file can read it" }
+                .into(),
+        ),
+    ];
+    Ok(BackupPage {
+        frame: who.frame("Backup", Place::Backup).with_banner(banner).faulty(&errors),
+        errors,
+        facts,
+        backups: found.iter().map(|backup| Row::new(backup, who)).collect(),
+        master_key: who.app.store.path().with_file_name("master.key").display().to_string(),
+    })
+}

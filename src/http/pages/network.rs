@@ -1,0 +1,109 @@
+//! Settings > Network: what Keyrack sees of a connection, what stands in the way, and a report for whoever helps.
+
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use ipnet::IpNet;
+
+use crate::config::SETTINGS;
+use crate::http::arrival::{Arrived, arrives_at, own_address_fault};
+use crate::http::page::{Frame, PageError, Place};
+use crate::http::signed_in::SignedIn;
+use crate::model::check::Check;
+use crate::services::{health, metrics};
+
+#[derive(Template)]
+#[template(path = "admin/settings/network.html")]
+pub struct NetworkPage {
+    pub frame: Frame,
+    pub checks: Vec<Check>,
+    pub report: String,
+}
+
+pub async fn show(who: SignedIn, req: HttpRequest) -> Result<HttpResponse, PageError> {
+    let ready = health::readiness(&who.app).await;
+    let checks = vec![address(&who, &req), proxy(&req), https(&who, &req), public_url(&who, &req), listen(&who), clock(&who)];
+    let mut report = format!("{}\nready: {}\n\n", metrics::build_words(&who.app), ready.is_ready());
+    for check in &checks {
+        report += &format!("{}: {} ({})\n", check.name, check.found, check.state.name());
+    }
+    report += "\n";
+    let config = &who.app.config;
+    let fixed = |name: &str| who.app.fixed.get(name).map(|place| format!("   # {place}")).unwrap_or_default();
+    for setting in SETTINGS {
+        report += &format!("{} = {}{}\n", setting.name(), setting.show(config), fixed(&setting.name()));
+    }
+    Ok(who.ok(&NetworkPage { frame: who.frame("Network", Place::Network), checks, report }))
+}
+
+fn address(who: &SignedIn, req: &HttpRequest) -> Check {
+    let peer = req.peer_addr().map_or_else(|| "unknown".into(), |peer| peer.ip().to_canonical().to_string());
+    let ip = who.facts.ip.to_string();
+    let found = if ip == peer { ip } else { format!("{ip}, through {peer}") };
+    Check::ok("Your address as Keyrack sees it", found)
+}
+
+fn proxy(req: &HttpRequest) -> Check {
+    let client = req.arrival().client;
+    let name = "Proxy";
+    if client.ignored_forwarding {
+        let net = IpNet::from(client.ip);
+        return Check::warning(
+            name,
+            format!("{} passes on requests, and is not trusted", client.ip),
+            "Until it is, every client seems to have the proxy's address, and HTTPS in front is not seen.",
+            format!("[server] trusted_proxies = [\"{net}\"]"),
+        );
+    }
+    match client.via_proxy {
+        true if client.unnamed => Check::warning(
+            name,
+            "trusted, but it does not say who its client is",
+            "Limits and allow-lists need the client's address.",
+            "In the proxy: X-Forwarded-For, as in docs/OPERATIONS.md",
+        ),
+        true => Check::ok(name, "trusted"),
+        false => Check::ok(name, "none seen on this request"),
+    }
+}
+
+fn https(who: &SignedIn, req: &HttpRequest) -> Check {
+    let client = req.arrival().client;
+    match (client.https, client.is_local()) {
+        (true, _) => Check::ok("HTTPS", "yes"),
+        (false, true) => Check::ok("HTTPS", "no, and this machine needs none"),
+        (false, false) => Check::warning(
+            "HTTPS",
+            "no",
+            "Keys and passwords can be read on the way; passkeys and copying by button do not work.",
+            format!("A proxy with a certificate in front of {}", who.app.config.server.listen),
+        ),
+    }
+}
+
+fn public_url(who: &SignedIn, req: &HttpRequest) -> Check {
+    let name = "Public URL";
+    let arrives = arrives_at(req);
+    match (who.app.live.public_url(), own_address_fault(req, &who.app)) {
+        (Some(url), None) => Check::ok(name, format!("{url}, and this request came to it")),
+        (Some(url), Some(_)) => Check::warning(
+            name,
+            format!("{url}, but this request came to {arrives}"),
+            "OAuth and links in messages lead to the public URL.",
+            format!("[server] public_url = \"{arrives}\"   or open {url}"),
+        ),
+        (None, _) => Check::warning(
+            name,
+            format!("not set; this request came to {arrives}"),
+            "Without it links begin with whatever address a request came to.",
+            format!("[server] public_url = \"{arrives}\""),
+        ),
+    }
+}
+
+fn listen(who: &SignedIn) -> Check {
+    Check::ok("Listens on", who.app.config.server.listen.to_string())
+}
+
+fn clock(who: &SignedIn) -> Check {
+    Check::ok("Clock", format!("{}, in your zone {}", who.app.clock.now(), who.now().time(who.app.clock.now())))
+}

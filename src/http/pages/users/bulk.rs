@@ -1,0 +1,171 @@
+//! One act for many users: those that were ticked, or all that match. It is asked first, and tells whom it left out.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use askama::Template;
+
+use super::BASE;
+use super::list::Filtered;
+use crate::http::csrf::{Fields, Posted};
+use crate::http::page::{Banner, Frame, PageError, Place};
+use crate::http::pages::view::grouped;
+use crate::http::signed_in::{SignedIn, to};
+use crate::model::ids::UserId;
+use crate::model::user::UserStatus;
+use crate::services;
+use crate::services::bulk::{Chosen, GROUP, MOST};
+
+#[derive(Template)]
+#[template(path = "admin/users/bulk.html")]
+pub struct BulkPage {
+    pub frame: Frame,
+    pub back: String,
+    /// `1,204 users match role member`
+    pub summary: String,
+    pub first: Vec<String>,
+    pub more: String,
+    pub fields: Vec<(&'static str, String)>,
+    pub act: Option<Act>,
+    pub too_many: bool,
+    pub group_words: String,
+}
+
+#[derive(Template)]
+#[template(path = "admin/users/bulk_done.html")]
+pub struct BulkDonePage {
+    pub frame: Frame,
+    pub summary: String,
+    pub failures: Vec<FailureRow>,
+}
+
+pub struct FailureRow {
+    pub id: String,
+    pub name: String,
+    pub email: String,
+    pub why: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    Disable,
+    Enable,
+}
+
+impl Act {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "disable" => Some(Self::Disable),
+            "enable" => Some(Self::Enable),
+            _ => None,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Enable => "enable",
+        }
+    }
+
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Disable => "Disable",
+            Self::Enable => "Enable",
+        }
+    }
+
+    pub const fn effect(self) -> &'static str {
+        match self {
+            Self::Disable => "They are signed out, and their keys get 401, until you enable them again.",
+            Self::Enable => "They may sign in again, and their keys are let in again.",
+        }
+    }
+}
+
+/// Whom a form or an address is about, and what of it a form has to send on.
+async fn chosen(who: &SignedIn, fields: &Fields) -> Result<(Chosen, Filtered, Vec<(&'static str, String)>), PageError> {
+    let filtered = Filtered::of(who, fields).await?;
+    if fields.text("all") == "yes" {
+        let mut sent: Vec<_> =
+            filtered.pairs().into_iter().filter(|pair| !pair.1.is_empty()).map(|(k, v)| (k, v.to_owned())).collect();
+        sent.push(("all", "yes".into()));
+        let chosen = if filtered.is_nobody { Chosen::These(Vec::new()) } else { Chosen::Matching(filtered.filter.clone()) };
+        return Ok((chosen, filtered, sent));
+    }
+    let ids: Vec<UserId> = fields.all("id").filter_map(UserId::parse).collect();
+    let sent = ids.iter().map(|id| ("id", id.to_string())).collect();
+    Ok((Chosen::These(ids), filtered, sent))
+}
+
+pub async fn ask(who: SignedIn, fields: Fields) -> Result<HttpResponse, PageError> {
+    asked(&who, &fields, None).await
+}
+
+async fn asked(who: &SignedIn, fields: &Fields, banner: Option<Banner>) -> Result<HttpResponse, PageError> {
+    let (chosen, filtered, sent) = chosen(who, fields).await?;
+    let all = matches!(chosen, Chosen::Matching(_));
+    let users = services::bulk::find(&who.app, &who.caller, chosen).await?;
+    if users.is_empty() {
+        return Ok(to(format!("{BASE}?done=none&n=0")));
+    }
+    let too_many = users.len() > MOST;
+    let count = if too_many { format!("More than {}", grouped(MOST as u64)) } else { grouped(users.len() as u64) };
+    let noun = if users.len() == 1 { "user" } else { "users" };
+    let act = Act::parse(fields.text("act"));
+    let words = filtered.words();
+    let page = BulkPage {
+        frame: who
+            .frame(act.map_or_else(|| format!("{count} {noun}"), |act| format!("{} {count} {noun}", act.words())), Place::Users)
+            .with_banner(banner),
+        back: if all { filtered.link(BASE, &[]) } else { BASE.into() },
+        summary: match (all, words.is_empty()) {
+            (true, true) => "All users of this server".into(),
+            (true, false) => format!("All users that match {words}"),
+            (false, _) => "Those that you chose".into(),
+        },
+        first: users.iter().take(5).map(|user| format!("{} ({})", user.name, user.email)).collect(),
+        more: if users.len() > 5 { format!("and {} more", grouped(users.len() as u64 - 5)) } else { String::new() },
+        fields: sent,
+        act,
+        too_many,
+        group_words: if users.len() > GROUP {
+            format!(
+                "It is done in groups of {GROUP}, each at once or not at all. Those that are done stay done if a later group fails."
+            )
+        } else {
+            "It is done in one transaction. Whoever cannot be changed is left out and listed.".into()
+        },
+    };
+    Ok(who.ok(&page))
+}
+
+pub async fn act(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError> {
+    let Some(act) = Act::parse(form.text("act")) else { return asked(&who, &form, None).await };
+    if form.is_stale {
+        return asked(&who, &form, Some(Banner::renewed())).await;
+    }
+    let (chosen, ..) = chosen(&who, &form).await?;
+    let status = if act == Act::Disable { UserStatus::Disabled } else { UserStatus::Active };
+    let outcome = services::bulk::set_status(&who.app, &who.caller, chosen, status).await?;
+    if outcome.failures.is_empty() {
+        return Ok(to(format!("{BASE}?done=bulk-{}d&n={}", act.name(), outcome.changed)));
+    }
+    let failed = outcome.failures.len();
+    let page = BulkDonePage {
+        frame: who
+            .frame(format!("{failed} of {} not {}d", outcome.changed + outcome.unchanged + failed, act.name()), Place::Users),
+        summary: format!(
+            "{} {}d, {} were so already, {} left as they were.",
+            grouped(outcome.changed as u64),
+            act.name(),
+            grouped(outcome.unchanged as u64),
+            grouped(failed as u64),
+        ),
+        failures: outcome
+            .failures
+            .into_iter()
+            .map(|failure| FailureRow { id: failure.id.to_string(), name: failure.name, email: failure.email, why: failure.why })
+            .collect(),
+    };
+    Ok(who.page(StatusCode::OK, &page))
+}

@@ -1,0 +1,174 @@
+//! The list of users: searched, filtered, sorted and paged, all of it in the address.
+
+use actix_web::HttpResponse;
+use actix_web::web::Query;
+use askama::Template;
+
+use super::BASE;
+use crate::http::csrf::Fields;
+use crate::http::page::{Banner, Done, Frame, PageError, Place};
+use crate::http::pages::view::{Column, Listed, Pages, Sorted, UserRow, grouped};
+use crate::http::signed_in::SignedIn;
+use crate::model::AppError;
+use crate::model::error::FieldErrors;
+use crate::model::ids::UserId;
+use crate::model::page::{Limit, Start};
+use crate::model::user::{Role, User, UserStatus, UserText};
+use crate::services;
+
+#[derive(Template)]
+#[template(path = "admin/users/list.html")]
+pub struct UsersPage {
+    pub frame: Frame,
+    pub filtered: Filtered,
+    pub sort: String,
+    pub order_words: &'static str,
+    pub columns: Vec<Column>,
+    pub users: Vec<UserRow>,
+    /// The address of the filter alone, for whoever chooses all that match.
+    pub all: String,
+    pub export: String,
+    pub pages: Pages,
+}
+
+/// What a list of users is narrowed to, as the address says it.
+#[derive(Clone, Default)]
+pub struct Filtered {
+    pub q: String,
+    pub role: String,
+    pub status: String,
+    /// The id of an account, or its name.
+    pub account: String,
+    /// The name of that account, where there is one.
+    pub account_name: String,
+    /// No account has that id or name.
+    pub is_nobody: bool,
+    pub filter: services::users::Filter,
+}
+
+impl Filtered {
+    pub async fn of(who: &SignedIn, fields: &Fields) -> Result<Self, PageError> {
+        let text = |name| fields.text(name).trim().to_owned();
+        let mut filtered = Self { q: text("q"), account: text("account"), ..Self::default() };
+        let filter = &mut filtered.filter;
+        filter.q = (!filtered.q.is_empty()).then(|| filtered.q.clone());
+        filter.role = Role::parse(fields.text("role")).ok();
+        filter.status = UserStatus::parse(fields.text("status")).ok();
+        filter.invited = fields.text("status") == "invited";
+        filtered.role = filter.role.map_or("", Role::name).into();
+        filtered.status = if filter.invited { "invited" } else { filter.status.map_or("", UserStatus::name) }.into();
+        if !filtered.account.is_empty() {
+            match services::accounts::find_named(&who.app, &who.caller, &filtered.account).await {
+                Ok(account) => {
+                    filter.account = Some(account.id);
+                    filtered.account = account.id.to_string();
+                    filtered.account_name = account.name;
+                }
+                Err(AppError::NotFound(_)) => {
+                    filtered.account_name = filtered.account.clone();
+                    filtered.is_nobody = true;
+                }
+                Err(err) => return Err(err.into()),
+            }
+        }
+        Ok(filtered)
+    }
+
+    pub fn is_any(&self) -> bool {
+        [&self.q, &self.role, &self.status, &self.account].iter().any(|text| !text.is_empty())
+    }
+
+    /// What the address of a list keeps of it.
+    pub fn pairs(&self) -> [(&'static str, &str); 4] {
+        [("q", &self.q), ("role", &self.role), ("status", &self.status), ("account", &self.account)]
+    }
+
+    /// An address with the filter and more.
+    pub fn link(&self, base: &str, more: &[(&str, &str)]) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.pairs().iter().filter(|pair| !pair.1.is_empty()));
+        query.extend_pairs(more);
+        let query = query.finish();
+        if query.is_empty() { base.into() } else { format!("{base}?{query}") }
+    }
+
+    /// The filter in words: `ada, role admin, account Acme`.
+    pub fn words(&self) -> String {
+        let mut words = Vec::new();
+        words.extend((!self.q.is_empty()).then(|| self.q.clone()));
+        words.extend((!self.role.is_empty()).then(|| format!("role {}", self.role)));
+        words.extend((!self.status.is_empty()).then(|| format!("status {}", self.status)));
+        words.extend((!self.account_name.is_empty()).then(|| format!("account {}", self.account_name)));
+        words.join(", ")
+    }
+}
+
+pub async fn list(who: SignedIn, fields: Fields, done: Query<Done>) -> Result<HttpResponse, PageError> {
+    let filtered = Filtered::of(&who, &fields).await?;
+    let sorted = Sorted::parse(fields.text("sort"), &["name", "email"]);
+    let mut listed = Listed::new(BASE, fields.text("limit").parse().ok(), fields.text("from").parse().ok());
+    for (name, value) in filtered.pairs() {
+        listed = listed.keeping(name, value);
+    }
+    let heads =
+        [("name", "Name"), ("email", "Email"), ("", "Role"), ("", "Account"), (Sorted::CREATED, "Created"), ("", "Status")];
+    let columns = sorted.columns(&listed, &heads);
+    let listed = listed.keeping("sort", sorted.word());
+    let page = page(&who, &filtered, &sorted, &fields, Limit::of(listed.size())).await?;
+    let accounts = page.rows.iter().map(|user| user.account_id).collect();
+    let accounts = services::accounts::names(&who.app, &who.caller, accounts).await?;
+    let ids = page.rows.iter().map(|user| user.id).collect();
+    let invited = services::password_links::invited(&who.app, &who.caller, ids).await?;
+    let now = who.now();
+    let users = page.rows.iter().map(|user| {
+        let account = accounts.get(&user.account_id).map_or("", String::as_str);
+        UserRow::new(user, account, &now).invited(invited.contains(&user.id))
+    });
+    let page = UsersPage {
+        frame: who.frame("Users", Place::Users).with_banner(banner(&fields).or_else(|| done.banner())),
+        sort: sorted.word().into(),
+        order_words: sorted.in_words(),
+        columns,
+        users: users.collect(),
+        all: filtered.link(&format!("{BASE}/bulk"), &[("all", "yes")]),
+        export: filtered.link(&format!("{BASE}/export"), &[("format", "csv")]),
+        pages: listed.pages(&page, |user| user.id.to_string()),
+        filtered,
+    };
+    Ok(who.ok(&page))
+}
+
+/// What the change of many did, which the list does not tell.
+fn banner(fields: &Fields) -> Option<Banner> {
+    let count: u64 = fields.text("n").parse().ok()?;
+    let users = format!("{} {}", grouped(count), if count == 1 { "user" } else { "users" });
+    match fields.text("done") {
+        "bulk-disabled" => Some(Banner::ok(format!("{users} disabled"), "They are signed out, and their keys get 401.")),
+        "bulk-enabled" => Some(Banner::ok(format!("{users} enabled"), "They may sign in, and their keys are let in.")),
+        "imported" => Some(Banner::ok(format!("{users} imported"), "Those without a password sign in once you invite them.")),
+        "none" => Some(Banner::warn("Nobody was chosen", "Tick the users first, then choose what to do with them.")),
+        _ => None,
+    }
+}
+
+async fn page(
+    who: &SignedIn,
+    filtered: &Filtered,
+    sorted: &Sorted,
+    fields: &Fields,
+    limit: Limit,
+) -> Result<crate::model::page::Page<User>, PageError> {
+    if filtered.is_nobody {
+        return Ok(crate::model::page::Page { rows: Vec::new(), has_prev: false, has_next: false, total: None });
+    }
+    let given = |name| Some(fields.text(name)).filter(|text| !text.is_empty());
+    let (after, before, filter) = (given("after"), given("before"), filtered.filter.clone());
+    let start = Start::parse(None, after, before, UserId::parse, &mut FieldErrors::default());
+    let place = (start, sorted.order(), limit);
+    let text = match sorted.by {
+        "name" => UserText::Name,
+        "email" => UserText::Email,
+        _ => return Ok(services::users::list(&who.app, &who.caller, filter, place).await?),
+    };
+    Ok(services::users::list_by(&who.app, &who.caller, filter, text, place).await?)
+}

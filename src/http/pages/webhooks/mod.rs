@@ -1,0 +1,280 @@
+//! Webhooks, for administrators: the list, one with what was sent to it, and the small acts. The forms are in `form`,
+//! single deliveries in `delivery`.
+
+mod delivery;
+mod form;
+
+pub use delivery::{replay, replay_failed, show_delivery, show_replay_failed};
+pub use form::{create, edit, new, rotate, show_rotate, update};
+
+use actix_web::HttpResponse;
+use actix_web::web::{Path, Query};
+use askama::Template;
+use serde::Deserialize;
+
+use super::confirm::ConfirmPage;
+use super::view::{Listed, Pages, Status, grouped};
+use crate::http::csrf::Posted;
+use crate::http::moment::{Moment, Now};
+use crate::http::page::{Done, FormErrors, Frame, PageError, Place};
+use crate::http::signed_in::{SignedIn, to};
+use crate::model::AppError;
+use crate::model::error::FieldErrors;
+use crate::model::ids::{DeliveryId, WebhookId};
+use crate::model::page::{Limit, Order, Start};
+use crate::model::revision::IfMatch;
+use crate::model::webhook::{Delivery, DeliveryStatus, EventType, Webhook, WebhookChanges, WebhookStatus};
+use crate::services;
+use crate::services::idempotency::Keep;
+use crate::services::webhooks::worker::MOST_ATTEMPTS;
+use crate::services::webhooks::{self, deliveries};
+
+pub(super) const BASE: &str = "/admin/webhooks";
+
+#[derive(Template)]
+#[template(path = "admin/webhooks/list.html")]
+pub struct WebhooksPage {
+    pub frame: Frame,
+    pub webhooks: Vec<WebhookRow>,
+    pub pages: Pages,
+}
+
+#[derive(Template)]
+#[template(path = "admin/webhooks/show.html")]
+pub struct WebhookPage {
+    pub frame: Frame,
+    pub row: WebhookRow,
+    pub pending: String,
+    pub failed: String,
+    /// Some have failed, and can be sent again.
+    pub has_failed: bool,
+    /// Empty: all of them.
+    pub status: &'static str,
+    pub statuses: Vec<(&'static str, String)>,
+    pub deliveries: Vec<DeliveryRow>,
+    pub pages: Pages,
+}
+
+/// A webhook, in a list or on its own page.
+pub struct WebhookRow {
+    pub id: String,
+    pub url: String,
+    pub events: String,
+    pub account: String,
+    pub status: Status,
+    pub is_active: bool,
+    pub is_paused: bool,
+    pub disabled_reason: Option<String>,
+    pub failing_since: Option<Moment>,
+    pub old_secret_ends: Option<Moment>,
+    pub created: Moment,
+}
+
+impl WebhookRow {
+    pub fn new(webhook: &Webhook, account: &str, now: &Now) -> Self {
+        let word = |word, tone| Status { word, tone };
+        let names = webhook.events.names();
+        Self {
+            id: webhook.id.to_string(),
+            url: webhook.url.clone(),
+            events: if names.len() == EventType::ALL.len() { "All events".into() } else { names.join(", ") },
+            account: if webhook.account_id.is_none() { "All accounts".into() } else { account.into() },
+            status: match (webhook.status, webhook.failing_since) {
+                (WebhookStatus::Active, None) => word("Active", "ok"),
+                (WebhookStatus::Active, Some(_)) => word("Failing", "warn"),
+                (WebhookStatus::Paused, _) => word("Paused", ""),
+                (WebhookStatus::Disabled, _) => word("Disabled", "bad"),
+            },
+            is_active: webhook.status == WebhookStatus::Active,
+            is_paused: webhook.status == WebhookStatus::Paused,
+            disabled_reason: webhook.disabled_reason.clone(),
+            failing_since: webhook.failing_since.map(|at| now.moment(at)),
+            old_secret_ends: webhook.old_secret_ends_at.filter(|end| *end > now.at).map(|end| now.moment(end)),
+            created: now.moment(webhook.created_at),
+        }
+    }
+}
+
+/// A delivery, in a list or on its own page.
+pub struct DeliveryRow {
+    pub id: String,
+    pub event_id: String,
+    pub event_type: String,
+    pub status: Status,
+    pub created: Moment,
+    /// `500`, or a dash where nobody answered.
+    pub code: String,
+    pub took: String,
+    /// `3 of 8`
+    pub attempts: String,
+    pub next: Option<Moment>,
+}
+
+impl DeliveryRow {
+    pub fn new(delivery: &Delivery, now: &Now) -> Self {
+        let word = |word, tone| Status { word, tone };
+        let last = delivery.last.as_ref();
+        // A test is sent once.
+        let most = if delivery.event_type == EventType::TEST { 1 } else { MOST_ATTEMPTS };
+        Self {
+            id: delivery.id.to_string(),
+            event_id: delivery.event_id.to_string(),
+            event_type: delivery.event_type.clone(),
+            status: match delivery.status {
+                DeliveryStatus::Pending if delivery.attempts > 0 => word("Retrying", "warn"),
+                DeliveryStatus::Pending => word("Pending", ""),
+                DeliveryStatus::Delivered => word("Delivered", "ok"),
+                DeliveryStatus::Failed => word("Failed", "bad"),
+            },
+            created: now.moment(delivery.created_at),
+            code: last.and_then(|last| last.response_code).map_or_else(|| "–".into(), |code| code.to_string()),
+            took: last.map_or_else(|| "–".into(), |last| format!("{} ms", grouped(last.response_time_ms))),
+            attempts: format!("{} of {most}", delivery.attempts),
+            next: delivery.next_attempt_at.map(|at| now.moment(at)),
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+pub struct ListQuery {
+    #[serde(default)]
+    status: String,
+    limit: Option<u32>,
+    after: Option<String>,
+    before: Option<String>,
+    from: Option<u64>,
+}
+
+impl ListQuery {
+    fn start<Id>(&self, parse: impl Fn(&str) -> Option<Id>) -> Start<Id> {
+        Start::parse(None, self.after.as_deref(), self.before.as_deref(), parse, &mut FieldErrors::default())
+    }
+}
+
+pub async fn list(who: SignedIn, query: Query<ListQuery>, done: Query<Done>) -> Result<HttpResponse, PageError> {
+    let listed = Listed::new(BASE, query.limit, query.from);
+    let place = (query.start(WebhookId::parse), Order::NewestFirst, Limit::of(listed.size()));
+    let page = webhooks::list(&who.app, &who.caller, place).await?;
+    let accounts = page.rows.iter().filter_map(|webhook| webhook.account_id).collect();
+    let accounts = services::accounts::names(&who.app, &who.caller, accounts).await?;
+    let now = who.now();
+    let row = |webhook: &Webhook| {
+        let account = webhook.account_id.and_then(|id| accounts.get(&id)).map_or("", String::as_str);
+        WebhookRow::new(webhook, account, &now)
+    };
+    let page = WebhooksPage {
+        frame: who.frame("Webhooks", Place::Webhooks).with_banner(done.banner()),
+        webhooks: page.rows.iter().map(row).collect(),
+        pages: listed.pages(&page, |webhook| webhook.id.to_string()),
+    };
+    Ok(who.ok(&page))
+}
+
+pub async fn show(
+    who: SignedIn,
+    id: Path<String>,
+    query: Query<ListQuery>,
+    done: Query<Done>,
+) -> Result<HttpResponse, PageError> {
+    let webhook = find(&who, &id).await?;
+    let account = match webhook.account_id {
+        Some(id) => services::accounts::find(&who.app, &who.caller, id).await?.name,
+        None => String::new(),
+    };
+    let status = DeliveryStatus::parse(&query.status).ok();
+    let listed =
+        Listed::new(path_of(&webhook), query.limit, query.from).keeping("status", status.map_or("", DeliveryStatus::name));
+    let place = (query.start(DeliveryId::parse), Order::NewestFirst, Limit::of(listed.size()));
+    let page = deliveries::list(&who.app, &who.caller, webhook.id, status, place).await?;
+    let (pending, failed) = deliveries::counts(&who.app, &webhook).await?;
+    let now = who.now();
+    let link =
+        |status: &str| if status.is_empty() { path_of(&webhook) } else { format!("{}?status={status}", path_of(&webhook)) };
+    let page = WebhookPage {
+        frame: who.frame(&webhook.url, Place::Webhooks).with_banner(done.banner()),
+        row: WebhookRow::new(&webhook, &account, &now),
+        pending: count_words(pending),
+        failed: count_words(failed),
+        has_failed: failed > 0,
+        status: status.map_or("", DeliveryStatus::name),
+        statuses: ["", "pending", "delivered", "failed"].map(|status| (status, link(status))).into(),
+        deliveries: page.rows.iter().map(|delivery| DeliveryRow::new(delivery, &now)).collect(),
+        pages: listed.pages(&page, |delivery| delivery.id.to_string()),
+    };
+    Ok(who.ok(&page))
+}
+
+/// Nobody counts past a thousand.
+fn count_words(count: u64) -> String {
+    if count > 1_000 { "more than 1,000".into() } else { grouped(count) }
+}
+
+pub async fn pause(who: SignedIn, id: Path<String>, form: Posted) -> Result<HttpResponse, PageError> {
+    switch(who, id, form, WebhookStatus::Paused).await
+}
+
+pub async fn resume(who: SignedIn, id: Path<String>, form: Posted) -> Result<HttpResponse, PageError> {
+    switch(who, id, form, WebhookStatus::Active).await
+}
+
+async fn switch(who: SignedIn, id: Path<String>, form: Posted, status: WebhookStatus) -> Result<HttpResponse, PageError> {
+    let webhook = find(&who, &id).await?;
+    if form.is_stale {
+        return Ok(to(format!("{}?done=renewed", path_of(&webhook))));
+    }
+    let changes = WebhookChanges { status: Some(status), ..WebhookChanges::default() };
+    webhooks::update(&who.app, &who.caller, webhook.id, changes, IfMatch::ANY).await?;
+    Ok(to(path_of(&webhook)))
+}
+
+/// Sends a test and shows what came of it.
+pub async fn test(who: SignedIn, id: Path<String>, form: Posted) -> Result<HttpResponse, PageError> {
+    let webhook = find(&who, &id).await?;
+    if form.is_stale {
+        return Ok(to(format!("{}?done=renewed", path_of(&webhook))));
+    }
+    let delivery = deliveries::test(&who.app, &who.caller, webhook.id, IfMatch::ANY, Keep::nothing()).await?;
+    Ok(to(format!("{BASE}/deliveries/{}", delivery.id)))
+}
+
+pub async fn show_delete(who: SignedIn, id: Path<String>, done: Query<Done>) -> Result<HttpResponse, PageError> {
+    let webhook = find(&who, &id).await?;
+    let (pending, _) = deliveries::counts(&who.app, &webhook).await?;
+    let page = ConfirmPage {
+        frame: who.frame("Delete webhook", Place::Webhooks).with_banner(done.banner()),
+        errors: FormErrors::default(),
+        back: path_of(&webhook),
+        back_words: webhook.url.clone(),
+        action: format!("{}/delete", path_of(&webhook)),
+        lines: vec![
+            "It is told of nothing from now on, and what was kept of its deliveries is deleted with it. This cannot be undone."
+                .into(),
+        ],
+        facts: vec![("URL", webhook.url.clone()), ("Waiting to be sent", count_words(pending))],
+        instead: None,
+        typed_label: "",
+        typed_name: String::new(),
+        typed: String::new(),
+        act: "Delete webhook",
+        final_act: true,
+    };
+    Ok(who.ok(&page))
+}
+
+pub async fn delete(who: SignedIn, id: Path<String>, form: Posted) -> Result<HttpResponse, PageError> {
+    let webhook = find(&who, &id).await?;
+    if form.is_stale {
+        return Ok(to(format!("{}/delete?done=renewed", path_of(&webhook))));
+    }
+    webhooks::delete(&who.app, &who.caller, webhook.id, IfMatch::ANY).await?;
+    Ok(to(format!("{BASE}?done=webhook-deleted")))
+}
+
+fn path_of(webhook: &Webhook) -> String {
+    format!("{BASE}/{}", webhook.id)
+}
+
+async fn find(who: &SignedIn, id: &str) -> Result<Webhook, PageError> {
+    let id = WebhookId::parse(id).ok_or(AppError::NotFound("webhook"))?;
+    Ok(webhooks::find(&who.app, &who.caller, id).await?)
+}
