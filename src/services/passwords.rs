@@ -15,6 +15,7 @@ use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
 use crate::model::grant::Ended;
 use crate::model::session::ELEVATED;
+use crate::model::body::UserBody;
 use crate::model::user::{Password, User};
 use crate::model::{AppError, Result};
 use crate::store;
@@ -47,7 +48,9 @@ pub async fn change(
             }
             sessions::end_all(tx, id, Some(renewed))?;
             grants::end_all_of(tx, &by, id, Ended::PasswordChanged, now)?;
-            let happening = Happening::new("user.updated", "user", id, &user.name).with(json!({ "password": "changed" }));
+            let happening = Happening::new("user.updated", "user", id, &user.name)
+                .with(json!({ "password": "changed" }))
+                .showing(&UserBody::from(&user));
             store::audit_events::append(tx, &by, now, Some(user.account_id), &happening)
         },
         move |()| Concerns::Account(account),
