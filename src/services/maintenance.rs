@@ -72,7 +72,8 @@ async fn write_uses(app: &App) -> Result<()> {
     for used in used {
         match &used.credential.bearer {
             Bearer::Key(bearer) => {
-                uses.push(Use { key_id: bearer.key.id, secret: used.credential.secret, last: used.last });
+                let (key_id, secret) = (bearer.key.id, used.credential.secret);
+                uses.push(Use { key_id, secret, count: used.count, last: used.last });
             }
             Bearer::Token(token) => grants.push((token.grant_id, used.last.at, used.last.ip)),
         }

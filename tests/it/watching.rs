@@ -146,6 +146,20 @@ async fn readiness_says_what_is_wrong_and_soon() {
 }
 
 #[tokio::test]
+async fn what_webhooks_still_wait_for_is_a_metric_and_stands_on_the_status_page() {
+    let server = TestServer::start().await;
+    let user = server.member().await;
+    assert_eq!(value(&server.anonymous().get("/metrics").await, "keyrack_webhook_deliveries_waiting"), Some(0.0));
+    server.webhook_of(&user).await;
+    let metrics = server.anonymous().get("/metrics").await.expect(200);
+    assert_eq!(value(&metrics, "keyrack_webhook_deliveries_waiting"), Some(1.0));
+    assert_eq!(value(&metrics, "keyrack_webhooks_failing"), Some(0.0));
+    assert_eq!(server.anonymous().get("/status").await.expect(200).json()["webhooks_waiting"], 1);
+    let page = server.anonymous().header("Accept", "text/html").get("/status").await.expect(200).text;
+    assert!(page.contains("<dt>Webhook deliveries waiting</dt><dd>1</dd>"), "{page}");
+}
+
+#[tokio::test]
 async fn the_status_page_is_for_everybody_and_answers_while_the_database_is_locked() {
     let server = TestServer::start().await;
     server.key(&[UsersRead]).await.get("/v1/users").await.expect(200);
