@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -195,6 +196,8 @@ impl Found {
 #[derive(Debug, Default)]
 pub struct Usage {
     waits: AtomicBool,
+    /// Requests since the last batch.
+    count: AtomicU64,
     noted: Mutex<Noted>,
 }
 
@@ -221,6 +224,7 @@ impl Noted {
 #[derive(Debug)]
 pub struct Used {
     pub credential: Arc<Credential>,
+    pub count: u64,
     pub last: LastUse,
     pub networks: SmallVec<[Network; 2]>,
 }
@@ -324,6 +328,7 @@ impl Callers {
 
     /// Notes a use; costs no look-up and no write.
     pub fn note_use(&self, credential: &Arc<Credential>, at: Timestamp, ip: Option<IpAddr>, user_agent: &str) {
+        credential.usage.count.fetch_add(1, Relaxed);
         // Who finds it locked comes at the same moment as another: one of the two is as good as the latest.
         if let Some(mut noted) = credential.usage.noted.try_lock() {
             if let Some(ip) = ip {
@@ -349,7 +354,8 @@ impl Callers {
             let Some(last) = noted.last.clone() else { continue };
             let networks = std::mem::take(&mut noted.networks);
             drop(noted);
-            uses.push(Used { credential, last, networks });
+            let count = credential.usage.count.swap(0, Relaxed);
+            uses.push(Used { credential, count, last, networks });
         }
         uses
     }

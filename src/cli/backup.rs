@@ -13,6 +13,7 @@ use super::progress::Bar;
 use super::{ask, undo};
 use crate::config::SecretText;
 use crate::model::caller::Caller;
+use crate::model::tier::counted;
 use crate::services::backups::{self, Backup, BackupError, Manifest, Verified};
 
 #[derive(Subcommand)]
@@ -147,8 +148,9 @@ fn in_words(made: &Backup) -> String {
 }
 
 fn contents(rows: &std::collections::BTreeMap<String, u64>, seq: i64) -> String {
-    let count = |table: &str| rows.get(table).copied().unwrap_or(0);
-    format!("{} users, {} API keys, {} accounts, audit events up to {seq}", count("users"), count("api_keys"), count("accounts"))
+    let count = |table: &str, one| counted(rows.get(table).copied().unwrap_or(0), one);
+    let (users, keys, accounts) = (count("users", "user"), count("api_keys", "API key"), count("accounts", "account"));
+    format!("{users}, {keys}, {accounts}, audit events up to {seq}")
 }
 
 /// The fact, then what to do.

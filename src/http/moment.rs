@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 
 use crate::model::clock::Timestamp;
+use crate::model::tier::counted;
 
 /// What times are shown against.
 #[derive(Clone)]
@@ -47,7 +48,7 @@ pub fn span_in_words(span: std::time::Duration) -> String {
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
     let (size, unit) = units.into_iter().find(|(size, _)| seconds > 0 && seconds.is_multiple_of(*size)).unwrap_or((1, "second"));
     let count = seconds / size;
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+    counted(count, unit)
 }
 
 fn relative(seconds: i64, day: impl FnOnce() -> String) -> String {

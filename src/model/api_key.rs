@@ -45,6 +45,9 @@ pub struct Rotation {
     pub old_hint: String,
     pub old_expires_at: Timestamp,
     pub old_last_used: Option<LastUse>,
+    /// Since the rotation, by the old secret and by the new one.
+    pub old_requests: u64,
+    pub new_requests: u64,
 }
 
 /// When a secret was last presented, from where and by what program.

@@ -30,6 +30,8 @@ pub struct Told {
     pub backup: Option<Age>,
     /// The share of the requests of 24 hours that failed on our side; none without a request, or not known now.
     pub error_rate: Option<f64>,
+    /// Webhook deliveries that are still to be sent; none: not known now.
+    pub webhooks_waiting: Option<u64>,
 }
 
 /// How old the newest backup is, and whether that is older than it should be.

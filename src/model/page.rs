@@ -113,4 +113,11 @@ impl Order {
             _ => Err(Problem::new("invalid_choice", "`sort` must be `created_at` or `-created_at`.")),
         }
     }
+
+    pub const fn reversed(self) -> Self {
+        match self {
+            Self::OldestFirst => Self::NewestFirst,
+            Self::NewestFirst => Self::OldestFirst,
+        }
+    }
 }

@@ -78,6 +78,11 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
+/// `1 user`, `1,204 users`
+pub fn counted(number: u64, one: &str) -> String {
+    format!("{} {one}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 /// `1000/1h`
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,7 +17,7 @@ use crate::model::audit_event::{Happening, changed};
 use crate::model::body::KeyBody;
 use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
-use crate::model::ids::{ApiKeyId, UserId};
+use crate::model::ids::ApiKeyId;
 use crate::model::key_view::{KeySort, KeySought, KeyView};
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::revision::IfMatch;
@@ -27,6 +27,7 @@ use crate::model::{AppError, Result};
 use crate::store::{self, Tx};
 
 pub use crate::store::api_keys::Filter;
+pub use crate::store::key_views::Whose;
 
 /// How long a form remembers what it made.
 const FORM_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -43,36 +44,36 @@ pub async fn list(
     app.store.read(move |conn| store::api_keys::list(conn, &filter, place, now)).await
 }
 
-/// One page of a view that the dashboard offers; of one user's keys, or for administrators of everyone's.
+/// One page of a view that the dashboard offers: of somebody's keys, or for administrators of everyone's.
 pub async fn view(
     app: &App,
     caller: &Caller,
-    user: Option<UserId>,
+    whose: Option<Whose>,
     shown: (KeyView, KeySort),
     place: (Start<ApiKeyId>, Limit),
 ) -> Result<Page<ApiKey>> {
-    let (user, now) = (whose(caller, user)?, app.clock.now());
-    app.store.read(move |conn| store::key_views::list(conn, user, shown, place, now)).await
+    let (whose, now) = (seen_by(caller, whose)?, app.clock.now());
+    app.store.read(move |conn| store::key_views::list(conn, whose, shown, place, now)).await
 }
 
 /// One page of the keys that somebody looks for.
 pub async fn search(
     app: &App,
     caller: &Caller,
-    user: Option<UserId>,
+    whose: Option<Whose>,
     sought: KeySought,
     place: (Start<ApiKeyId>, Limit),
 ) -> Result<Page<ApiKey>> {
-    let user = whose(caller, user)?;
-    app.store.read(move |conn| store::key_views::search(conn, user, &sought, place)).await
+    let whose = seen_by(caller, whose)?;
+    app.store.read(move |conn| store::key_views::search(conn, whose, &sought, place)).await
 }
 
-fn whose(caller: &Caller, user: Option<UserId>) -> Result<Option<UserId>> {
+fn seen_by(caller: &Caller, whose: Option<Whose>) -> Result<Option<Whose>> {
     if let Some(own) = caller.only_user() {
-        return Ok(Some(own));
+        return Ok(Some(Whose::User(own)));
     }
     caller.must_have(Scope::Admin)?;
-    Ok(user)
+    Ok(whose)
 }
 
 /// What a text that was typed into a search is, where it is a whole secret.

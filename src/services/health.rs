@@ -43,6 +43,7 @@ pub async fn told(app: &App) -> Told {
         is_busy: app.in_flight.queued() > 0,
         backup: patiently(backups::age(app)).await,
         error_rate: patiently(error_rate(app, now)).await.flatten(),
+        webhooks_waiting: patiently(app.store.read(store::deliveries::count_waiting)).await,
     };
     *app.told.lock() = Some(told.clone());
     told

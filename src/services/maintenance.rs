@@ -44,6 +44,11 @@ async fn keep_up(app: &App) {
     }
 }
 
+/// Whether the database can still be read.
+pub async fn is_alive(app: &App) -> bool {
+    app.store.read(|conn| store::settings::find(conn, "api.dialect")).await.is_ok()
+}
+
 /// Goes on counting where the process before this one stopped. Done before the first request.
 pub async fn restore_windows(app: &App) -> Result<()> {
     let now = app.clock.now();
@@ -72,7 +77,8 @@ async fn write_uses(app: &App) -> Result<()> {
     for used in used {
         match &used.credential.bearer {
             Bearer::Key(bearer) => {
-                uses.push(Use { key_id: bearer.key.id, secret: used.credential.secret, last: used.last });
+                let (key_id, secret) = (bearer.key.id, used.credential.secret);
+                uses.push(Use { key_id, secret, count: used.count, last: used.last });
             }
             Bearer::Token(token) => grants.push((token.grant_id, used.last.at, used.last.ip)),
         }

@@ -14,6 +14,8 @@ use crate::store::{self, Store, Tx};
 
 pub const DIALECT: &str = "api.dialect";
 pub const PUBLIC_URL: &str = "server.public_url";
+/// The list of first steps is shown no more.
+const START_DISMISSED: &str = "overview.start_dismissed";
 /// Who needs a second factor: `off` or `admins`. The dashboard alone sets it.
 pub const SECOND_FACTOR: &str = "security.second_factor";
 const ADMINS: &str = "admins";
@@ -39,6 +41,19 @@ pub async fn set_dialect(app: &App, caller: &Caller, to: DialectName) -> Result<
         bring_tiers(tx, &caller, to, now)
     };
     app.store.write_then(write, switch(app, to)).await
+}
+
+/// Takes the list of first steps off the overview, for every administrator.
+pub async fn dismiss_start(app: &App, caller: &Caller) -> Result<()> {
+    caller.must_have(Scope::Admin)?;
+    let (by, now) = (caller.clone(), app.clock.now());
+    let dismiss = move |tx: &Tx| store_and_tell(tx, &by, (START_DISMISSED, None, "yes"), now);
+    app.change(caller, dismiss, |()| Concerns::Nobody).await
+}
+
+pub async fn is_start_dismissed(app: &App, caller: &Caller) -> Result<bool> {
+    caller.must_have(Scope::Admin)?;
+    app.store.read(|conn| Ok(store::settings::find(conn, START_DISMISSED)?.is_some())).await
 }
 
 /// Whether administrators need a second factor from now on.

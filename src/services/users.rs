@@ -51,6 +51,18 @@ pub async fn list_by(
     app.store.read(move |conn| store::users::list_by(conn, &filter, text, place)).await
 }
 
+/// Those whose name or address begins so, the ones that `first` finds before the others.
+pub async fn search(
+    app: &App,
+    caller: &Caller,
+    filter: Filter,
+    (start, first): (String, UserText),
+    place: (Start<UserId>, Order, Limit),
+) -> Result<Page<User>> {
+    caller.must_have(Scope::Admin)?;
+    app.store.read(move |conn| store::users::search(conn, &filter, &start, first, place)).await
+}
+
 pub async fn find(app: &App, caller: &Caller, id: UserId) -> Result<User> {
     let found = app.store.read(move |conn| store::users::find(conn, id)).await?;
     seen_user(caller, found)

@@ -23,7 +23,7 @@ macro_rules! columns {
         "k.id, k.user_id, k.account_id, k.name, k.scopes, k.enabled, k.revoked_at, k.hint, k.created_at, k.updated_at,
     k.expires_at, k.last_used_at, k.last_used_ip, k.last_used_agent, k.ip_allow, k.windows, k.metadata, k.old_hint,
     k.old_expires_at, k.revision, new.created_at AS rotated_at, old.last_used_at AS old_used_at, old.last_used_ip AS old_used_ip,
-    old.last_used_agent AS old_used_agent"
+    old.last_used_agent AS old_used_agent, old.requests AS old_requests, new.requests AS new_requests"
     };
 }
 
@@ -242,12 +242,6 @@ pub struct Insert<'a> {
 }
 
 pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> {
-    let id = insert_row(tx, new, now)?;
-    must_find(tx, id)
-}
-
-/// The same for who needs no more of it than its id.
-pub fn insert_row(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKeyId> {
     let id = ApiKeyId::new();
     let mut insert = tx.prepare_cached(
         "INSERT INTO api_keys (id, user_id, account_id, name, name_folded, scopes, enabled, expires_at, ip_allow, windows,
@@ -269,7 +263,25 @@ pub fn insert_row(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiK
         now
     ])?;
     insert_secret(tx, id, (new.hash, new.hint), new.strip_prefix, now)?;
-    Ok(id)
+    Ok(ApiKey {
+        id,
+        user_id: new.user_id,
+        account_id: new.account_id,
+        name: new.name.as_str().to_owned(),
+        scopes: new.scopes,
+        enabled: true,
+        revoked_at: None,
+        hint: new.hint.to_owned(),
+        created_at: now,
+        updated_at: now,
+        expires_at: new.expires_at,
+        last_used: None,
+        ip_allow: new.ip_allow.clone(),
+        windows: new.windows.clone(),
+        metadata: new.metadata.clone(),
+        rotation: None,
+        revision: 1,
+    })
 }
 
 pub fn update(tx: &Transaction, key: &ApiKey, now: Timestamp) -> Result<ApiKey> {
@@ -306,7 +318,8 @@ pub fn rotate(
     delete_old_secret(tx, key.id)?;
     match old_ends {
         Some(end) => {
-            tx.prepare_cached("UPDATE key_secrets SET expires_at = $1 WHERE key_id = $2")?.execute(params![end, key.id])?;
+            tx.prepare_cached("UPDATE key_secrets SET expires_at = $1, requests = 0 WHERE key_id = $2")?
+                .execute(params![end, key.id])?;
         }
         None => {
             tx.prepare_cached("DELETE FROM key_secrets WHERE key_id = $1")?.execute([key.id])?;
@@ -341,11 +354,12 @@ pub fn end_old_secret(tx: &Transaction, id: ApiKeyId, at: Option<Timestamp>, now
     must_find(tx, id)
 }
 
-/// A use to note: of a key, by one of its secrets.
+/// Uses to note: of a key, by one of its secrets.
 #[derive(Clone, Debug)]
 pub struct Use {
     pub key_id: ApiKeyId,
     pub secret: SecretHash,
+    pub count: u64,
     pub last: LastUse,
 }
 
@@ -354,13 +368,15 @@ pub fn note_uses(tx: &Transaction, uses: &[Use]) -> Result<()> {
         "UPDATE key_secrets SET last_used_at = $1, last_used_ip = $2, last_used_agent = $3
          WHERE hash = $4 AND coalesce(last_used_at, 0) <= $1",
     )?;
+    let mut add = tx.prepare_cached("UPDATE key_secrets SET requests = requests + $1 WHERE hash = $2")?;
     let mut key = tx.prepare_cached(
         "UPDATE api_keys SET last_used_at = $1, last_used_ip = $2, last_used_agent = $3
          WHERE id = $4 AND coalesce(last_used_at, 0) <= $1",
     )?;
-    for Use { key_id, secret: hash, last } in uses {
+    for Use { key_id, secret: hash, count, last } in uses {
         let ip = last.ip.map(|ip| ip.to_string());
         secret.execute(params![last.at, ip, last.user_agent, hash])?;
+        add.execute(params![i64::try_from(*count).unwrap_or(i64::MAX), hash])?;
         key.execute(params![last.at, ip, last.user_agent, key_id])?;
     }
     Ok(())
@@ -411,7 +427,9 @@ pub(super) fn from_row(row: &Row) -> rusqlite::Result<ApiKey> {
     let rotation = match (old_hint, old_expires_at, at_opt(row, "rotated_at")?) {
         (Some(old_hint), Some(old_expires_at), Some(started_at)) => {
             let old_last_used = last_use(row, ["old_used_at", "old_used_ip", "old_used_agent"])?;
-            Some(Rotation { started_at, old_hint, old_expires_at, old_last_used })
+            let count = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.unwrap_or_default().unsigned_abs());
+            let (old_requests, new_requests) = (count("old_requests")?, count("new_requests")?);
+            Some(Rotation { started_at, old_hint, old_expires_at, old_last_used, old_requests, new_requests })
         }
         _ => None,
     };

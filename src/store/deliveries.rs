@@ -177,6 +177,12 @@ pub fn counts(conn: &Connection, webhook: WebhookId) -> Result<(u64, u64)> {
     Ok((count(DeliveryStatus::Pending)?.max(0) as u64, count(DeliveryStatus::Failed)?.max(0) as u64))
 }
 
+/// How many are on their way, of all webhooks.
+pub fn count_waiting(conn: &Connection) -> Result<u64> {
+    let mut count = conn.prepare_cached("SELECT count(*) FROM webhook_deliveries WHERE status = 'pending'")?;
+    Ok(count.query_row([], |row| row.get::<_, i64>(0))?.max(0) as u64)
+}
+
 fn from_row(row: &Row) -> rusqlite::Result<Delivery> {
     let status: String = row.get("status")?;
     let last = match at_opt(row, "last_at")? {

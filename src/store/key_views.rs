@@ -12,7 +12,7 @@ use crate::model::key_view::{KeySort, KeySought, KeyView};
 use crate::model::name::fold;
 use crate::model::page::{Limit, Order, Page, Start};
 
-/// Someone with fewer keys is served by walking theirs, whatever the list.
+/// Whoever has fewer keys is served by walking theirs, whatever the list.
 const FEW: i64 = 2_000;
 const DAY_SECONDS: u64 = 86_400;
 
@@ -31,10 +31,10 @@ const BY_OWNER: By = By {
     id: "k.id",
 };
 
-/// One page of a view: of one user's keys, or of everyone's.
+/// One page of a view: of a user's or an account's keys, or of everyone's.
 pub fn list(
     conn: &Connection,
-    user: Option<UserId>,
+    whose: Option<Whose>,
     (view, sort): (KeyView, KeySort),
     (start, limit): (Start<ApiKeyId>, Limit),
     now: Timestamp,
@@ -83,9 +83,9 @@ pub fn list(
             ("api_keys_revoked", BY_ID, Order::NewestFirst)
         }
     };
-    let index = among(conn, user, index, &mut only)?;
+    let index = among(conn, whose, index, &mut only)?;
     let mut page = lists::page_by(conn, &select(index), by, only, (start, order, limit), from_row)?;
-    if view == KeyView::All && user.is_none() {
+    if view == KeyView::All && whose.is_none() {
         page.total = Some(lists::total(conn, "api_keys", None)?);
     }
     Ok(page)
@@ -94,7 +94,7 @@ pub fn list(
 /// One page of what is sought, in the order in which it is written.
 pub fn search(
     conn: &Connection,
-    user: Option<UserId>,
+    whose: Option<Whose>,
     sought: &KeySought,
     (start, limit): (Start<ApiKeyId>, Limit),
 ) -> Result<Page<ApiKey>> {
@@ -102,27 +102,27 @@ pub fn search(
     let place = (start, Order::OldestFirst, limit);
     match sought {
         KeySought::Id(id) => {
-            let rows = find(conn, *id)?.filter(|key| user.is_none_or(|user| key.user_id == user)).into_iter().collect();
+            let rows = find(conn, *id)?.filter(|key| whose.is_none_or(|whose| whose.has(key))).into_iter().collect();
             Ok(Page { rows, has_prev: false, has_next: false, total: None })
         }
         KeySought::Hint(hint) => {
             only.add("(k.hint = {} OR k.old_hint = {})", hint.clone());
-            if let Some(user) = user {
-                only.add("k.user_id = {}", user);
+            if let Some(whose) = whose {
+                whose.narrow(&mut only);
             }
             lists::page_by(conn, &select(""), BY_ID, only, place, from_row)
         }
         KeySought::Owner(email) => {
             only.begins("u.email_canonical >= {low} AND u.email_canonical < {high}", &fold(email));
-            if let Some(user) = user {
-                only.add("k.user_id = {}", user);
+            if let Some(whose) = whose {
+                whose.narrow(&mut only);
             }
             let select = select("").replace("FROM api_keys k", "FROM users u CROSS JOIN api_keys k ON k.user_id = u.id");
             lists::page_by(conn, &select, BY_OWNER, only, place, from_row)
         }
         KeySought::Name(name) => {
             only.begins("k.name_folded >= {low} AND k.name_folded < {high}", &fold(name));
-            let index = among(conn, user, "api_keys_name", &mut only)?;
+            let index = among(conn, whose, "api_keys_name", &mut only)?;
             lists::page_by(conn, &select(index), BY_NAME, only, place, from_row)
         }
     }
@@ -135,27 +135,52 @@ pub enum Whose {
     Account(AccountId),
 }
 
+impl Whose {
+    fn has(self, key: &ApiKey) -> bool {
+        match self {
+            Self::User(id) => key.user_id == id,
+            Self::Account(id) => key.account_id == id,
+        }
+    }
+
+    fn narrow(self, only: &mut Conditions) {
+        match self {
+            Self::User(id) => only.add("k.user_id = {}", id),
+            Self::Account(id) => only.add("k.account_id = {}", id),
+        }
+    }
+
+    /// The column that tells, its value, and the index by which their keys are walked.
+    fn column(self) -> (&'static str, Box<dyn ToSql>, &'static str) {
+        match self {
+            Self::User(id) => ("user_id", Box::new(id), "api_keys_user"),
+            Self::Account(id) => ("account_id", Box::new(id), "api_keys_account"),
+        }
+    }
+
+    /// Whether they have so few keys that walking those serves any list.
+    fn has_few(self, conn: &Connection) -> Result<bool> {
+        let (column, id, _) = self.column();
+        let some = format!("SELECT count(*) FROM (SELECT 1 FROM api_keys WHERE {column} = $1 LIMIT $2)");
+        let count: i64 = conn.prepare_cached(&some)?.query_row(params![id, FEW], |row| row.get(0))?;
+        Ok(count < FEW)
+    }
+}
+
 /// The keys that were used since then, the latest first.
 pub fn list_used(conn: &Connection, whose: Whose, since: Timestamp, limit: u32) -> Result<Vec<ApiKey>> {
-    let (id, column, walk): (Box<dyn ToSql>, _, _) = match whose {
-        Whose::User(user) => (Box::new(user), "user_id", "api_keys_user"),
-        Whose::Account(account) => (Box::new(account), "account_id", "api_keys_account"),
-    };
-    let some = format!("SELECT count(*) FROM (SELECT 1 FROM api_keys WHERE {column} = $1 LIMIT $2)");
-    let count: i64 = conn.prepare_cached(&some)?.query_row(params![id, FEW], |row| row.get(0))?;
-    let index = if count < FEW { walk } else { "api_keys_last_use" };
+    let (column, id, walk) = whose.column();
     let mut used = conn.prepare_cached(&format!(
         "{} WHERE k.{column} = $1 AND k.last_used_at >= $2 ORDER BY k.last_used_at DESC LIMIT $3",
-        select(index)
+        select(if whose.has_few(conn)? { walk } else { "api_keys_last_use" })
     ))?;
     Ok(used.query_map(params![id, since, limit], from_row)?.collect::<Result<_, _>>()?)
 }
 
-/// Narrows a list to one user's keys; the index by which it is then read.
-fn among(conn: &Connection, user: Option<UserId>, index: &'static str, only: &mut Conditions) -> Result<&'static str> {
-    let Some(user) = user else { return Ok(index) };
-    only.add("k.user_id = {}", user);
-    let mut some = conn.prepare_cached("SELECT count(*) FROM (SELECT 1 FROM api_keys WHERE user_id = $1 LIMIT $2)")?;
-    let count: i64 = some.query_row(params![user, FEW], |row| row.get(0))?;
-    Ok(if count < FEW || index.is_empty() { "api_keys_user" } else { index })
+/// Narrows a list to somebody's keys; the index by which it is then read.
+fn among(conn: &Connection, whose: Option<Whose>, index: &'static str, only: &mut Conditions) -> Result<&'static str> {
+    let Some(whose) = whose else { return Ok(index) };
+    whose.narrow(only);
+    let (_, _, walk) = whose.column();
+    Ok(if index.is_empty() || whose.has_few(conn)? { walk } else { index })
 }

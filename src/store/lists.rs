@@ -5,8 +5,9 @@ use rusqlite::{Connection, Row, ToSql, params_from_iter};
 use crate::model::Result;
 use crate::model::page::{Limit, Order, Page, Start};
 
-/// A set of this many rows is gone through and sorted; a larger one is met often enough on the way through the list.
-const FEW: i64 = 2_000;
+/// A set of this many rows is gone through and sorted; a larger one is met often enough on the way through the list. At a
+/// million rows both take the same time here.
+const FEW: i64 = 5_000;
 
 /// What a page is cut from: conditions that all must hold.
 #[derive(Default)]
@@ -16,55 +17,74 @@ pub struct Conditions(Vec<Condition>);
 struct Condition {
     sql: String,
     values: Vec<(&'static str, Box<dyn ToSql>)>,
-    /// The table of which an index answers it, where its rows may be few.
-    table: Option<&'static str>,
+    /// Where an index finds its rows, which may be few.
+    found: Option<Found>,
+}
+
+/// The column that has the ids, and what follows the `FROM`.
+struct Found {
+    id: &'static str,
+    from: String,
 }
 
 impl Conditions {
     /// Adds a condition, with `{}` where its value goes.
     pub fn add(&mut self, fragment: &'static str, value: impl ToSql + 'static) {
-        self.0.push(Condition { sql: fragment.into(), values: vec![("{}", Box::new(value))], table: None });
+        self.0.push(Condition { sql: fragment.into(), values: vec![("{}", Box::new(value))], found: None });
     }
 
     /// Adds a condition without a value.
     pub fn fixed(&mut self, fragment: &'static str) {
-        self.0.push(Condition { sql: fragment.into(), values: Vec::new(), table: None });
+        self.0.push(Condition { sql: fragment.into(), values: Vec::new(), found: None });
     }
 
     /// Adds a condition on the beginning of a folded text.
     pub fn begins(&mut self, fragment: &'static str, start: &str) {
-        self.0.push(Condition { sql: fragment.into(), values: between(start), table: None });
+        self.0.push(Condition { sql: fragment.into(), values: between(start), found: None });
     }
 
     /// Adds a condition that an index of `table` answers. Where few rows meet it, the page is cut from those; else from
     /// the list in its order, without that index, since sorting many rows takes longer than meeting some of them.
     pub fn among(&mut self, table: &'static str, fragment: &'static str, value: impl ToSql + 'static) {
-        self.0.push(Condition { sql: fragment.into(), values: vec![("{}", Box::new(value))], table: Some(table) });
+        self.found(found(table, fragment), fragment, vec![("{}", Box::new(value))]);
     }
 
     /// The same for a condition without a value.
     pub fn among_those(&mut self, table: &'static str, fragment: &'static str) {
-        self.0.push(Condition { sql: fragment.into(), values: Vec::new(), table: Some(table) });
+        self.found(found(table, fragment), fragment, Vec::new());
     }
 
     /// The same for the beginning of a folded text.
     pub fn among_beginning(&mut self, table: &'static str, fragment: &'static str, start: &str) {
-        self.0.push(Condition { sql: fragment.into(), values: between(start), table: Some(table) });
+        self.found(found(table, fragment), fragment, between(start));
+    }
+
+    /// The same where the column `id` of another table finds them.
+    pub fn among_ids(&mut self, (id, from): (&'static str, &'static str), fragment: &'static str) {
+        self.found(Found { id, from: from.into() }, fragment, Vec::new());
+    }
+
+    /// The same with the index that finds them, which SQLite would not choose.
+    pub fn among_by(&mut self, (table, index): (&str, &str), fragment: &'static str, value: impl ToSql + 'static) {
+        self.found(found(&format!("{table} INDEXED BY {index}"), fragment), fragment, vec![("{}", Box::new(value))]);
+    }
+
+    fn found(&mut self, found: Found, fragment: &'static str, values: Vec<(&'static str, Box<dyn ToSql>)>) {
+        self.0.push(Condition { sql: fragment.into(), values, found: Some(found) });
     }
 
     /// Turns the conditions that an index answers into plain ones, but the one with the fewest rows, where those are few:
     /// that is taken out, to be looked through first.
-    fn take_fewest(&mut self, conn: &Connection) -> Result<Option<(&'static str, Condition)>> {
+    fn take_fewest(&mut self, conn: &Connection) -> Result<Option<Condition>> {
         let mut fewest = None;
         for (n, condition) in self.0.iter().enumerate() {
-            let Some(table) = condition.table else { continue };
-            let count = condition.count(conn, table)?;
-            if count <= FEW && fewest.is_none_or(|(_, _, least)| count < least) {
-                fewest = Some((n, table, count));
+            let Some(count) = condition.count(conn)? else { continue };
+            if count <= FEW && fewest.is_none_or(|(_, least)| count < least) {
+                fewest = Some((n, count));
             }
         }
-        let taken = fewest.map(|(n, table, _)| (table, self.0.remove(n)));
-        for condition in self.0.iter_mut().filter(|condition| condition.table.is_some()) {
+        let taken = fewest.map(|(n, _)| self.0.remove(n));
+        for condition in self.0.iter_mut().filter(|condition| condition.found.is_some()) {
             // No index answers the truth of a condition.
             condition.sql = format!("({}) IS TRUE", condition.sql);
         }
@@ -93,21 +113,29 @@ impl Conditions {
 }
 
 impl Condition {
-    /// How many rows meet it, up to one more than a few.
-    fn count(&self, conn: &Connection, table: &str) -> Result<i64> {
-        let filter = (self.values.iter().enumerate())
-            .fold(self.sql.clone(), |sql, (n, (place, _))| sql.replace(place, &format!("${}", n + 1)));
-        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {filter} LIMIT {})", FEW + 1);
+    /// How many rows meet it, up to one more than a few; none where no index finds them.
+    fn count(&self, conn: &Connection) -> Result<Option<i64>> {
+        let Some(Found { from, .. }) = &self.found else { return Ok(None) };
+        let places = self.values.iter().enumerate();
+        let from = places.fold(from.clone(), |sql, (n, (place, _))| sql.replace(place, &format!("${}", n + 1)));
+        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {from} LIMIT {})", FEW + 1);
         let values = params_from_iter(self.values.iter().map(|(_, value)| value));
-        Ok(conn.prepare_cached(&sql)?.query_row(values, |row| row.get(0))?)
+        Ok(Some(conn.prepare_cached(&sql)?.query_row(values, |row| row.get(0))?))
     }
+}
+
+fn found(table: &str, fragment: &str) -> Found {
+    Found { id: "id", from: format!("{table} WHERE {fragment}") }
 }
 
 /// The bounds of the texts that begin like this.
 fn between(start: &str) -> Vec<(&'static str, Box<dyn ToSql>)> {
-    // No text that begins so sorts after this one.
-    let high = format!("{start}\u{10ffff}");
-    vec![("{low}", Box::new(start.to_owned())), ("{high}", Box::new(high))]
+    vec![("{low}", Box::new(start.to_owned())), ("{high}", Box::new(end_of(start)))]
+}
+
+/// No text that begins so sorts after this one.
+pub fn end_of(start: &str) -> String {
+    format!("{start}\u{10ffff}")
 }
 
 /// What a list is ordered by: a value, then the id; or by the id alone, where the value is empty.
@@ -158,16 +186,16 @@ pub fn page_by<T, Id: ToSql + 'static>(
                 // The first of the two lets the index begin there, whatever other bounds follow.
                 _ => format!("{value} {sign}= ({of_row}) AND ({value}, {id}) {sign} (({of_row}), {{}})"),
             };
-            conditions.0.insert(0, Condition { sql, values: vec![("{}", Box::new(row))], table: None });
+            conditions.0.insert(0, Condition { sql, values: vec![("{}", Box::new(row))], found: None });
         }
     }
     let mut from = select.to_owned();
-    if let Some((table, Condition { sql, values, .. })) = few {
+    if let Some(Condition { found: Some(found), values, .. }) = few {
         // The order of a cross join is that of its loops, whatever the planner thinks of the numbers of rows.
-        let set = format!("FROM (SELECT id AS few FROM {table} WHERE {sql}) CROSS JOIN");
+        let set = format!("FROM (SELECT {} AS few FROM {}) CROSS JOIN", found.id, found.from);
         from = select.rsplit_once("FROM").map_or_else(|| from, |(columns, rest)| format!("{columns}{set}{rest}"));
-        conditions.0.insert(0, Condition { sql: format!("{id} = few"), values: Vec::new(), table: None });
-        conditions.0.insert(0, Condition { sql: String::new(), values, table: None });
+        conditions.0.insert(0, Condition { sql: format!("{id} = few"), values: Vec::new(), found: None });
+        conditions.0.insert(0, Condition { sql: String::new(), values, found: None });
     }
     let (from, filter, mut values) = conditions.into_sql(from);
     let direction = if descending { "DESC" } else { "ASC" };
@@ -192,6 +220,41 @@ pub fn page_by<T, Id: ToSql + 'static>(
         (false, _) => (skip > 0, more),
     };
     Ok(Page { rows, has_prev, has_next, total: None })
+}
+
+/// One page of a list that is put together from two, each in an order of its own. `is_of_first` tells in which one a row is.
+pub fn in_two_parts<T, Id: Copy>(
+    (start, order, limit): (Start<Id>, Order, Limit),
+    is_of_first: impl Fn(Id) -> Result<bool>,
+    first: impl Fn((Start<Id>, Order, Limit)) -> Result<Page<T>>,
+    second: impl Fn((Start<Id>, Order, Limit)) -> Result<Page<T>>,
+) -> Result<Page<T>> {
+    let in_first = match start {
+        Start::Offset(_) => true,
+        Start::After(row) | Start::Before(row) => is_of_first(row)?,
+    };
+    let mut page = if in_first { first((start, order, limit))? } else { second((start, order, limit))? };
+    // Where a page is full, one row of the other part tells whether there is more.
+    let missing = limit.get() - page.rows.len() as u32;
+    let rest = Limit::of(missing.max(1));
+    match (start, in_first) {
+        (Start::Before(_), false) if !page.has_prev => {
+            let more = first((Start::Offset(0), order.reversed(), rest))?;
+            page.has_prev = more.has_next || (missing == 0 && !more.rows.is_empty());
+            if missing > 0 {
+                page.rows.splice(0..0, more.rows.into_iter().rev());
+            }
+        }
+        (Start::Offset(_) | Start::After(_), true) if !page.has_next => {
+            let more = second((Start::Offset(0), order, rest))?;
+            page.has_next = more.has_next || (missing == 0 && !more.rows.is_empty());
+            if missing > 0 {
+                page.rows.extend(more.rows);
+            }
+        }
+        _ => {}
+    }
+    Ok(page)
 }
 
 /// How many rows a list has, for one account or for all, without counting them.

@@ -21,6 +21,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0010_second_factors.sql"),
     include_str!("migrations/0011_webhooks.sql"),
     include_str!("migrations/0012_oauth.sql"),
+    include_str!("migrations/0013_lists.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();

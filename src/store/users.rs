@@ -71,18 +71,28 @@ impl Filter {
         if let Some(before) = self.created_before {
             conditions.add("created_at < {}", before);
         }
-        match self.status {
-            None => {}
-            Some(UserStatus::Disabled) => conditions.among_those("users", "status = 'disabled'"),
-            Some(UserStatus::Active) => conditions.add("status = {}", UserStatus::Active.name()),
+        // Those of an account lie together, so that the few of many are found.
+        match (self.status, self.account) {
+            (None, _) => {}
+            (Some(UserStatus::Disabled), None) => conditions.among_those("users", "status = 'disabled'"),
+            (Some(UserStatus::Disabled), Some(account)) => {
+                conditions.among_by(("users", "users_disabled_of_account"), "account_id = {} AND status = 'disabled'", account);
+            }
+            (Some(UserStatus::Active), _) => conditions.add("status = {}", UserStatus::Active.name()),
         }
-        match self.role {
-            None => {}
-            Some(Role::Admin) => conditions.among_those("users", "role = 'admin'"),
-            Some(Role::Member) => conditions.add("role = {}", Role::Member.name()),
+        match (self.role, self.account) {
+            (None, _) => {}
+            (Some(Role::Admin), None) => conditions.among_those("users", "role = 'admin'"),
+            (Some(Role::Admin), Some(account)) => {
+                conditions.among_by(("users", "users_admins_of_account"), "account_id = {} AND role = 'admin'", account);
+            }
+            (Some(Role::Member), _) => conditions.add("role = {}", Role::Member.name()),
         }
         if self.invited {
-            conditions.among_those("users", "id IN (SELECT user_id FROM password_links WHERE kind = 'invitation')");
+            conditions.among_ids(
+                ("user_id", "password_links WHERE kind = 'invitation'"),
+                "EXISTS (SELECT 1 FROM password_links l WHERE l.user_id = users.id AND l.kind = 'invitation')",
+            );
         }
         conditions
     }
@@ -96,15 +106,49 @@ pub fn list(conn: &Connection, filter: &Filter, place: (Start<UserId>, Order, Li
 
 /// By name or email address.
 pub fn list_by(conn: &Connection, filter: &Filter, text: UserText, place: (Start<UserId>, Order, Limit)) -> Result<Page<User>> {
-    const BY_NAME: By = By { value: "name_folded", of_row: "SELECT name_folded FROM users WHERE id = {}", id: "id" };
-    const BY_EMAIL: By = By { value: "email_canonical", of_row: "SELECT email_canonical FROM users WHERE id = {}", id: "id" };
-    let by = match text {
-        UserText::Name => BY_NAME,
-        UserText::Email => BY_EMAIL,
-    };
     let select = format!("SELECT {COLUMNS} FROM users");
-    let page = lists::page_by(conn, &select, by, filter.conditions(false), place, from_row)?;
+    let page = lists::page_by(conn, &select, by(text), filter.conditions(false), place, from_row)?;
     counted(conn, filter, page)
+}
+
+const fn by(text: UserText) -> By {
+    match text {
+        UserText::Name => By { value: "name_folded", of_row: "SELECT name_folded FROM users WHERE id = {}", id: "id" },
+        UserText::Email => By { value: "email_canonical", of_row: "SELECT email_canonical FROM users WHERE id = {}", id: "id" },
+    }
+}
+
+/// Those whose name or address begins so. The ones that `first` finds come first, in its order, then the ones that the
+/// other alone finds, in that one's: each is a piece of an index, however many begin so.
+pub fn search(
+    conn: &Connection,
+    filter: &Filter,
+    start: &str,
+    first: UserText,
+    place: (Start<UserId>, Order, Limit),
+) -> Result<Page<User>> {
+    const NOT_NAME: &str = "NOT (name_folded >= {low} AND name_folded < {high})";
+    const NOT_EMAIL: &str = "NOT (email_canonical >= {low} AND email_canonical < {high})";
+    const NAME: &str = "name_folded >= {low} AND name_folded < {high}";
+    const EMAIL: &str = "email_canonical >= {low} AND email_canonical < {high}";
+    let select = format!("SELECT {COLUMNS} FROM users");
+    let start = fold(start);
+    let begins = |text| if text == UserText::Name { NAME } else { EMAIL };
+    let second = if first == UserText::Name { UserText::Email } else { UserText::Name };
+    let part = |text: UserText, place| {
+        let mut conditions = filter.conditions(false);
+        conditions.begins(begins(text), &start);
+        if text == second {
+            conditions.begins(if first == UserText::Name { NOT_NAME } else { NOT_EMAIL }, &start);
+        }
+        lists::page_by(conn, &select, by(text), conditions, place, from_row)
+    };
+    let is_of_first = |id: UserId| {
+        let sql = format!("SELECT 1 FROM users WHERE id = $1 AND {}", begins(first));
+        let sql = sql.replace("{low}", "$2").replace("{high}", "$3");
+        Ok(conn.prepare_cached(&sql)?.exists(params![id, start, lists::end_of(&start)])?)
+    };
+    lists::in_two_parts(place, is_of_first, |place| part(first, place), |place| part(second, place))
 }
 
 fn counted(conn: &Connection, filter: &Filter, mut page: Page<User>) -> Result<Page<User>> {

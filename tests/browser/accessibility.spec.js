@@ -350,6 +350,28 @@ describe("weight", () => {
     await context.close();
   });
 
+  test("each kind of file keeps to its share", async () => {
+    const { page, context } = await openPage(browser, server);
+    await signIn(page, admin);
+    const session = await context.newCDPSession(page);
+    await session.send("Network.enable");
+    const [kinds, weights] = [new Map(), new Map()];
+    session.on("Network.responseReceived", ({ requestId, type }) => kinds.set(requestId, type));
+    session.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => {
+      const kind = kinds.get(requestId);
+      weights.set(kind, Math.max(weights.get(kind) ?? 0, encodedDataLength));
+    });
+    await session.send("Network.setCacheDisabled", { cacheDisabled: true });
+    for (const path of ["/admin", "/admin/keys?limit=100", "/admin/keys/new", "/admin/tiers/Free/edit", "/settings/usage", "/go"]) {
+      await page.goto(path, { waitUntil: "networkidle" });
+    }
+    for (const [kind, most] of [["Document", 14], ["Stylesheet", 10], ["Script", 12]]) {
+      const bytes = weights.get(kind);
+      assert.ok(bytes > 0 && bytes <= most * 1024, `${kind}: ${bytes} bytes`);
+    }
+    await context.close();
+  });
+
   test("nothing moves while a page loads", async () => {
     const { page, context } = await openPage(browser, server);
     await page.addInitScript(() => {
@@ -359,7 +381,7 @@ describe("weight", () => {
       }).observe({ type: "layout-shift", buffered: true });
     });
     await signIn(page, admin);
-    for (const path of ["/admin", "/admin/keys", "/admin/users/new", "/settings/api-keys/new", "/docs", "/settings"]) {
+    for (const path of ["/admin", "/admin/keys", "/admin/users/new", "/settings/api-keys/new", "/docs", "/settings", "/admin/tiers/Free/edit", "/settings/usage", "/go"]) {
       await page.goto(path, { waitUntil: "networkidle" });
       assert.equal(await page.evaluate(() => window.shifted), 0, path);
     }

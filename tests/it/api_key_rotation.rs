@@ -221,3 +221,23 @@ async fn of_two_rotations_at_once_one_secret_is_active_and_the_other_the_older_o
     other.get("/v1/users").await.expect(200);
     key.user.get("/v1/users").await.expect(401);
 }
+
+#[actix_web::test]
+async fn the_page_counts_the_requests_of_each_secret_since_the_rotation() {
+    let key = Managed::key(json!({})).await;
+    key.user.get("/v1/users").await.expect(200);
+    key.server.flush().await;
+    key.server.advance(MINUTE);
+    let (_, new) = key.rotate(json!({})).await;
+    let admin = key.server.admin().await;
+    let browser = key.server.browser(admin.user()).await;
+    let page = key.path.replace("/v1/keys", "/admin/keys");
+    assert!(browser.get(&page).await.expect(200).text.contains("Not used since the rotation"));
+    key.server.advance(MINUTE);
+    for client in [&key.user, &key.user, &new] {
+        client.get("/v1/users").await.expect(200);
+    }
+    key.server.flush().await;
+    let text = browser.get(&page).await.expect(200).text;
+    assert!(text.contains("2 requests since the rotation") && text.contains("1 request since. Last used"), "{text}");
+}

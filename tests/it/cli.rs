@@ -222,6 +222,19 @@ fn the_other_verbs_answer() {
 }
 
 #[test]
+fn the_api_is_printed_as_an_openapi_document_without_a_data_directory() {
+    let keyrack = Keyrack::new();
+    let mut command = keyrack.command(&["openapi"]);
+    command.env("KEYRACK_SERVER_PUBLIC_URL", "https://keys.example.com").env("KEYRACK_API_DIALECT", "usertour");
+    let done = command.output().expect("it runs");
+    let document: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!((&document["openapi"], &document["servers"][0]["url"]), (&"3.1.0".into(), &"https://keys.example.com".into()));
+    let list = &document["paths"]["/v1/users"]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+    assert!(list["properties"]["results"].is_object(), "{list}");
+    assert!(!keyrack.data().exists());
+}
+
+#[test]
 fn exit_codes_tell_scripts_what_happened() {
     let keyrack = Keyrack::with_admin();
     for usage in [
@@ -535,14 +548,18 @@ fn under_load(keyrack: &Keyrack, environment: &[(&str, &str)]) -> (String, Serve
 
 /// Eight clients at once, and a SIGTERM in their middle.
 fn stops_and_loses_nothing(server: Server, client: impl Fn() -> usize + Sync) {
+    let mut told = None;
     let answered: usize = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..8).map(|_| scope.spawn(&client)).collect();
         std::thread::sleep(Duration::from_millis(500));
         server.terminate();
+        told = Some(Instant::now());
         clients.into_iter().map(|client| client.join().expect("no request lost")).sum()
     });
     assert!(answered > 100, "{answered} requests are no load");
     assert_eq!(server.stopped(), 0);
+    let drain_timeout = keyrack::config::Config::default().server.drain_timeout;
+    assert!(told.is_some_and(|told| told.elapsed() < drain_timeout), "within the time that it has");
 }
 
 #[test]
@@ -703,7 +720,7 @@ fn a_certificate_that_ends_is_warned_of_and_a_new_one_taken_up_on_sighup() {
     let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map(|line| line.expect("text"));
     let server = Server { child, started: serde_json::from_str(&started).expect("it started") };
     assert!(server.url("").starts_with("https://127.0.0.1:"), "{}", server.started);
-    let warning = lines.by_ref().find(|line| line.contains("the certificate for keys.example.com ends on")).expect("a warning");
+    let warning = lines.by_ref().find(|line| line.contains("The certificate for keys.example.com ends on")).expect("a warning");
     assert!(warning.contains("cert.pem; it is taken up by itself"), "{warning}");
 
     let after = Issued::for_days(now, 90);

@@ -37,6 +37,20 @@ async fn it_leads_to_pages_keys_users_and_accounts_by_their_beginning() {
 }
 
 #[actix_web::test]
+async fn every_page_that_it_leads_to_is_there() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let browser = server.browser(admin.user()).await;
+    let page = go(&browser, "").await.expect(200);
+    let results = page.text.split_once("data-results").expect("results").1;
+    let paths: Vec<&str> = results.split("<a href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(paths.len() > 15, "{paths:?}");
+    for path in paths {
+        assert_eq!(browser.get(path).await.status, 200, "{path}");
+    }
+}
+
+#[actix_web::test]
 async fn what_names_one_thing_whole_opens_it() {
     let server = TestServer::start().await;
     let admin = server.admin().await;
@@ -47,13 +61,22 @@ async fn what_names_one_thing_whole_opens_it() {
         (admin.key_id(), format!("/admin/keys/{}", admin.key_id())),
         (admin.secret(), format!("/admin/keys/{}", admin.key_id())),
         (&user.id.to_string(), format!("/admin/users/{}", user.id)),
-        (&user.account_id.to_string(), format!("/admin/accounts/{}/usage", user.account_id)),
+        (&user.account_id.to_string(), format!("/admin/accounts/{}", user.account_id)),
+        ("client_01h455vb4pex5vsknk084sn02q", "/admin/clients/client_01h455vb4pex5vsknk084sn02q".into()),
+        ("wh_01h455vb4pex5vsknk084sn02q", "/admin/webhooks/wh_01h455vb4pex5vsknk084sn02q".into()),
+        ("evt_01h455vb4pex5vsknk084sn02q", "/admin/audit/evt_01h455vb4pex5vsknk084sn02q".into()),
         (request, format!("/admin/requests/{request}")),
     ] {
         assert_eq!(go(&browser, q).await.expect(303).header("location"), path);
     }
     let pasted = browser.get(&format!("/admin/keys?q={request}")).await.expect(303);
     assert_eq!(pasted.header("location"), format!("/admin/requests/{request}"), "in the search of keys, too");
+    for (q, path) in
+        [(request, format!("/admin/requests/{request}")), (admin.secret(), format!("/admin/keys/{}", admin.key_id()))]
+    {
+        let pasted = browser.get(&format!("/admin/users?q={q}")).await.expect(303);
+        assert_eq!(pasted.header("location"), path, "and in the search of users");
+    }
 }
 
 #[actix_web::test]

@@ -124,6 +124,7 @@ async fn every_view_goes_on_where_its_page_ended_and_back_again() {
         assert_eq!((all.len(), pages.len()), (rows, 3), "{list}");
         assert!((60..=61).contains(&rows), "{list}: {rows}");
         let last = browser.get(&at).await.text;
+        assert!(last.contains("<title>API keys, 51–"), "the title tells which page it is");
         let previous = browser.get(&link(&last, "prev").expect("a page before")).await.text;
         assert_eq!(ids(&previous), pages[1], "{list}");
     }
@@ -151,6 +152,22 @@ async fn a_search_finds_by_name_owner_id_and_hint() {
     assert!(nothing.text.contains("No keys match <em>nothing-like-it</em>"), "{}", nothing.text);
     let none = browser.get("/admin/keys?status=expired&q=").await;
     assert_eq!(none.rows(), ["ended"]);
+}
+
+#[actix_web::test]
+async fn an_account_narrows_every_view_and_search_and_stays_in_their_addresses() {
+    let (server, browser, owner) = one_of_each().await;
+    let account = owner.account_id;
+    let in_it = async |more: &str| browser.get(&format!("/admin/keys?account={account}{more}")).await.expect(200);
+    let all = in_it("").await;
+    assert_eq!(all.rows(), ["revoked", "disabled", "rotating", "ending", "fresh", "ended", "idle"]);
+    assert!(all.text.contains(&format!("/admin/keys?account={account}&#38;status=expired")), "{}", all.text);
+    assert_eq!(in_it("&status=no-expiry").await.rows(), ["rotating", "idle"]);
+    assert!(in_it("&q=test").await.rows().is_empty(), "a key of another account");
+    assert_eq!(in_it("&q=grace@").await.rows().len(), 7);
+    assert_eq!(server.browser(&owner).await.get(&format!("/settings/api-keys?account={account}")).await.rows().len(), 7);
+    let nowhere = browser.get("/admin/keys?account=nowhere").await.expect(200);
+    assert!(nowhere.text.contains("No keys match <em>status: all, account: nowhere</em>"), "{}", nowhere.text);
 }
 
 #[actix_web::test]

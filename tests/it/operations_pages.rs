@@ -23,7 +23,7 @@ async fn a_backup_is_made_checked_and_taken_away_on_its_page() {
     assert_eq!(made.header("location"), "/admin/settings/backup?done=backed-up");
     let page = browser.get(BACKUP).await.expect(200).text;
     let name = "keyrack-20261122T100000Z.db";
-    assert!(page.contains(name) && page.contains("0 minutes ago") && page.contains("1 users, 0 keys"), "{page}");
+    assert!(page.contains(name) && page.contains("0 minutes ago") && page.contains("1 user, 0 keys"), "{page}");
     let verified = browser.submit(BACKUP, &format!("{BACKUP}/{name}/verify"), &[]).await.expect(303);
     assert_eq!(verified.header("location"), "/admin/settings/backup?done=whole");
 

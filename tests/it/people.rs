@@ -50,6 +50,19 @@ fn names(page: &str) -> Vec<String> {
     rows.map(|row| row.split_once("\">").expect("a link").1.split_once('<').expect("a name").0.to_owned()).collect()
 }
 
+/// The address of a neighbouring page.
+fn link_to(page: &str, rel: &str) -> String {
+    let link = page.split("<a ").find(|link| link.contains(&format!("rel=\"{rel}\""))).expect("a link");
+    link.split_once("href=\"")
+        .expect("an address")
+        .1
+        .split_once('"')
+        .expect("its end")
+        .0
+        .replace("&#38;", "&")
+        .replace("&amp;", "&")
+}
+
 async fn user(server: &TestServer, name: &str, email: &str, role: Role) -> User {
     let account = server.account("Team").await;
     let named = |new: &mut keyrack::model::user::NewUser| {
@@ -264,16 +277,37 @@ async fn one_session_is_ended_or_all_but_ones_own() {
 }
 
 #[actix_web::test]
+async fn a_search_gives_names_first_then_addresses_on_pages_that_go_both_ways() {
+    let server = TestServer::start().await;
+    let admin = Admin::of(&server).await;
+    for n in 0..20 {
+        user(&server, &format!("Zoe {n:02}"), &format!("zoe{n:02}@example.com"), Role::Member).await;
+        user(&server, &format!("Bob {n:02}"), &format!("zoe-b{n:02}@example.com"), Role::Member).await;
+    }
+    user(&server, "Bob", "bob@example.com", Role::Member).await;
+    let all: Vec<String> = ["Zoe", "Bob"].iter().flat_map(|name| (0..20).map(move |n| format!("{name} {n:02}"))).collect();
+    let first = admin.page("/admin/users?q=zoe").await;
+    assert_eq!(names(&first), all[..25]);
+    let second = admin.page(&link_to(&first, "next")).await;
+    assert_eq!(names(&second), all[25..]);
+    assert_eq!(names(&admin.page(&link_to(&second, "prev")).await), all[..25]);
+    let by_email = names(&admin.page("/admin/users?q=zoe&sort=email&limit=100").await);
+    assert_eq!((by_email.len(), by_email[0].as_str()), (40, "Bob 00"), "each has an address that begins so");
+    let exact = admin.page("/admin/users?q=zoe&limit=100").await;
+    assert!(!exact.contains("rel=\"next\"") && names(&exact).len() == 40);
+}
+
+#[actix_web::test]
 async fn the_activity_of_a_user_tells_what_they_did_and_what_was_done_to_them() {
     let server = TestServer::start().await;
     let admin = Admin::of(&server).await;
     let bob = user(&server, "Bob", "bob@example.com", Role::Member).await;
     admin.post(&format!("/admin/users/{}/disable", bob.id), "").await.expect(303);
     let of_bob = admin.page(&format!("/admin/users/{}/activity", bob.id)).await;
-    assert!(of_bob.contains("updated user Bob") && of_bob.contains("status: active → disabled"), "{of_bob}");
-    assert!(of_bob.contains("Somebody on the command line created user Bob"), "{of_bob}");
+    assert!(of_bob.contains(" disabled user <em class=\"name\">Bob</em>") && of_bob.contains("<ins>disabled</ins>"), "{of_bob}");
+    assert!(of_bob.contains("The command line added user <em class=\"name\">Bob</em>"), "{of_bob}");
     let of_admin = admin.page(&format!("/admin/users/{}/activity", admin.user.id)).await;
-    assert!(of_admin.contains("updated user Bob"), "{of_admin}");
+    assert!(of_admin.contains(" disabled user <em class=\"name\">Bob</em>"), "{of_admin}");
 }
 
 #[actix_web::test]

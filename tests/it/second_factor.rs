@@ -232,7 +232,7 @@ async fn an_administrator_without_one_sets_it_up_first_where_it_is_required() {
     let (mut admin, _) = signed_in(&server, Role::Admin).await;
     let (mut member, _) = signed_in(&server, Role::Member).await;
     let page = admin.get("/admin/settings/security").await.expect(200);
-    assert!(page.text.contains("have no second factor"));
+    assert!(page.text.contains("Without a second factor: "));
     admin.send_on(&page.text, &[("require", "admins")]).await.expect(303);
     for path in ["/admin", "/admin/users", "/settings", "/settings/api-keys"] {
         assert_eq!(admin.get(path).await.expect(303).header("location"), "/settings/security?done=factor-needed", "{path}");

@@ -9,7 +9,7 @@ use keyrack::crypto::SecretHash;
 use keyrack::model::account::{AccountStatus, NewAccount, Source};
 use keyrack::model::api_key::{KeyStatus, LastUse};
 use keyrack::model::audit_event::{ActorFilter, AuditFilter, Happening, Head};
-use keyrack::model::caller::Caller;
+use keyrack::model::caller::{Actor, Caller};
 use keyrack::model::clock::Timestamp;
 use keyrack::model::dialect::default_tiers;
 use keyrack::model::email::Email;
@@ -176,7 +176,13 @@ fn explain() -> String {
         plan!(plans, "of one account", users::list_by(&tx, &mine(), text, (Start::After(user.id), newest, limit)));
         let filter = store::users::Filter { q: q(), status: Some(UserStatus::Disabled), ..all() };
         plan!(plans, "by q and status", users::list_by(&tx, &filter, text, (Start::Before(user.id), oldest, limit)));
+        plan!(plans, "of all", users::search(&tx, &all(), "ada", text, (Start::After(user.id), oldest, limit)));
+        plan!(plans, "of one account", users::search(&tx, &mine(), "ada", text, (Start::Before(user.id), newest, limit)));
     }
+    let filter = store::users::Filter { status: Some(UserStatus::Disabled), ..mine() };
+    plan!(plans, "disabled of one account", users::list(&tx, &filter, (Start::Offset(0), newest, limit)));
+    let filter = store::users::Filter { role: Some(Role::Admin), ..mine() };
+    plan!(plans, "admins of one account", users::list(&tx, &filter, (Start::Offset(0), newest, limit)));
     let filter = store::users::Filter { status: Some(UserStatus::Disabled), ..all() };
     plan!(plans, "disabled", users::list(&tx, &filter, (Start::Offset(0), newest, limit)));
     let filter = store::users::Filter { role: Some(Role::Admin), ..all() };
@@ -198,9 +204,9 @@ fn explain() -> String {
         strip_prefix: None,
     };
     let key = plan!(plans, api_keys::insert(&tx, &insert, now));
-    let another = store::api_keys::Insert { hash: hash("another"), ..insert };
-    plan!(plans, api_keys::insert_row(&tx, &another, now));
     plan!(plans, api_keys::find(&tx, key.id));
+    let by_key = Caller { actor: Actor::Key(key.id), scopes: ScopeSet::EMPTY, ..Caller::command_line() };
+    plan!(plans, actors::must_still_act(&tx, &by_key, now));
     plan!(plans, api_keys::count_used_since(&tx, now));
     plan!(plans, api_keys::find_presented(&tx, hash("first")));
     plan!(plans, api_keys::find_presented_of(&tx, key.id));
@@ -212,7 +218,8 @@ fn explain() -> String {
     plan!(plans, "later", api_keys::end_old_secret(&tx, key.id, Some(later), now));
     plan!(plans, "now", api_keys::end_old_secret(&tx, key.id, None, now));
     let last = LastUse { at: now, ip: None, user_agent: "test".into() };
-    plan!(plans, api_keys::note_uses(&tx, &[store::api_keys::Use { key_id: key.id, secret: hash("third"), last }]));
+    let uses = [store::api_keys::Use { key_id: key.id, secret: hash("third"), count: 2, last }];
+    plan!(plans, api_keys::note_uses(&tx, &uses));
     plan!(plans, api_keys::sweep(&tx, now));
     plan!(plans, api_keys::list_expiring(&tx, now, later, 5));
     plan!(plans, api_keys::list_unused(&tx, now, now, 5));
@@ -239,6 +246,8 @@ fn explain() -> String {
     plan!(plans, "of an account", key_views::list_used(&tx, Whose::Account(account.id), now, 20));
     plan!(plans, found::users(&tx, "ada", 5));
     plan!(plans, found::accounts(&tx, "te", 5));
+    plan!(plans, found::clients(&tx, "re", 5));
+    plan!(plans, found::webhooks(&tx, "hooks.", 5));
     plan!(plans, accounts::count_of_tier(&tx, "Free"));
     plan!(plans, accounts::reach_of_tier(&tx, "Free"));
     plan!(plans, accounts::ids_within_tier(&tx, "Free", 20));
@@ -251,7 +260,12 @@ fn explain() -> String {
     }
     plan!(plans, "by name", key_views::list(&tx, None, (KeyView::All, KeySort::Name), page, now));
     plan!(plans, "by name, from the end", key_views::list(&tx, None, (KeyView::All, KeySort::NameBackwards), page, now));
-    plan!(plans, "of one user", key_views::list(&tx, Some(user.id), (KeyView::Unused, KeySort::Newest), page, now));
+    plan!(plans, "of one user", key_views::list(&tx, Some(Whose::User(user.id)), (KeyView::Unused, KeySort::Newest), page, now));
+    plan!(
+        plans,
+        "of one account",
+        key_views::list(&tx, Some(Whose::Account(account.id)), (KeyView::All, KeySort::Newest), page, now)
+    );
     for sought in ["key_01h455vb4pex5vsknk084sn02q", "kr_…abcd", "ada@", "ci"] {
         plan!(plans, "sought", key_views::search(&tx, None, &KeySought::parse(sought), page));
     }
@@ -508,6 +522,7 @@ fn explain() -> String {
     plan!(plans, "of one account", webhooks::count(&tx, Some(account.id)));
     plan!(plans, "of every account", webhooks::count(&tx, None));
     plan!(plans, webhooks::list_failing(&tx, 5));
+    plan!(plans, webhooks::count_failing(&tx));
     plan!(plans, webhooks::update(&tx, &webhook, now));
     plan!(plans, webhooks::secrets(&tx, webhook.id, now));
     plan!(plans, webhooks::rotate(&tx, webhook.id, &[], Some(later), now));
@@ -552,6 +567,7 @@ fn explain() -> String {
     plan!(plans, deliveries::replay(&tx, delivery, now));
     plan!(plans, deliveries::replay_failed(&tx, webhook.id, now, now));
     plan!(plans, deliveries::counts(&tx, webhook.id));
+    plan!(plans, deliveries::count_waiting(&tx));
     plan!(plans, deliveries::give_up(&tx, webhook.id));
     plan!(plans, webhook_events::sweep(&tx, later, 10));
     plan!(plans, webhooks::delete(&tx, webhook.id));

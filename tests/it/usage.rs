@@ -363,3 +363,13 @@ async fn the_live_tail_sends_what_matches_until_the_server_stops() {
     let ended = tokio::time::timeout(Duration::from_secs(10), tail.chunk()).await.expect("in time");
     assert!(ended.expect("a clean end").is_none());
 }
+
+#[actix_web::test]
+async fn the_list_of_first_steps_can_be_put_away() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let browser = server.browser(admin.user()).await;
+    assert!(browser.get("/admin").await.expect(200).text.contains("Getting started"));
+    browser.submit("/admin", "/admin/getting-started/dismiss", &[]).await.expect(303);
+    assert!(!browser.get("/admin").await.expect(200).text.contains("Getting started"));
+}

@@ -43,18 +43,10 @@ pub const KNOWN: &[(&str, &str)] = &[
     ("setting.changed", "Changed a setting"),
     ("keyrack.set_up", "Set Keyrack up"),
     ("tier.reassigned", "Gave accounts another tier"),
-    ("overview.start_dismissed", "Dismissed the first steps"),
     ("user.invited", "Invited a user"),
     ("user.link_withdrawn", "Withdrew a link of a user"),
     ("user.reset_link_given", "Gave a user a link to a new password"),
     ("users.exported", "Exported users"),
-    ("webhook.created", "Added a webhook"),
-    ("webhook.updated", "Changed a webhook"),
-    ("webhook.disabled", "Disabled a webhook"),
-    ("webhook.deleted", "Deleted a webhook"),
-    ("webhook.replayed", "Replayed deliveries of a webhook"),
-    ("webhook.secret_rotated", "Rotated the secret of a webhook"),
-    ("webhook.test", "Tested a webhook"),
     ("oauth.client.created", "Registered an OAuth client"),
     ("oauth.client.updated", "Changed an OAuth client"),
     ("oauth.client.rotated", "Rotated the secret of an OAuth client"),
@@ -111,6 +103,9 @@ impl Sentence {
                 sentence.text(format!(" used a recovery code, {} left", event.diff["codes_left"].as_u64().unwrap_or_default()))
             }
             "user.created" => sentence.text(" added user ").name(target),
+            "user.reset_link_given" => sentence.text(" gave ").name(target).text(" a link to set a new password"),
+            "user.link_withdrawn" => sentence.text(" withdrew the link of ").name(target),
+            "users.exported" => sentence.text(" exported users"),
             "user.deleted" => sentence.text(" deleted user ").name(target),
             "user.updated" => {
                 let to = |field: &str| event.diff[field]["to"].as_str();
@@ -155,6 +150,7 @@ impl Sentence {
                     let from = from.as_str().map(|from| format!(" from {from}")).unwrap_or_default();
                     sentence.text(format!(" switched the API conventions{from} to {to}"))
                 }
+                _ if target == "overview.start_dismissed" => sentence.text(" dismissed the first steps"),
                 _ => sentence.text(" changed the setting ").name(target),
             },
             "key.anomaly.new_network" => {

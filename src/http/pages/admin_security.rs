@@ -28,10 +28,10 @@ pub async fn show(who: SignedIn, done: Query<Done>) -> Result<HttpResponse, Page
     let place = (Start::Offset(0), Order::OldestFirst, Limit::of(Limit::MAX));
     let admins = services::users::list(&who.app, &who.caller, filter, place).await?;
     let without: Vec<_> = admins.rows.iter().filter(|user| !user.has_second_factor).collect();
-    let more = if admins.has_next { " first" } else { "" };
+    let (more, all) = (if admins.has_next { "the first " } else { "" }, admins.rows.len());
     let words = match without.len() {
-        0 => format!("All of the{more} {} have a second factor.", admins.rows.len()),
-        n => format!("{n} of the{more} {} have no second factor:", admins.rows.len()),
+        0 => format!("Without a second factor: none of {more}{all}."),
+        n => format!("Without a second factor: {n} of {more}{all}."),
     };
     let page = AdminSecurityPage {
         frame: who.frame("Security for administrators", Place::AdminSecurity).with_banner(done.banner()),

@@ -316,7 +316,7 @@ fn day(field: &str, typed: &str, errors: &mut FieldErrors, which: impl Fn(Date) 
 }
 
 impl EventRow {
-    fn new(event: &AuditEvent, now: &Now) -> Self {
+    pub fn new(event: &AuditEvent, now: &Now) -> Self {
         let full = |at| now.moment(at).full;
         Self {
             href: format!("{BASE}/{}", event.id),
@@ -370,6 +370,9 @@ fn page_of(kind: &str, id: &str) -> String {
         _ if id.is_empty() => String::new(),
         "user" => format!("/admin/users/{id}"),
         "key" => format!("/admin/keys/{id}"),
+        "account" => format!("/admin/accounts/{id}"),
+        "client" => format!("/admin/clients/{id}"),
+        "webhook" => format!("/admin/webhooks/{id}"),
         _ => String::new(),
     }
 }

@@ -8,7 +8,7 @@ use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::view::{age_words, grouped, size_words};
+use super::view::{age_words, counted, grouped, size_words};
 use crate::config::Schedule;
 use crate::http::csrf::Posted;
 use crate::http::moment::Moment;
@@ -42,15 +42,15 @@ pub struct Row {
 
 impl Row {
     fn new(backup: &Backup, who: &SignedIn) -> Self {
-        let count = |table: &str| grouped(backup.manifest.rows.get(table).copied().unwrap_or(0));
+        let count = |table: &str, one| counted(backup.manifest.rows.get(table).copied().unwrap_or(0), one);
         Self {
             name: backup.name(),
             made: who.now().moment(backup.manifest.created_at),
             size: size_words(backup.manifest.bytes),
             holds: format!(
-                "{} users, {} keys, audit events up to {}",
-                count("users"),
-                count("api_keys"),
+                "{}, {}, audit events up to {}",
+                count("users", "user"),
+                count("api_keys", "key"),
                 grouped(backup.manifest.audit.seq.max(0) as u64)
             ),
             sealed: backup.manifest.sealed,

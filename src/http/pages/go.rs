@@ -45,13 +45,20 @@ pub struct Asked {
 const PAGES: &[(&str, &str, &str, bool)] = &[
     ("Overview", "/admin", "dashboard start home", true),
     ("Requests", "/admin/requests", "log live tail", true),
+    ("Audit log", "/admin/audit", "history changes who", true),
     ("API keys", "/admin/keys", "all keys", true),
     ("Keys unused for 30 days", "/admin/keys?status=unused", "idle", true),
     ("Keys that expire soon", "/admin/keys?status=expiring", "end", true),
     ("Users", "/admin/users", "people members", true),
+    ("Accounts", "/admin/accounts", "teams customers suspended", true),
     ("OAuth clients", "/admin/clients", "apps programs", true),
+    ("Webhooks", "/admin/webhooks", "events deliveries endpoints", true),
     ("Tiers and limits", "/admin/tiers", "rate quota windows", true),
     ("API conventions", "/admin/settings/api-conventions", "dialect", true),
+    ("Network", "/admin/settings/network", "proxy tls https certificate address clock", true),
+    ("Backup", "/admin/settings/backup", "restore download verify", true),
+    ("Security for administrators", "/admin/settings/security", "second factor required two-factor mfa", true),
+    ("Status", "/status", "health up", false),
     ("My API keys", "/settings/api-keys", "own", false),
     ("Connected apps", "/settings/connected-apps", "oauth grants", false),
     ("Usage", "/settings/usage", "limits left quota", false),
@@ -63,7 +70,10 @@ const CREATE: &[(&str, &str, &str, bool)] = &[
     ("Generate New Key", "/settings/api-keys/new", "create api", false),
     ("Register an OAuth client", "/admin/clients/new", "create app", true),
     ("Generate a key for someone else", "/admin/keys/new", "create api", true),
-    ("Add user", "/admin/users/new", "create person", true),
+    ("Add user", "/admin/users/new", "create person invite", true),
+    ("Import users", "/admin/users/import", "csv create many", true),
+    ("Add account", "/admin/accounts/new", "create team customer", true),
+    ("Add webhook", "/admin/webhooks/new", "create endpoint events", true),
     ("Add tier", "/admin/tiers/new", "create limits", true),
 ];
 
@@ -99,7 +109,11 @@ pub fn path_of(who: &SignedIn, q: &str) -> Result<Option<String>, PageError> {
     Ok(services::go::named(&who.app, &who.caller, q)?.map(|named| match named {
         Named::Key(id) => format!("{keys}/{id}"),
         Named::User(id) => format!("/admin/users/{id}"),
-        Named::Account(id) => format!("/admin/accounts/{id}/usage"),
+        Named::Account(id) => format!("/admin/accounts/{id}"),
+        Named::Client(id) => format!("/admin/clients/{id}"),
+        Named::Webhook(id) => format!("/admin/webhooks/{id}"),
+        Named::Delivery(id) => format!("/admin/webhooks/deliveries/{id}"),
+        Named::Event(id) => format!("/admin/audit/{id}"),
         Named::Request(id) => format!("/admin/requests/{id}"),
         Named::Hint(hint) => {
             let hint: String = url::form_urlencoded::byte_serialize(hint.as_bytes()).collect();
@@ -126,11 +140,15 @@ fn found_groups(who: &SignedIn, found: Found) -> Vec<Group> {
     let key =
         |key: crate::model::api_key::ApiKey| Entry { href: format!("{keys}/{}", key.id), words: key.name, detail: key.hint };
     let user = |(id, name, email)| Entry { href: format!("/admin/users/{id}"), words: name, detail: email };
-    let account = |(id, name)| Entry { href: format!("/admin/accounts/{id}/usage"), words: name, detail: String::new() };
+    let account = |(id, name)| Entry { href: format!("/admin/accounts/{id}"), words: name, detail: String::new() };
+    let client = |(id, name)| Entry { href: format!("/admin/clients/{id}"), words: name, detail: String::new() };
+    let webhook = |(id, url)| Entry { href: format!("/admin/webhooks/{id}"), words: url, detail: String::new() };
     vec![
         Group { words: "API keys", entries: found.keys.into_iter().map(key).collect() },
         Group { words: "Users", entries: found.users.into_iter().map(user).collect() },
         Group { words: "Accounts", entries: found.accounts.into_iter().map(account).collect() },
+        Group { words: "OAuth clients", entries: found.clients.into_iter().map(client).collect() },
+        Group { words: "Webhooks", entries: found.webhooks.into_iter().map(webhook).collect() },
     ]
 }
 

@@ -67,6 +67,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/clients/{id}/tried").get(oauth_clients::tried))
         .service(resource("/admin/grants/{id}/revoke").get(connected_apps::ask).post(connected_apps::revoke))
         .service(resource("/admin").get(overview::show))
+        .service(resource("/admin/getting-started/dismiss").post(overview::dismiss_start))
         .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
         .service(resource("/admin/audit").get(audit::list))
         .service(resource("/admin/audit/export").get(audit::export))

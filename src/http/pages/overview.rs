@@ -12,9 +12,11 @@ use super::notices::NoticeRow;
 use super::view::{KeyRow, age_words, grouped, size_words};
 use super::webhooks::WebhookRow;
 use crate::http::arrival::own_address_fault;
+use crate::http::csrf::Posted;
 use crate::http::page::{Banner, Done, Frame, PageError, Place};
-use crate::http::signed_in::SignedIn;
+use crate::http::signed_in::{SignedIn, to};
 use crate::model::api_key::ApiKey;
+use crate::model::check::CheckState;
 use crate::model::health::Age;
 use crate::model::notice::Notice;
 use crate::model::page::{Limit, Order, Start};
@@ -36,6 +38,8 @@ pub struct OverviewPage {
     pub notices: Vec<NoticeRow>,
     pub steps: Vec<Step>,
     pub done_count: usize,
+    /// Something is left to do, and nobody has put the list away.
+    pub shows_steps: bool,
     pub figures: Vec<Figure>,
     /// No request came with a key yet.
     pub waiting: bool,
@@ -104,7 +108,10 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>, req: Ht
     let has_begun = told.has_begun || newest.as_ref().is_some_and(|key| key.last_used.is_some());
     let name = |notice: &Notice| names.get(&notice.key_id?).map(|key| key.name.as_str());
     let backup = services::backups::age(&who.app).await?;
-    let steps = steps(&who, newest.as_ref(), has_begun, backup != Age::None);
+    let first = (Start::Offset(0), Order::OldestFirst, Limit::of(1));
+    let has_webhook = !services::webhooks::list(&who.app, &who.caller, first).await?.rows.is_empty();
+    let steps = steps(&who, newest.as_ref(), has_begun, (backup != Age::None, has_webhook));
+    let is_dismissed = services::settings::is_start_dismissed(&who.app, &who.caller).await?;
     let total = &told.used.total;
     let figures = [
         ("Requests", grouped(total.total())),
@@ -120,6 +127,7 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>, req: Ht
         frame: who.frame("Overview", Place::Overview).with_banner(banner),
         summary: format!("Keyrack {} at {}. Times in {}.", env!("CARGO_PKG_VERSION"), who.facts.base_url(), now.zone_name()),
         done_count: steps.iter().filter(|step| step.done).count(),
+        shows_steps: !is_dismissed && steps.iter().any(|step| !step.done),
         steps,
         figures: figures.map(|(label, value)| Figure { label, value }).into(),
         waiting: !has_begun,
@@ -134,7 +142,15 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>, req: Ht
     Ok(who.ok(&page))
 }
 
-fn steps(who: &SignedIn, newest: Option<&ApiKey>, has_begun: bool, is_backed_up: bool) -> Vec<Step> {
+pub async fn dismiss_start(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError> {
+    if form.is_stale {
+        return Ok(to("/admin?done=renewed"));
+    }
+    services::settings::dismiss_start(&who.app, &who.caller).await?;
+    Ok(to("/admin"))
+}
+
+fn steps(who: &SignedIn, newest: Option<&ApiKey>, has_begun: bool, (is_backed_up, has_webhook): (bool, bool)) -> Vec<Step> {
     let first_unused = newest.map(|key| format!("/admin/keys/{}", key.id)).unwrap_or_default();
     vec![
         step(true, "Create the first admin", String::new(), String::new()),
@@ -148,8 +164,9 @@ fn steps(who: &SignedIn, newest: Option<&ApiKey>, has_begun: bool, is_backed_up:
         step(
             who.facts.https,
             "Serve it over HTTPS",
-            "Beyond this machine, whoever reads along has the keys. Put a proxy with a certificate in front.".into(),
-            String::new(),
+            "Beyond this machine, whoever reads along has the keys. Give it a certificate, or put a proxy with one in front."
+                .into(),
+            "/admin/settings/network".into(),
         ),
         step(
             is_backed_up,
@@ -161,7 +178,19 @@ fn steps(who: &SignedIn, newest: Option<&ApiKey>, has_begun: bool, is_backed_up:
             who.app.live.public_url().is_some(),
             "Say under which address it is reached",
             "Start with --public-url https://keys.example.com, so that samples and links are right.".into(),
-            String::new(),
+            "/admin/settings/network".into(),
+        ),
+        step(
+            who.user.has_second_factor,
+            "Set up a second factor",
+            "A password alone then opens nothing.".into(),
+            "/settings/security".into(),
+        ),
+        step(
+            has_webhook,
+            "Add a webhook",
+            "Your systems learn what changes here. Each has a button that sends a test event.".into(),
+            "/admin/webhooks/new".into(),
         ),
     ]
 }
@@ -179,6 +208,12 @@ fn pressing(who: &SignedIn, req: &HttpRequest, backup: Age) -> Option<Banner> {
         let words =
             format!("{} has {} left. Without room nothing can be changed; reading goes on.", dir.display(), size_words(free));
         return Some(Banner::warn("The disk is nearly full", words));
+    }
+    let certificate = who.app.certificate();
+    let checked = certificate
+        .map(|status| services::certificates::check::check("Certificate", &status, &who.app.config, who.app.clock.now()));
+    if let Some(check) = checked.filter(|check| check.state != CheckState::Ok) {
+        return Some(Banner::warn(format!("Certificate: {}", check.found), format!("{} {}", check.why, check.fix)));
     }
     match backup {
         Age::Old(age) => Some(Banner::warn(

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Query;
 use askama::Template;
 
-use super::view::{capitalized, grouped};
+use super::view::{capitalized, counted};
 use crate::http::csrf::Posted;
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to, with_look};
@@ -71,8 +71,6 @@ async fn page(who: &SignedIn, time_zone: String, errors: FormErrors) -> Result<S
     let own = services::api_keys::Filter { user: Some(who.user.id), ..Default::default() };
     let place = (Start::Offset(0), Order::NewestFirst, Limit::of(Limit::MAX));
     let keys = services::api_keys::list(&who.app, &who.caller, own, place).await?;
-    let more = if keys.has_next { " or more" } else { "" };
-    let noun = if keys.rows.len() == 1 { "key" } else { "keys" };
     Ok(SettingsPage {
         frame: who.frame("Settings", Place::Settings).faulty(&errors),
         errors,
@@ -81,7 +79,7 @@ async fn page(who: &SignedIn, time_zone: String, errors: FormErrors) -> Result<S
             email: who.user.email.clone(),
             role: capitalized(who.user.role.name()),
             account: account.name,
-            keys: format!("{}{more} {noun}", grouped(keys.rows.len() as u64)),
+            keys: if keys.has_next { format!("{} or more keys", Limit::MAX) } else { counted(keys.rows.len() as u64, "key") },
         },
         time_zone,
         themes: Look::THEMES,

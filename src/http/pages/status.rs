@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::chart::share_words;
+use super::view::grouped;
 use crate::app::App;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Frame, render};
@@ -23,6 +24,7 @@ pub struct StatusPage {
     pub since: Moment,
     pub components: [Component; 4],
     pub errors: String,
+    pub webhooks_waiting: String,
 }
 
 pub struct Component {
@@ -49,6 +51,7 @@ fn page(told: &Told, app: &App) -> HttpResponse {
             all_well: told.ready.is_ready(),
             since: now.moment(told.since),
             components: components(told),
+            webhooks_waiting: told.webhooks_waiting.map_or_else(|| "–".into(), grouped),
             errors: told.error_rate.map_or_else(|| "–".into(), |rate| share_words(Some(rate))),
         },
     )
@@ -95,5 +98,6 @@ fn to_json(told: &Told) -> serde_json::Value {
             },
         },
         "error_rate_24h": told.error_rate,
+        "webhooks_waiting": told.webhooks_waiting,
     })
 }

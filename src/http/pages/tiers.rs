@@ -6,7 +6,7 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::conventions::{self, Sample};
-use super::view::{grouped, window_words};
+use super::view::{counted, grouped, window_words};
 use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
@@ -301,8 +301,7 @@ fn judged_words(judged: &Judged) -> String {
 
 /// `3 accounts with 7 keys`
 fn reach_words(reach: &Reach) -> String {
-    let count = |n: u64, one: &str| if n == 1 { format!("1 {one}") } else { format!("{} {one}s", grouped(n)) };
-    format!("{} with {}", count(reach.accounts, "account"), count(reach.keys, "key"))
+    format!("{} with {}", counted(reach.accounts, "account"), counted(reach.keys, "key"))
 }
 
 /// From what the figure was made, so that nobody takes it for more than it is.

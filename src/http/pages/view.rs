@@ -8,7 +8,7 @@ use crate::model::clock::Timestamp;
 use crate::model::duration;
 use crate::model::page::{Order, Page};
 use crate::model::tier::Windows;
-pub use crate::model::tier::grouped;
+pub use crate::model::tier::{counted, grouped};
 use crate::model::user::{User, UserStatus};
 use crate::services::usage::KeyCounts;
 
@@ -72,6 +72,9 @@ pub struct OldSecret {
     /// When it was last used, if that was after the rotation.
     pub still_used: Option<Moment>,
     pub from: String,
+    /// How often each secret was presented since the rotation.
+    pub requests: String,
+    pub new_requests: String,
 }
 
 impl KeyRow {
@@ -105,6 +108,8 @@ impl KeyRow {
                     ends: now.moment(rotation.old_expires_at),
                     still_used: since.map(|last| now.moment(last.at)),
                     from: since.map(from).unwrap_or_default(),
+                    requests: counted(rotation.old_requests, "request"),
+                    new_requests: counted(rotation.new_requests, "request"),
                 }
             }),
             can_extend: rotation.is_some_and(|rotation| {
@@ -220,11 +225,10 @@ pub fn size_words(bytes: u64) -> String {
 
 /// `12 days`
 pub fn age_words(age: Duration) -> String {
-    let several = |count: u64, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
     match age.as_secs() {
-        seconds @ 0..7_200 => several(seconds / 60, "minute"),
-        seconds @ 7_200..172_800 => several(seconds / 3_600, "hour"),
-        seconds => several(seconds / 86_400, "day"),
+        seconds @ 0..7_200 => counted(seconds / 60, "minute"),
+        seconds @ 7_200..172_800 => counted(seconds / 3_600, "hour"),
+        seconds => counted(seconds / 86_400, "day"),
     }
 }
 

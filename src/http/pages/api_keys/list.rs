@@ -11,12 +11,14 @@ use super::Realm;
 use crate::http::page::{Done, Frame, Link, PageError};
 use crate::http::pages::view::{KeyRow, Listed, Pages};
 use crate::http::signed_in::{SignedIn, to};
+use crate::model::AppError;
 use crate::model::account::Account;
 use crate::model::api_key::ApiKey;
 use crate::model::ids::{AccountId, ApiKeyId};
 use crate::model::key_view::{KeySort, KeySought, KeyView};
-use crate::model::page::{Limit, Start};
+use crate::model::page::{Limit, Page, Start};
 use crate::services;
+use crate::services::api_keys::Whose;
 use crate::services::go::Named;
 
 #[derive(Template)]
@@ -25,6 +27,8 @@ pub struct KeysPage {
     pub frame: Frame,
     pub realm: Realm,
     pub q: String,
+    /// The account that the list is narrowed to, by its name or as it was typed; empty: every one.
+    pub account: String,
     pub views: Vec<ViewLink>,
     /// What the list is narrowed to, where nothing matches it.
     pub words: String,
@@ -56,6 +60,8 @@ pub struct ListQuery {
     status: String,
     #[serde(default)]
     sort: String,
+    #[serde(default)]
+    account: String,
     limit: Option<u32>,
     after: Option<String>,
     before: Option<String>,
@@ -71,16 +77,17 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>, done: Qu
     // A search is among all keys: with a filter besides, no index would serve it.
     let view = KeyView::parse(&query.status).filter(|_| q.is_empty()).unwrap_or_default();
     let sort = if view == KeyView::All && q.is_empty() { KeySort::parse(&query.sort) } else { KeySort::default() };
-    let listed = Listed::new(realm.base(), query.limit, query.from);
+    let narrowed = Narrowed::of(&who, realm, query.account.trim()).await?;
+    let listed = Listed::new(realm.base(), query.limit, query.from).keeping("account", &narrowed.account);
     let listed = listed.keeping("q", q).keeping("status", view.name()).keeping("sort", sort.name());
     let start = Start::parse(None, query.after.as_deref(), query.before.as_deref(), ApiKeyId::parse, &mut Default::default());
     let is_first = start == Start::Offset(0);
     let place = (start, Limit::of(listed.size()));
-    let user = realm.is_own().then_some(who.user.id);
     let sought = (!q.is_empty()).then(|| KeySought::parse(q));
-    let page = match sought.clone() {
-        Some(sought) => services::api_keys::search(&who.app, &who.caller, user, sought, place).await?,
-        None => services::api_keys::view(&who.app, &who.caller, user, (view, sort), place).await?,
+    let page = match (sought.clone(), narrowed.whose) {
+        (_, Err(Unknown)) => Page { rows: Vec::new(), has_prev: false, has_next: false, total: None },
+        (Some(sought), Ok(whose)) => services::api_keys::search(&who.app, &who.caller, whose, sought, place).await?,
+        (None, Ok(whose)) => services::api_keys::view(&who.app, &who.caller, whose, (view, sort), place).await?,
     };
     let owners = page.rows.iter().map(|key| key.user_id).collect();
     let owners = services::users::find_all(&who.app, &who.caller, owners).await?;
@@ -93,15 +100,23 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>, done: Qu
         KeyRow::new(key, owner, &now).with_usage(used.get(&key.id)).with_tier(tier_of(&accounts, key))
     };
     let words = if q.is_empty() { format!("status: {}", view.words().to_lowercase()) } else { q.to_owned() };
-    let sorted = |sort: KeySort| {
-        Listed::new(realm.base(), Some(listed.size()), None).keeping("sort", sort.name()).link(listed.size(), &[])
-    };
+    let words = if narrowed.account.is_empty() { words } else { format!("{words}, account: {}", narrowed.name) };
+    let plain = || Listed::new(realm.base(), None, None).keeping("account", &narrowed.account);
+    let sorted = |sort: KeySort| plain().keeping("sort", sort.name()).link(listed.size(), &[]);
+    let views = KeyView::ALL.iter().map(|&each| ViewLink {
+        href: plain().keeping("status", each.name()).link(listed.size(), &[]),
+        words: each.words(),
+        current: each == view && q.is_empty(),
+    });
     let has_orders = view == KeyView::All && q.is_empty();
+    let pages = listed.pages(&page, |key| key.id.to_string());
+    let title = if realm.is_own() { "API Keys" } else { "API keys" };
+    let title = if is_first { title.to_owned() } else { format!("{title}, {}", pages.words) };
     let page = KeysPage {
-        frame: who.frame(if realm.is_own() { "API Keys" } else { "API keys" }, realm.place()).with_banner(done.banner()),
+        frame: who.frame(title, realm.place()).with_banner(done.banner()),
         realm,
         q: q.into(),
-        views: views(realm, &listed, view, q),
+        views: views.collect(),
         words,
         order_words: order_words(view, sort, sought.as_ref()),
         other_order: has_orders.then(|| {
@@ -119,9 +134,10 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>, done: Qu
             KeySort::NameBackwards => "descending",
             _ => "",
         },
-        is_empty: page.rows.is_empty() && has_orders && is_first,
+        is_empty: page.rows.is_empty() && has_orders && is_first && narrowed.account.is_empty(),
+        account: narrowed.name,
         keys: page.rows.iter().map(row).collect(),
-        pages: listed.pages(&page, |key| key.id.to_string()),
+        pages,
         base_url: who.facts.base_url().into(),
     };
     Ok(who.ok(&page))
@@ -144,13 +160,32 @@ fn elsewhere(who: &SignedIn, realm: Realm, q: &str) -> Result<Option<String>, Pa
     })
 }
 
-fn views(realm: Realm, listed: &Listed, shown: KeyView, q: &str) -> Vec<ViewLink> {
-    let link = |view: KeyView| ViewLink {
-        href: Listed::new(realm.base(), None, None).keeping("status", view.name()).link(listed.size(), &[]),
-        words: view.words(),
-        current: view == shown && q.is_empty(),
-    };
-    KeyView::ALL.iter().map(|&view| link(view)).collect()
+/// Whose keys a list shows.
+struct Narrowed {
+    whose: Result<Option<Whose>, Unknown>,
+    /// As an address keeps it: the id, or what was typed where there is no such account.
+    account: String,
+    name: String,
+}
+
+/// No account has that id or name.
+#[derive(Clone, Copy)]
+struct Unknown;
+
+impl Narrowed {
+    async fn of(who: &SignedIn, realm: Realm, typed: &str) -> Result<Self, PageError> {
+        if realm.is_own() || typed.is_empty() {
+            let whose = Ok(realm.is_own().then_some(Whose::User(who.user.id)));
+            return Ok(Self { whose, account: String::new(), name: String::new() });
+        }
+        match services::accounts::find_named(&who.app, &who.caller, typed).await {
+            Ok(account) => {
+                Ok(Self { whose: Ok(Some(Whose::Account(account.id))), account: account.id.to_string(), name: account.name })
+            }
+            Err(AppError::NotFound(_)) => Ok(Self { whose: Err(Unknown), account: typed.into(), name: typed.into() }),
+            Err(err) => Err(err.into()),
+        }
+    }
 }
 
 const fn order_words(view: KeyView, sort: KeySort, sought: Option<&KeySought>) -> &'static str {

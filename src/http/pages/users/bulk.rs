@@ -8,7 +8,7 @@ use super::BASE;
 use super::list::Filtered;
 use crate::http::csrf::{Fields, Posted};
 use crate::http::page::{Banner, Frame, PageError, Place};
-use crate::http::pages::view::grouped;
+use crate::http::pages::view::{counted, grouped};
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::ids::UserId;
 use crate::model::user::UserStatus;
@@ -109,13 +109,13 @@ async fn asked(who: &SignedIn, fields: &Fields, banner: Option<Banner>) -> Resul
         return Ok(to(format!("{BASE}?done=none&n=0")));
     }
     let too_many = users.len() > MOST;
-    let count = if too_many { format!("More than {}", grouped(MOST as u64)) } else { grouped(users.len() as u64) };
-    let noun = if users.len() == 1 { "user" } else { "users" };
+    let count =
+        if too_many { format!("More than {}", counted(MOST as u64, "user")) } else { counted(users.len() as u64, "user") };
     let act = Act::parse(fields.text("act"));
     let words = filtered.words();
     let page = BulkPage {
         frame: who
-            .frame(act.map_or_else(|| format!("{count} {noun}"), |act| format!("{} {count} {noun}", act.words())), Place::Users)
+            .frame(act.map_or_else(|| count.clone(), |act| format!("{} {count}", act.words())), Place::Users)
             .with_banner(banner),
         back: if all { filtered.link(BASE, &[]) } else { BASE.into() },
         summary: match (all, words.is_empty()) {

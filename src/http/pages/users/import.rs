@@ -11,7 +11,7 @@ use super::BASE;
 use crate::http::csrf::{Fields, Posted, Uploaded};
 use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
-use crate::http::pages::view::grouped;
+use crate::http::pages::view::{counted, grouped};
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
 use crate::model::imported_key::LineError;
@@ -243,7 +243,7 @@ fn preview_page(
     errors: FormErrors,
 ) -> PreviewPage {
     let why = by_line(imported);
-    let users = |count: usize| format!("{} {}", grouped(count as u64), if count == 1 { "user" } else { "users" });
+    let users = |count: usize| counted(count as u64, "user");
     let mut outcome = vec![format!("{} would be added, without a password: invite them afterwards.", users(imported.created))];
     if imported.updated > 0 {
         outcome.push(format!("{} would get the name, role and status of the file.", users(imported.updated)));
@@ -252,7 +252,7 @@ fn preview_page(
         outcome.push(format!("{} of the file would stay as they are here.", users(imported.skipped)));
     }
     if imported.accounts_created > 0 {
-        outcome.push(format!("{} new accounts would be made.", grouped(imported.accounts_created as u64)));
+        outcome.push(format!("{} would be made.", counted(imported.accounts_created as u64, "new account")));
     }
     let wrong = why.len();
     if wrong > 0 {
@@ -285,18 +285,20 @@ fn preview_page(
                 mistake: why.get(line).cloned().unwrap_or_default(),
             })
             .collect(),
-        rows_words: format!("The first {} of {} rows", table.rows.len().min(SHOWN), grouped(table.rows.len() as u64)),
+        rows_words: first_of(table.rows.len(), "row"),
         is_update: choice.options.known == Known::Update,
         makes_accounts: choice.options.makes_accounts,
         outcome,
         mistakes: imported.errors.iter().take(SHOWN).cloned().collect(),
-        mistakes_words: format!(
-            "The first {} of {} mistakes",
-            imported.errors.len().min(SHOWN),
-            grouped(imported.errors.len() as u64)
-        ),
+        mistakes_words: first_of(imported.errors.len(), "mistake"),
         query: query_of(choice),
         fields: choice.fields(),
         act: if changes == 0 { String::new() } else { format!("Import {}", users(changes)) },
     }
+}
+
+/// `The first 20 of 1,204 rows`, or `2 rows` where all are shown.
+fn first_of(count: usize, one: &str) -> String {
+    let all = counted(count as u64, one);
+    if count > SHOWN { format!("The first {SHOWN} of {all}") } else { all }
 }

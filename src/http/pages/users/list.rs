@@ -7,8 +7,9 @@ use askama::Template;
 use super::BASE;
 use crate::http::csrf::Fields;
 use crate::http::page::{Banner, Done, Frame, PageError, Place};
-use crate::http::pages::view::{Column, Listed, Pages, Sorted, UserRow, grouped};
-use crate::http::signed_in::SignedIn;
+use crate::http::pages::go::path_of;
+use crate::http::pages::view::{Column, Listed, Pages, Sorted, UserRow, counted};
+use crate::http::signed_in::{SignedIn, to};
 use crate::model::AppError;
 use crate::model::error::FieldErrors;
 use crate::model::ids::UserId;
@@ -74,6 +75,11 @@ impl Filtered {
         Ok(filtered)
     }
 
+    /// Whether names and addresses are searched, rather than an id.
+    fn is_sought(&self) -> bool {
+        !self.q.is_empty() && UserId::parse(&self.q.to_lowercase()).is_none()
+    }
+
     pub fn is_any(&self) -> bool {
         [&self.q, &self.role, &self.status, &self.account].iter().any(|text| !text.is_empty())
     }
@@ -104,14 +110,21 @@ impl Filtered {
 }
 
 pub async fn list(who: SignedIn, fields: Fields, done: Query<Done>) -> Result<HttpResponse, PageError> {
+    if let Some(elsewhere) = elsewhere(&who, fields.text("q").trim())? {
+        return Ok(to(elsewhere));
+    }
     let filtered = Filtered::of(&who, &fields).await?;
-    let sorted = Sorted::parse(fields.text("sort"), &["name", "email"]);
+    let mut sorted = Sorted::parse(fields.text("sort"), &["name", "email"]);
+    if filtered.is_sought() && sorted.by == Sorted::CREATED {
+        sorted = Sorted::parse("name", &["name"]);
+    }
     let mut listed = Listed::new(BASE, fields.text("limit").parse().ok(), fields.text("from").parse().ok());
     for (name, value) in filtered.pairs() {
         listed = listed.keeping(name, value);
     }
-    let heads =
-        [("name", "Name"), ("email", "Email"), ("", "Role"), ("", "Account"), (Sorted::CREATED, "Created"), ("", "Status")];
+    // No index has both the beginnings of texts and the order of creation.
+    let created = if filtered.is_sought() { "" } else { Sorted::CREATED };
+    let heads = [("name", "Name"), ("email", "Email"), ("", "Role"), ("", "Account"), (created, "Created"), ("", "Status")];
     let columns = sorted.columns(&listed, &heads);
     let listed = listed.keeping("sort", sorted.word());
     let page = page(&who, &filtered, &sorted, &fields, Limit::of(listed.size())).await?;
@@ -127,7 +140,7 @@ pub async fn list(who: SignedIn, fields: Fields, done: Query<Done>) -> Result<Ht
     let page = UsersPage {
         frame: who.frame("Users", Place::Users).with_banner(banner(&fields).or_else(|| done.banner())),
         sort: sorted.word().into(),
-        order_words: sorted.in_words(),
+        order_words: if filtered.is_sought() { words_of_a_search(&sorted) } else { sorted.in_words() },
         columns,
         users: users.collect(),
         all: filtered.link(&format!("{BASE}/bulk"), &[("all", "yes")]),
@@ -138,10 +151,16 @@ pub async fn list(who: SignedIn, fields: Fields, done: Query<Done>) -> Result<Ht
     Ok(who.ok(&page))
 }
 
+/// Where a search leads that names one thing whole, a secret before all, which is out of the address then. A user's own id
+/// is sought in the list, where the filters go on.
+fn elsewhere(who: &SignedIn, q: &str) -> Result<Option<String>, PageError> {
+    if UserId::parse(&q.to_lowercase()).is_some() { Ok(None) } else { path_of(who, q) }
+}
+
 /// What the change of many did, which the list does not tell.
 fn banner(fields: &Fields) -> Option<Banner> {
     let count: u64 = fields.text("n").parse().ok()?;
-    let users = format!("{} {}", grouped(count), if count == 1 { "user" } else { "users" });
+    let users = counted(count, "user");
     match fields.text("done") {
         "bulk-disabled" => Some(Banner::ok(format!("{users} disabled"), "They are signed out, and their keys get 401.")),
         "bulk-enabled" => Some(Banner::ok(format!("{users} enabled"), "They may sign in, and their keys are let in.")),
@@ -162,7 +181,7 @@ async fn page(
         return Ok(crate::model::page::Page { rows: Vec::new(), has_prev: false, has_next: false, total: None });
     }
     let given = |name| Some(fields.text(name)).filter(|text| !text.is_empty());
-    let (after, before, filter) = (given("after"), given("before"), filtered.filter.clone());
+    let (after, before, mut filter) = (given("after"), given("before"), filtered.filter.clone());
     let start = Start::parse(None, after, before, UserId::parse, &mut FieldErrors::default());
     let place = (start, sorted.order(), limit);
     let text = match sorted.by {
@@ -170,5 +189,17 @@ async fn page(
         "email" => UserText::Email,
         _ => return Ok(services::users::list(&who.app, &who.caller, filter, place).await?),
     };
+    if let Some(start) = filter.q.take_if(|_| filtered.is_sought()) {
+        return Ok(services::users::search(&who.app, &who.caller, filter, (start, text), place).await?);
+    }
     Ok(services::users::list_by(&who.app, &who.caller, filter, text, place).await?)
+}
+
+const fn words_of_a_search(sorted: &Sorted) -> &'static str {
+    match (sorted.by.as_bytes(), sorted.descending) {
+        (b"email", false) => "By email address, then those whose name alone begins so",
+        (b"email", true) => "By email address, backwards, then those whose name alone begins so",
+        (_, false) => "By name, then those whose email address alone begins so",
+        (_, true) => "By name, backwards, then those whose email address alone begins so",
+    }
 }
