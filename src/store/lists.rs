@@ -170,6 +170,8 @@ pub fn page_by<T, Id: ToSql + 'static>(
 ) -> Result<Page<T>> {
     let By { value, of_row, id } = by;
     let few = conditions.take_fewest(conn)?;
+    // Where the few come in the order of their ids, none but the page's own rows are looked at.
+    let place = if few.is_some() && value.is_empty() { "few" } else { id };
     let newest_first = order == Order::NewestFirst;
     // `before` is read backwards from its row, then turned round.
     let backwards = matches!(start, Start::Before(_));
@@ -182,7 +184,7 @@ pub fn page_by<T, Id: ToSql + 'static>(
             has_cursor = true;
             let sign = if descending { '<' } else { '>' };
             let sql = match value {
-                "" => format!("{id} {sign} {{}}"),
+                "" => format!("{place} {sign} {{}}"),
                 // The first of the two lets the index begin there, whatever other bounds follow.
                 _ => format!("{value} {sign}= ({of_row}) AND ({value}, {id}) {sign} (({of_row}), {{}})"),
             };
@@ -202,7 +204,7 @@ pub fn page_by<T, Id: ToSql + 'static>(
     // One row more than asked for tells whether there is a next page.
     let (limit, n) = (limit.get() as usize, values.len());
     let first = if value.is_empty() { String::new() } else { format!("{value} {direction}, ") };
-    let sql = format!("{from} {filter} ORDER BY {first}{id} {direction} LIMIT ${} OFFSET ${}", n + 1, n + 2);
+    let sql = format!("{from} {filter} ORDER BY {first}{place} {direction} LIMIT ${} OFFSET ${}", n + 1, n + 2);
     values.push(Box::new(limit as i64 + 1));
     values.push(Box::new(i64::try_from(skip).unwrap_or(i64::MAX)));
 
