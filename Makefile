@@ -27,7 +27,7 @@ deny: ## licences and sources of all dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked --debug cargo-deny
 	$(CARGO) deny --log-level error check licenses bans sources
 
-test: check test-rust test-webhook-crash-short test-clients test-gateways test-browser ## everything; installs what is missing
+test: check test-rust test-webhook-crash-short test-clients test-gateways test-acme test-browser ## everything; installs what is missing
 
 test-rust: ## unit tests, and the tests against real servers
 	$(CARGO) test --quiet --locked
@@ -49,6 +49,16 @@ test-gateways: ## real nginx and Caddy, with the configuration that the document
 	tests/gateways/install.sh
 	$(CARGO) build --quiet --locked
 	python3 tests/gateways/run.py
+
+test-acme: ## certificates from a real ACME server
+	tests/acme/install.sh
+	$(CARGO) build --quiet --locked
+	python3 tests/acme/run.py
+
+test-systemd: ## the service, its socket and the package under a real systemd, in a container; needs root
+	tests/systemd/install.sh
+	$(CARGO) build --quiet --locked
+	tests/systemd/run.sh
 
 test-browser: ## whole journeys in Chromium, and the accessibility check
 	tests/browser/install.sh
@@ -73,8 +83,11 @@ bench-scale: ## what a check costs with 1,000 keys and with 1,000,000
 	$(CARGO) build --quiet --locked --profile dist
 	python3 benches/scale.py target/dist/keyrack
 
-package: ## the smallest and fastest binary: target/dist/keyrack
+package: ## the smallest and fastest binary, target/dist/keyrack, and packages of it
 	$(CARGO) build --locked --profile dist
+	@command -v cargo-deb >/dev/null || $(CARGO) install --quiet --locked cargo-deb
+	@command -v cargo-generate-rpm >/dev/null || $(CARGO) install --quiet --locked cargo-generate-rpm
+	packaging/package.sh
 
-.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-webhook-crash test-webhook-crash-short test-clients test-gateways test-browser bench bench-check bench-scale package
+.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-webhook-crash test-webhook-crash-short test-clients test-gateways test-acme test-systemd test-browser bench bench-check bench-scale package
 .DEFAULT_GOAL := help

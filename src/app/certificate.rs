@@ -3,7 +3,7 @@
 use super::App;
 use crate::config::TlsMode;
 use crate::model::clock::Timestamp;
-use crate::tls::self_signed;
+use crate::tls::{CertificateFacts, self_signed};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateStatus {
@@ -20,16 +20,9 @@ pub struct CertificateStatus {
     pub problem: Option<String>,
 }
 
-impl App {
-    /// None while TLS is not spoken here.
-    pub fn certificate(&self) -> Option<CertificateStatus> {
-        let mode = self.config.tls.mode;
-        if mode == TlsMode::Off {
-            return None;
-        }
-        let shown = self.certificates.shown();
-        let facts = shown.as_ref().map(|shown| &shown.facts);
-        Some(CertificateStatus {
+impl CertificateStatus {
+    pub fn of(mode: TlsMode, facts: Option<&CertificateFacts>, problem: Option<String>) -> Self {
+        Self {
             mode,
             names: facts.map(|facts| facts.names.clone()).unwrap_or_default(),
             issuer: facts.map(|facts| facts.issuer.clone()).unwrap_or_default(),
@@ -38,8 +31,26 @@ impl App {
             renews_at: facts.and_then(|facts| match mode {
                 TlsMode::Off | TlsMode::Files => None,
                 TlsMode::SelfSigned => Some(facts.ends_at.saturating_sub(self_signed::RENEWED_BEFORE)),
+                // Let's Encrypt advises to renew when a third of the time is left.
+                TlsMode::Acme => Some(facts.ends_at.saturating_sub(facts.ends_at.since(facts.begins_at) / 3)),
             }),
-            problem: self.certificates.problem(),
-        })
+            problem,
+        }
+    }
+
+    /// Whether a browser takes it for this name; a wildcard stands for one label.
+    pub fn is_for(&self, host: &str) -> bool {
+        let wild = host.split_once('.').map(|(_, rest)| format!("*.{rest}"));
+        self.names.iter().any(|name| name == host || Some(name) == wild.as_ref())
+    }
+}
+
+impl App {
+    /// None while TLS is not spoken here.
+    pub fn certificate(&self) -> Option<CertificateStatus> {
+        let mode = self.config.tls.mode;
+        let shown = self.certificates.shown();
+        let facts = shown.as_ref().map(|shown| &shown.facts);
+        (mode != TlsMode::Off).then(|| CertificateStatus::of(mode, facts, self.certificates.problem()))
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::json;
 
-use super::ask_server::get;
+use super::ask_server::{Answer, get};
 use super::data::Place;
 use super::failure::Failure;
 use super::output::Output;
@@ -16,10 +16,11 @@ use super::running::Running;
 use crate::config::{Config, Schedule};
 use crate::model::check::{Check, CheckState};
 use crate::model::clock::{Clock, Timestamp};
-use crate::services::backups;
+use crate::services::{backups, certificates};
 use crate::store::inspect::{Inspection, inspect};
 use crate::store::migrate::SCHEMA;
 use crate::store::{backups_of, sqlite_version};
+use crate::tls::CertificateFacts;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -80,7 +81,10 @@ fn look(place: &Place) -> Vec<Check> {
         checks.push(backup(place, found, &config));
     }
     checks.push(disk(&dir, &config));
-    checks.push(server(place, &dir));
+    let running = Running::of(&dir);
+    let ready = running.as_ref().map(|server| get(server, "/readyz"));
+    checks.push(server(place, running.as_ref().zip(ready.as_ref())));
+    checks.extend(certificate(&config, &dir, ready.and_then(|ready| ready.ok()?.certificate)));
     checks.push(public_url(&config));
     checks.push(proxies(&config));
     checks
@@ -256,21 +260,20 @@ fn disk(dir: &Path, config: &Config) -> Check {
     }
 }
 
-fn server(place: &Place, dir: &Path) -> Check {
-    let Some(server) = Running::of(dir) else {
+fn server(place: &Place, running: Option<(&Running, &Result<Answer, String>)>) -> Check {
+    let Some((server, ready)) = running else {
         return Check::warning("server", "not running", "Nobody is served.", place.command(["serve"]));
     };
     let who = format!("pid {}, {}", server.pid, server.url);
     let why = "It runs, but its clients get no good answers.";
-    match get(server.listen, "/readyz") {
-        Ok((200, _)) => Check::ok("server", format!("{who}, ready")),
-        Ok((status, body)) => Check::failed(
+    match ready {
+        Ok(Answer { status: 200, .. }) => Check::ok("server", format!("{who}, ready")),
+        Ok(Answer { status, body, .. }) => Check::failed(
             "server",
             format!("{who}, answers {status}: {body}"),
             why,
             "The log says more: journalctl -u keyrack -e",
         ),
-        Err(_) if server.url.starts_with("https://") => Check::ok("server", format!("{who} (it speaks TLS, and was not asked)")),
         Err(err) => Check::failed(
             "server",
             format!("{who}, does not answer on {}: {err}", server.listen),
@@ -278,6 +281,22 @@ fn server(place: &Place, dir: &Path) -> Check {
             format!("Restart it: kill {}", server.pid),
         ),
     }
+}
+
+/// Of the files that a start would take, beside what the running server shows.
+fn certificate(config: &Config, dir: &Path, shown: Option<CertificateFacts>) -> Option<Check> {
+    let name = "certificate";
+    let status = certificates::check::on_disk(config, dir)?;
+    let check = certificates::check::check(name, &status, config, Clock::real().now());
+    let shown = shown.filter(|shown| check.state == CheckState::Ok && shown.fingerprint != status.fingerprint);
+    Some(shown.map_or(check, |shown| {
+        Check::warning(
+            name,
+            format!("the server shows another than its files have, for {}, until {}", shown.names.join(", "), shown.ends_at),
+            "Files are taken up within ten seconds where they are good.",
+            "sudo systemctl reload keyrack, and: journalctl -u keyrack -e",
+        )
+    }))
 }
 
 fn public_url(config: &Config) -> Check {

@@ -11,6 +11,8 @@ mod config;
 mod data;
 mod doctor;
 mod failure;
+mod install;
+mod journal;
 mod key;
 mod log;
 mod migrate;
@@ -21,6 +23,7 @@ mod running;
 mod serve;
 mod setup_link;
 mod status;
+mod systemd;
 mod tier;
 mod undo;
 mod user;
@@ -44,7 +47,7 @@ const HELP: &str = "\
 
 Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 
-Start      serve   setup-link   status   doctor   admin {create|disable-mfa|reset-password}
+Start      serve   install   uninstall   setup-link   status   doctor   admin {create|disable-mfa|reset-password}
 Manage     user {list|show|add|set|disable|enable|delete|import|export}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
            client {list|create|rotate-secret|delete}   webhook {list|add|test|replay}
@@ -118,6 +121,10 @@ pub struct Common {
 enum Command {
     /// Run the server
     Serve(serve::ServeArgs),
+    /// Make Keyrack a service of this machine: program, user, settings and units for systemd
+    Install(install::InstallArgs),
+    /// Take the service away again; data and settings stay
+    Uninstall(install::UninstallArgs),
     /// Print a new one-time link for making the first administrator
     SetupLink,
     /// Make administrators, and give them a new password
@@ -169,8 +176,18 @@ pub struct Surroundings {
     pub environment: Vec<(String, String)>,
 }
 
+/// Secrets are in memory: no core dump is written of it, and other programs of the same user do not read it.
+fn keep_memory_private() {
+    let nothing = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    // Where it is not ours to say it stays as the machine has it.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, nothing);
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
 /// Runs the command and says what went wrong, once.
 pub fn main(surroundings: Surroundings) -> ExitCode {
+    keep_memory_private();
     let no_color = surroundings.args.iter().any(|arg| arg == "--no-color");
     let grammar = Cli::command().color(if no_color { ColorChoice::Never } else { ColorChoice::Auto });
     let parsed = grammar.try_get_matches_from(&surroundings.args).and_then(|matches| Cli::from_arg_matches(&matches));
@@ -202,6 +219,8 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
     }
     match command {
         Command::Serve(_) => unreachable!("served above"),
+        Command::Install(args) => install::install(&place, &args, out),
+        Command::Uninstall(args) => install::uninstall(&place, &args, out),
         Command::SetupLink => setup_link::run(&place, out),
         Command::Admin(command) => admin::run(&place, command, out),
         Command::User(command) => user::run(&place, command, out),

@@ -12,14 +12,14 @@ const BACKLOG: i32 = 4_096;
 
 /// Listens, or says why not and what to do.
 pub fn listen(addr: SocketAddr, place: &Place) -> anyhow::Result<TcpListener> {
-    let bound = TcpListener::bind(addr).and_then(|listener| {
+    let bound = bind(addr).and_then(|listener| {
         rustix::net::listen(&listener, BACKLOG)?;
         Ok(listener)
     });
     bound.map_err(|err| match err.kind() {
         ErrorKind::AddrInUse => Failure::failed(in_use(addr, place)),
         ErrorKind::PermissionDenied => Failure::failed(format!(
-            "Port {} needs permission.\nRun: sudo setcap cap_net_bind_service=+ep {}   (repeat after upgrade), or use a port from 1024 on",
+            "Port {} needs permission.\nRun: sudo setcap cap_net_bind_service=+ep {}   (repeat after upgrade), or use keyrack install",
             addr.port(),
             std::env::current_exe().map_or("./keyrack".into(), |path| path.display().to_string()),
         )),
@@ -28,6 +28,16 @@ pub fn listen(addr: SocketAddr, place: &Place) -> anyhow::Result<TcpListener> {
             place.command(["serve", "--listen", &format!("127.0.0.1:{}", addr.port())])
         )),
         _ => Failure::failed(format!("Cannot listen on {addr}: {err}.")),
+    })
+}
+
+/// `[::]` is every address of this machine; where there is no IPv6, those of IPv4.
+fn bind(addr: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(addr).or_else(|err| match (err.raw_os_error(), addr.ip()) {
+        (Some(code), IpAddr::V6(ip)) if ip.is_unspecified() && code == rustix::io::Errno::AFNOSUPPORT.raw_os_error() => {
+            TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, addr.port()))
+        }
+        _ => Err(err),
     })
 }
 

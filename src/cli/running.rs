@@ -7,21 +7,24 @@ use std::path::Path;
 
 use crate::model::clock::Timestamp;
 
-/// Four lines: process, start, address, and where it listens.
+const TLS: &str = "tls";
+
+/// Five lines: process, start, address, where it listens, and what it speaks there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
     pub pid: u32,
     pub since: Timestamp,
     pub url: String,
     pub listen: SocketAddr,
+    pub tls: bool,
 }
 
 impl Running {
     pub fn parse(note: &str) -> Option<Self> {
         let mut lines = note.lines();
         let (pid, since, url, listen) = (lines.next()?, lines.next()?, lines.next()?, lines.next()?);
-        let since = Timestamp::parse(since)?;
-        Some(Self { pid: pid.parse().ok()?, since, url: url.to_owned(), listen: listen.parse().ok()? })
+        let (since, tls) = (Timestamp::parse(since)?, lines.next() == Some(TLS));
+        Some(Self { pid: pid.parse().ok()?, since, url: url.to_owned(), listen: listen.parse().ok()?, tls })
     }
 
     /// Where it is reached from this machine: what listens everywhere listens here, too.
@@ -41,7 +44,8 @@ impl Running {
 
 impl fmt::Display for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n{}\n{}\n{}", self.pid, self.since, self.url, self.listen)
+        let speaks = if self.tls { TLS } else { "plain" };
+        writeln!(f, "{}\n{}\n{}\n{}\n{speaks}", self.pid, self.since, self.url, self.listen)
     }
 }
 
@@ -61,8 +65,10 @@ mod tests {
     fn a_note_is_read_as_it_was_written() {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
         let since = Timestamp::from_millis(1_698_400_800_000);
-        let note = Running { pid: 700, since, url: "http://127.0.0.1:8080".into(), listen };
-        assert_eq!(Running::parse(&note.to_string()), Some(note));
+        for tls in [false, true] {
+            let note = Running { pid: 700, since, url: "http://127.0.0.1:8080".into(), listen, tls };
+            assert_eq!(Running::parse(&note.to_string()), Some(note));
+        }
         assert_eq!(Running::parse(""), None);
     }
 }

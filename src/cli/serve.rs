@@ -17,6 +17,7 @@ use super::failure::Failure;
 use super::output::Output;
 use super::running::{Running, clock_time};
 use super::setup_link::{base_url, url};
+use super::systemd::{self, Sockets};
 use super::{log, port};
 use crate::app::App;
 use crate::app::certificate::CertificateStatus;
@@ -27,8 +28,10 @@ use crate::services::{audit, backups, certificates, maintenance, setup, webhooks
 use crate::store::migrate::Migrated;
 use crate::store::{ServerLock, Store};
 
-/// How long a stopping server reads from the connections that it has accepted.
+/// How long a stopping server reads from the connections that it has accepted: until a request that is on its way is there.
 const LAST_READS: Duration = Duration::from_millis(500);
+/// The same where a handshake comes first, which goes to and fro.
+const LAST_TLS_READS: Duration = Duration::from_millis(1_500);
 
 #[derive(Args, Default)]
 pub struct ServeArgs {
@@ -38,6 +41,9 @@ pub struct ServeArgs {
     /// The address under which clients reach this server, for example https://NAME
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
+    /// Public: HTTPS on port 443 with a certificate from Let's Encrypt for this name, and port 80 that leads there
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    domain: Vec<String>,
     /// Serve plain HTTP beyond this machine
     #[arg(long)]
     insecure_http: bool,
@@ -52,6 +58,7 @@ impl ServeArgs {
         Self {
             listen: self.listen.or(other.listen),
             public_url: self.public_url.or(other.public_url),
+            domain: if self.domain.is_empty() { other.domain } else { self.domain },
             insecure_http: self.insecure_http || other.insecure_http,
             log_format: self.log_format.or(other.log_format),
         }
@@ -66,6 +73,7 @@ impl ServeArgs {
         let flags = [
             text("--listen", &self.listen),
             text("--public-url", &self.public_url),
+            (!self.domain.is_empty()).then(|| Flag { name: "--domain", value: self.domain.join(",") }),
             self.insecure_http.then(|| Flag { name: "--insecure-http", value: "true".into() }),
             text("--log-format", &self.log_format),
         ];
@@ -83,18 +91,31 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
     }
     super::volatile::check(place)?;
     // A server that has the data already is told before a port that it has too.
-    let listener = port::listen(outside.server.listen, place);
-    let plain = outside.server.http_listen.map(|addr| port::listen(addr, place)).transpose();
+    let sockets = Sockets::handed_over()?;
+    let is_handed_over = sockets.main.is_some();
+    let listener = sockets.main.map_or_else(|| port::listen(outside.server.listen, place), Ok);
+    let plain = match (sockets.plain, outside.server.http_listen) {
+        (Some(plain), _) => Ok(Some(plain)),
+        (None, addr) => addr.map(|addr| port::listen(addr, place)).transpose(),
+    };
     let bound = listener.as_ref().ok().and_then(|listener| listener.local_addr().ok());
     let clock = Clock::real();
     let listen = Running::reached_at(bound.unwrap_or(outside.server.listen));
-    let note = Running { pid: std::process::id(), since: clock.now(), url: base_url(&outside, bound), listen };
+    let (url, tls) = (base_url(&outside, bound), outside.tls.mode != TlsMode::Off);
+    let note = Running { pid: std::process::id(), since: clock.now(), url, listen, tls };
     let _lock = lock(&dir, &note, &clock)?;
     let (listener, plain) = (listener?, plain?);
 
     let store = Store::open(&dir).map_err(|err| Failure::failed(data::words(&dir, &err)))?;
     let migrated = store.migrated.clone();
-    let loaded = place.settings(args.flags(), Place::stored(&store)?)?;
+    let mut loaded = place.settings(args.flags(), Place::stored(&store)?)?;
+    if let (Some(bound), true) = (bound, is_handed_over) {
+        loaded.config.server.listen = bound;
+        loaded.config.server.http_listen = plain.as_ref().and_then(|plain| plain.local_addr().ok());
+        if let Some(fault) = loaded.config.fault() {
+            return Err(Failure::failed(fault));
+        }
+    }
     let fixed = loaded.fixed();
     let master_key = place.master_key(&store);
     let app = Arc::new(App { fixed, master_key, ..App::new(store, loaded.config, clock) });
@@ -118,10 +139,9 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         };
         // Before anyone is told that we run, and may stop us.
         let signals = Signals::new()?;
-        let mut doors = vec![listener.try_clone()?];
-        if let Some(plain) = &plain {
-            doors.push(plain.try_clone()?);
-        }
+        // What systemd keeps open for the next start is not ours to close.
+        let own = [Some(&listener), plain.as_ref()].into_iter().flatten().filter(|_| !is_handed_over);
+        let doors = own.map(TcpListener::try_clone).collect::<Result<Vec<_>, _>>()?;
         let server = http::server(app.clone(), listener, plain)?;
         if out.json {
             out.raw(format!("{}\n", started.to_json()).as_bytes())?;
@@ -132,6 +152,8 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         if logs_as_json(&app.config.log) {
             started.log();
         }
+        systemd::ready(&base);
+        let alive = actix_web::rt::spawn(systemd::say_alive(app.clone()));
         let upkeep = actix_web::rt::spawn(maintenance::run(app.clone()));
         let renewals = actix_web::rt::spawn(certificates::run(app.clone(), rounds));
         let copying = actix_web::rt::spawn(backups::run(app.clone()));
@@ -139,6 +161,7 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         let served = until_stopped(server, &doors, signals, &app).await;
         upkeep.abort();
         renewals.abort();
+        alive.abort();
         copying.abort();
         sending.abort();
         // What the last requests used belongs to the next start.
@@ -205,6 +228,7 @@ async fn until_stopped(server: Server, doors: &[TcpListener], mut signals: Signa
             tracing::error!(path = %app.store.path().display(), "the disk failed a write: stopping, since nothing more can be kept");
         }
     }
+    systemd::stopping();
     let finishing = async {
         close(&handle, doors, app).await;
         handle.stop(true).await;
@@ -236,7 +260,8 @@ async fn close(handle: &ServerHandle, doors: &[TcpListener], app: &App) {
         }
     }
     app.draining.store(true, Relaxed);
-    tokio::time::sleep(LAST_READS).await;
+    let last_reads = if app.config.tls.mode == TlsMode::Off { LAST_READS } else { LAST_TLS_READS };
+    tokio::time::sleep(last_reads).await;
 }
 
 fn certificate_line(certificate: &CertificateStatus) -> String {
@@ -307,10 +332,10 @@ impl Started<'_> {
         if let Some(certificate) = app.certificate() {
             words += &format!("\n{}", certificate_line(&certificate));
         }
-        if self.bound.ip().is_loopback() && app.config.server.public_url.is_none() {
+        if app.config.tls.mode == TlsMode::Off && self.bound.ip().is_loopback() && app.config.server.public_url.is_none() {
             let port = self.bound.port();
             words += &format!(
-                "\n! Only this machine can connect. Behind a proxy: --public-url https://NAME. \
+                "\n! Only this machine can connect. Public: --domain NAME (automatic HTTPS). Behind a proxy: --public-url https://NAME. \
                  LAN test: --listen 0.0.0.0:{port} --insecure-http"
             );
         } else if app.config.server.insecure_http {

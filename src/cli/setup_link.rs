@@ -41,6 +41,10 @@ pub fn base_url(config: &Config, bound: Option<std::net::SocketAddr>) -> String 
     }
     match config.tls.mode {
         TlsMode::Off => format!("http://{addr}"),
+        TlsMode::Acme => {
+            let port = if addr.port() == 443 { String::new() } else { format!(":{}", addr.port()) };
+            format!("https://{}{port}", config.tls.acme_domains.first().map_or("localhost", |domain| domain.as_str()))
+        }
         _ => format!("https://{addr}").trim_end_matches(":443").to_owned(),
     }
 }

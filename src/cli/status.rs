@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::ask_server::{get, metric};
+use super::ask_server::{Answer, get, metric};
 use super::data::Place;
 use super::failure::Failure;
 use super::output::{Output, fields};
@@ -15,12 +15,13 @@ pub fn run(place: &Place, out: &Output) -> Result<()> {
     let Some(server) = Running::of(&dir) else {
         return Err(Failure::failed(format!("No server runs on {}.\nStart it: {}", dir.display(), place.command(["serve"]))));
     };
-    let ready = get(server.listen, "/readyz");
-    let metrics = get(server.listen, "/metrics").map(|(_, body)| body).unwrap_or_default();
+    let ready = get(&server, "/readyz");
+    let metrics = get(&server, "/metrics").map(|answer| answer.body).unwrap_or_default();
     let number = |name| metric(&metrics, name);
     let version = metrics.lines().find_map(|line| line.strip_prefix("keyrack_build_info{version=\"")?.split('"').next());
-    let checks = ready.as_ref().ok().and_then(|(_, body)| serde_json::from_str::<Value>(body).ok());
-    let is_ready = matches!(ready, Ok((200, _)));
+    let checks = ready.as_ref().ok().and_then(|answer| serde_json::from_str::<Value>(&answer.body).ok());
+    let certificate = ready.as_ref().ok().and_then(|answer| answer.certificate.as_ref());
+    let is_ready = matches!(ready, Ok(Answer { status: 200, .. }));
     let told = json!({
         "pid": server.pid,
         "since": server.since,
@@ -31,12 +32,13 @@ pub fn run(place: &Place, out: &Output) -> Result<()> {
         "checks": checks.as_ref().map(|checks| checks["checks"].clone()),
         "in_flight": number("keyrack_requests_in_flight"),
         "queued": number("keyrack_requests_queued"),
+        "certificate": certificate,
         "backup_age_seconds": number("keyrack_backup_age_seconds"),
     });
     out.result(&told, || {
         let readiness = match &ready {
-            Ok((200, _)) => "yes".to_owned(),
-            Ok((_, body)) => format!("no: {body}"),
+            Ok(Answer { status: 200, .. }) => "yes".to_owned(),
+            Ok(Answer { body, .. }) => format!("no: {body}"),
             Err(why) => format!("no: it does not answer on {} ({why})", server.listen),
         };
         let queue = match (number("keyrack_requests_in_flight"), number("keyrack_requests_queued")) {
@@ -45,11 +47,14 @@ pub fn run(place: &Place, out: &Output) -> Result<()> {
         };
         let backup = number("keyrack_backup_age_seconds").map_or("none yet, or not known".into(), age_words);
         let now = Clock::real().now();
+        let certificate = certificate.map(|shown| format!("for {}, until {}", shown.names.join(", "), shown.ends_at));
+        let certificate = certificate.unwrap_or_else(|| "none: plain HTTP".into());
         fields(&[
             ("server", format!("pid {}, since {}", server.pid, clock_time(server.since, now))),
             ("url", server.url.clone()),
             ("version", version.unwrap_or("not known").to_owned()),
             ("ready", readiness),
+            ("certificate", certificate),
             ("requests", queue),
             ("last backup", backup),
         ])

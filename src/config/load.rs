@@ -114,6 +114,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Faults> {
     }
     loading.environment(inputs.environment);
     loading.flags(&inputs.flags);
+    loading.follow_from_domain();
     if loading.faults.is_empty() {
         Ok(Loaded { config: loading.config, sources: loading.sources })
     } else {
@@ -238,6 +239,28 @@ impl Loading<'_> {
             // Compose files and unit files pass on variables that nobody set as empty ones.
             if !value.is_empty() {
                 self.set(setting, &Given::Text(value), Source::Variable(name.clone()), || format!("{name}=\"{value}\""));
+            }
+        }
+    }
+
+    /// `--domain NAME` is all that a public server has to be told: the rest follows, where nothing else was said.
+    fn follow_from_domain(&mut self) {
+        const FLAG: Source = Source::Flag("--domain");
+        let Some(domain) = self.config.tls.acme_domains.first().filter(|_| self.sources.get("tls.acme_domains") == Some(&FLAG))
+        else {
+            return;
+        };
+        let public_url = format!("https://{}", domain.as_str());
+        let follows = [
+            ("tls.mode", "acme"),
+            ("server.listen", "[::]:443"),
+            ("server.http_listen", "[::]:80"),
+            ("server.public_url", &public_url),
+        ];
+        for (name, value) in follows {
+            let setting = Setting::find(name).expect("a setting");
+            if !self.sources.contains_key(name) {
+                self.set(setting, &Given::Text(value), FLAG, || format!("--domain: {name} = {value}"));
             }
         }
     }

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 
 pub use load::{ConfigFile, Fault, Faults, Flag, Inputs, Loaded, Source, load, nearest_setting};
 pub use read::Given;
-pub use values::{Directory, HeaderName, LogFormat, LogLevel, PublicUrl, Schedule, SecretText, TlsMode};
+pub use values::{AcmeDirectory, Directory, Domain, HeaderName, LogFormat, LogLevel, PublicUrl, Schedule, SecretText, TlsMode};
 
 use crate::crypto::secret::Prefix;
 use crate::model::dialect::DialectName;
@@ -86,11 +86,19 @@ settings! {
     }
     tls: Tls {
         mode: TlsMode = TlsMode::Off, read::tls_mode, None,
-            "Where the certificate comes from: off (plain HTTP), files or self-signed.";
+            "Where the certificate comes from: off (plain HTTP), files, self-signed, or acme (Let's Encrypt, or another server).";
         cert_file: PathBuf = PathBuf::new(), read::path, None,
             "With files: the certificate, and after it those that vouch for it (PEM). A changed file is taken up by itself.";
         key_file: PathBuf = PathBuf::new(), read::path, None,
             "With files: the certificate's private key (PEM). Not to be read by everyone.";
+        acme_domains: Vec<Domain> = Vec::new(), read::domains, Some("--domain"),
+            "With acme: the domains to get a certificate for. They must lead to this machine.";
+        acme_email: String = String::new(), read::acme_email, None,
+            "With acme: where the server may write to when something is wrong. Using it means to agree to its terms.";
+        acme_directory: AcmeDirectory = AcmeDirectory::default(), read::acme_directory, None,
+            "With acme: the address of the server's directory.";
+        acme_ca_file: PathBuf = PathBuf::new(), read::path, None,
+            "With acme: a certificate (PEM) to trust when speaking to a server of one's own.";
     }
     api: Api {
         dialect: DialectName = DialectName::Native, read::dialect, None,
@@ -194,6 +202,11 @@ impl Config {
                 "server.http_listen = \"{addr}\" is for plain HTTP beside TLS, and tls.mode is \"off\".\n\
                  Set server.listen instead, or tls.mode."
             ));
+        }
+        if tls.mode == TlsMode::Acme && tls.acme_domains.is_empty() {
+            return Some(
+                "tls.mode is \"acme\", and no domain is named.\nSet tls.acme_domains, or start with --domain NAME.".into(),
+            );
         }
         let missing = |path: &PathBuf| tls.mode == TlsMode::Files && path.as_os_str().is_empty();
         if missing(&tls.cert_file) || missing(&tls.key_file) {

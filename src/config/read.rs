@@ -7,7 +7,9 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv4Net};
 use toml::de::DeValue;
 
-use super::values::{Directory, HeaderName, LogFormat, LogLevel, PublicUrl, Schedule, SecretText, TlsMode};
+use super::values::{
+    AcmeDirectory, Directory, Domain, HeaderName, LogFormat, LogLevel, PublicUrl, Schedule, SecretText, TlsMode,
+};
 use crate::crypto::secret::Prefix;
 use crate::model::dialect::DialectName;
 use crate::model::duration;
@@ -105,6 +107,20 @@ pub(super) fn path(given: &Given) -> Result<PathBuf, String> {
 
 pub(super) fn tls_mode(given: &Given) -> Result<TlsMode, String> {
     one_of(given, TlsMode::ALL, TlsMode::as_str)
+}
+
+pub(super) fn domains(given: &Given) -> Result<Vec<Domain>, String> {
+    let wrong = || "use a list of names, for example [\"keys.example.com\"]".to_owned();
+    given.list().ok_or_else(wrong)?.into_iter().map(Domain::parse).collect()
+}
+
+pub(super) fn acme_email(given: &Given) -> Result<String, String> {
+    let email = given.text().filter(|text| text.is_empty() || crate::model::email::Email::parse(text).is_ok());
+    email.map(str::to_owned).ok_or_else(|| "use an email address in quotes, for example \"ops@example.com\"".into())
+}
+
+pub(super) fn acme_directory(given: &Given) -> Result<AcmeDirectory, String> {
+    AcmeDirectory::parse(given.text().unwrap_or_default())
 }
 
 pub(super) fn public_url(given: &Given) -> Result<Option<PublicUrl>, String> {
@@ -229,6 +245,25 @@ impl Show for Option<SocketAddr> {
 impl Show for PathBuf {
     fn show(&self) -> String {
         format!("\"{}\"", self.display())
+    }
+}
+
+impl Show for String {
+    fn show(&self) -> String {
+        format!("\"{self}\"")
+    }
+}
+
+impl Show for Vec<Domain> {
+    fn show(&self) -> String {
+        let names: Vec<_> = self.iter().map(|domain| format!("\"{}\"", domain.as_str())).collect();
+        format!("[{}]", names.join(", "))
+    }
+}
+
+impl Show for AcmeDirectory {
+    fn show(&self) -> String {
+        format!("\"{}\"", self.as_str())
     }
 }
 

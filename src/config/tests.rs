@@ -197,3 +197,31 @@ fn a_public_url_is_kept_as_its_origin() {
     assert!(url("http://[::1]:8080").is_loopback() && !url("https://10.0.0.1").is_loopback());
     assert!(PublicUrl::parse("https://user:pw@keys.example.com").is_err());
 }
+
+#[test]
+fn a_domain_is_all_that_a_public_server_has_to_be_told() {
+    let flags = |extra: Vec<Flag>| {
+        let domain = Flag { name: "--domain", value: "Keys.Example.com".into() };
+        load(&Inputs { flags: std::iter::once(domain).chain(extra).collect(), ..Inputs::default() }).expect("it loads")
+    };
+    let loaded = flags(vec![]);
+    let shown = |name: &str| Setting::find(name).expect("a setting").show(&loaded.config);
+    assert_eq!(
+        ["tls.mode", "tls.acme_domains", "server.listen", "server.http_listen", "server.public_url"].map(shown),
+        ["\"acme\"", "[\"keys.example.com\"]", "\"[::]:443\"", "\"[::]:80\"", "\"https://keys.example.com\""]
+    );
+    assert_eq!(loaded.source(Setting::find("tls.mode").expect("a setting")), &Source::Flag("--domain"));
+    assert_eq!(loaded.config.fault(), None);
+    let other_port = flags(vec![Flag { name: "--listen", value: "0.0.0.0:8443".into() }]);
+    assert_eq!(other_port.config.server.listen.port(), 8443);
+}
+
+#[test]
+fn what_does_not_go_together_is_told() {
+    let fault = |text: &str| load(&file(text)).expect("it loads").config.fault().unwrap_or_default();
+    assert!(fault("[server]\nlisten = '0.0.0.0:80'").starts_with("Refusing plain HTTP on 0.0.0.0:80"));
+    assert_eq!(fault("[server]\nlisten = '0.0.0.0:443'\n[tls]\nmode = 'self-signed'"), "");
+    assert!(fault("[server]\nhttp_listen = '0.0.0.0:80'").contains("tls.mode is \"off\""));
+    assert!(fault("[tls]\nmode = 'acme'").contains("no domain is named"));
+    assert!(fault("[tls]\nmode = 'files'\ncert_file = 'a'").contains("no files are named"));
+}

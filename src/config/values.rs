@@ -91,17 +91,67 @@ pub enum TlsMode {
     Off,
     Files,
     SelfSigned,
+    Acme,
 }
 
 impl TlsMode {
-    pub const ALL: &[Self] = &[Self::Off, Self::Files, Self::SelfSigned];
+    pub const ALL: &[Self] = &[Self::Off, Self::Files, Self::SelfSigned, Self::Acme];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
             Self::Files => "files",
             Self::SelfSigned => "self-signed",
+            Self::Acme => "acme",
         }
+    }
+}
+
+/// A name in the DNS, in its ASCII form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain(String);
+
+impl Domain {
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong =
+            || "use names that lead to this machine, for example [\"keys.example.com\"]; no wildcards, no addresses".to_owned();
+        let ascii = idna::domain_to_ascii_strict(text.trim().trim_end_matches('.')).map_err(|_| wrong())?;
+        let is_name = ascii.contains('.') && ascii.parse::<std::net::IpAddr>().is_err();
+        if is_name { Ok(Self(ascii)) } else { Err(wrong()) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Where an ACME server tells how to speak to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcmeDirectory(Url);
+
+impl Default for AcmeDirectory {
+    fn default() -> Self {
+        let url = "https://acme-v02.api.letsencrypt.org/directory".parse();
+        Self(url.expect("a URL"))
+    }
+}
+
+impl AcmeDirectory {
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url: Option<Url> = text.trim().parse().ok().filter(|url: &Url| url.scheme() == "https" && url.has_host());
+        url.map(Self).ok_or_else(|| {
+            "use a URL, for example \"https://acme-staging-v02.api.letsencrypt.org/directory\" to try things out".into()
+        })
+    }
+
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// How people call whoever is behind it.
+    pub fn server(&self) -> &str {
+        let host = self.0.host_str().unwrap_or_default();
+        if host.ends_with(".letsencrypt.org") { "Let's Encrypt" } else { host }
     }
 }
 

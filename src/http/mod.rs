@@ -18,6 +18,7 @@ mod page;
 mod pages;
 mod samples;
 mod shell;
+mod shown_path;
 mod signed_in;
 mod well_known;
 
@@ -42,6 +43,7 @@ use crate::config::TlsMode;
 use crate::model::AppError;
 use arrival::Arrival;
 pub use shell::shell;
+use shown_path::shown_path;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -164,10 +166,4 @@ pub async fn surround(
         tracing::info!(target: "access", %method, %path, status = status.as_u16(), ms = %format_args!("{ms:.1}"), %ip, request_id = %id);
     }
     answered
-}
-
-/// A path as the log shows it: without the code of a link, which opens what it leads to.
-fn shown_path(path: &str) -> String {
-    let secret = ["/invite/", "/setup/"].into_iter().find(|link| path.starts_with(link));
-    secret.map_or_else(|| path.to_owned(), |link| format!("{link}…"))
 }

@@ -21,6 +21,7 @@ use super::arrival::{Arrival, Arrived, https_address, path_of, tell_of_other_add
 use super::elevation::ElevationPage;
 use super::faults::{chain, words_of};
 use super::page::{ErrorPage, Frame, PageError, Place, render};
+use super::shown_path::shown_path;
 use super::signed_in::{Visit, app_of};
 use super::{HTTPS_FOR_LONG, X_REQUEST_ID};
 use crate::app::App;
@@ -68,7 +69,7 @@ pub async fn shell(
     let response = match AssertUnwindSafe(next.call(req)).catch_unwind().await {
         Ok(answered) => answered?,
         Err(panic) => {
-            tracing::error!(request_id = %arrival.request_id, ?path, error = words_of(&*panic), "a page panicked");
+            tracing::error!(request_id = %arrival.request_id, path = %shown_path(&path), error = words_of(&*panic), "a page panicked");
             return Err(InternalError::from_response("a page panicked", fault_page(&arrival)).into());
         }
     };

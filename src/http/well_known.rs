@@ -18,6 +18,10 @@ pub fn routes(cfg: &mut ServiceConfig) {
 }
 
 async fn show(path: Path<String>, req: HttpRequest, app: Data<App>) -> Result<HttpResponse, PageError> {
+    let token = path.strip_prefix("acme-challenge/");
+    if let Some(proof) = token.and_then(|token| app.certificates.http_proof(token)) {
+        return Ok(HttpResponse::Ok().content_type("application/octet-stream").body(proof));
+    }
     let Some(file) = find(&app, &path) else { return shell::nothing_here(req, app).await };
     let mut response = file.prefer_utf8(true).into_response(&req);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, NOTHING_RUNS);

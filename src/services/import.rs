@@ -11,7 +11,6 @@ use crate::app::App;
 use crate::app::callers::Concerns;
 use crate::crypto::SecretHash;
 use crate::model::api_key::Expiry;
-use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::ids::UserId;
@@ -160,8 +159,7 @@ fn insert(tx: &Tx, caller: &Caller, ready: Ready, now: Timestamp) -> Result<()> 
         hint: &record.hint,
         strip_prefix: Some(&record.strip_prefix),
     };
-    let id = store::api_keys::insert_row(tx, &insert, now)?;
+    let key = store::api_keys::insert(tx, &insert, now)?;
     let diff = json!({ "imported": true, "owner": owner.email, "scopes": scopes, "expires_at": expires_at, "hint": record.hint });
-    let happening = Happening::new("key.created", "key", id, record.name.as_str()).with(diff);
-    store::audit_events::append(tx, caller, now, Some(owner.account_id), &happening)
+    super::api_keys::note(tx, caller, now, "key.created", &key, diff)
 }

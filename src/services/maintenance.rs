@@ -44,6 +44,11 @@ async fn keep_up(app: &App) {
     }
 }
 
+/// Whether the database can still be read.
+pub async fn is_alive(app: &App) -> bool {
+    app.store.read(|conn| store::settings::find(conn, "api.dialect")).await.is_ok()
+}
+
 /// Goes on counting where the process before this one stopped. Done before the first request.
 pub async fn restore_windows(app: &App) -> Result<()> {
     let now = app.clock.now();

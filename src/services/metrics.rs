@@ -67,6 +67,7 @@ families! {
     WAL "keyrack_wal_bytes" Gauge "The size of the write-ahead log beside it."
     DISK "keyrack_disk_free_bytes" Gauge "What the data directory's file system has left."
     BACKUP "keyrack_backup_age_seconds" Gauge "How long ago the last backup was made; absent while there is none."
+    CERTIFICATE "keyrack_certificate_end_time_seconds" Gauge "When the certificate that is shown ends, in Unix time; absent without TLS."
     WAITING "keyrack_webhook_deliveries_waiting" Gauge "Webhook deliveries that are still to be sent, or sent again."
     FAILING "keyrack_webhooks_failing" Gauge "Webhooks that did not take what was last sent to them."
     RSS "process_resident_memory_bytes" Gauge "Memory in use."
@@ -104,6 +105,9 @@ pub async fn gather(app: &App) -> Result<Vec<(&'static Family, Value)>> {
     }
     if let Some(last) = backups::last(app).await? {
         found.push((BACKUP.name, one(app.clock.now().since(last).as_secs_f64())));
+    }
+    if let Some(ends_at) = app.certificate().and_then(|certificate| certificate.ends_at) {
+        found.push((CERTIFICATE.name, one(ends_at.seconds() as f64)));
     }
     let webhooks = |conn: &store::Conn| Ok((store::deliveries::count_waiting(conn)?, store::webhooks::count_failing(conn)?));
     let (waiting, failing) = app.store.read(webhooks).await?;

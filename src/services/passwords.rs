@@ -12,6 +12,7 @@ use crate::app::callers::Concerns;
 use crate::crypto::SecretHash;
 use crate::crypto::password::Verdict;
 use crate::model::audit_event::Happening;
+use crate::model::body::UserBody;
 use crate::model::caller::Caller;
 use crate::model::grant::Ended;
 use crate::model::session::ELEVATED;
@@ -47,7 +48,9 @@ pub async fn change(
             }
             sessions::end_all(tx, id, Some(renewed))?;
             grants::end_all_of(tx, &by, id, Ended::PasswordChanged, now)?;
-            let happening = Happening::new("user.updated", "user", id, &user.name).with(json!({ "password": "changed" }));
+            let happening = Happening::new("user.updated", "user", id, &user.name)
+                .with(json!({ "password": "changed" }))
+                .showing(&UserBody::from(&user));
             store::audit_events::append(tx, &by, now, Some(user.account_id), &happening)
         },
         move |()| Concerns::Account(account),

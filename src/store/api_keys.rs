@@ -243,12 +243,6 @@ pub struct Insert<'a> {
 }
 
 pub fn insert(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKey> {
-    let id = insert_row(tx, new, now)?;
-    must_find(tx, id)
-}
-
-/// The same for who needs no more of it than its id.
-pub fn insert_row(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiKeyId> {
     let id = ApiKeyId::new();
     let mut insert = tx.prepare_cached(
         "INSERT INTO api_keys (id, user_id, account_id, name, name_folded, scopes, enabled, expires_at, ip_allow, windows,
@@ -270,7 +264,25 @@ pub fn insert_row(tx: &Transaction, new: &Insert, now: Timestamp) -> Result<ApiK
         now
     ])?;
     insert_secret(tx, id, (new.hash, new.hint), new.strip_prefix, now)?;
-    Ok(id)
+    Ok(ApiKey {
+        id,
+        user_id: new.user_id,
+        account_id: new.account_id,
+        name: new.name.as_str().to_owned(),
+        scopes: new.scopes,
+        enabled: true,
+        revoked_at: None,
+        hint: new.hint.to_owned(),
+        created_at: now,
+        updated_at: now,
+        expires_at: new.expires_at,
+        last_used: None,
+        ip_allow: new.ip_allow.clone(),
+        windows: new.windows.clone(),
+        metadata: new.metadata.clone(),
+        rotation: None,
+        revision: 1,
+    })
 }
 
 pub fn update(tx: &Transaction, key: &ApiKey, now: Timestamp) -> Result<ApiKey> {

@@ -202,6 +202,8 @@ fn configure(conn: &mut Connection) -> rusqlite::Result<()> {
 
 fn configure_writer(conn: &Connection) -> rusqlite::Result<()> {
     conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    // What is deleted is overwritten, too: a person who was erased is not left in the file.
+    conn.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
     conn.execute_batch("PRAGMA synchronous = FULL")
 }
 

@@ -11,6 +11,7 @@ use data_encoding::HEXUPPER;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use zeroize::Zeroizing;
@@ -25,7 +26,7 @@ pub struct KeyedCertificate {
 }
 
 /// What a certificate says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CertificateFacts {
     /// The domains and addresses that it is for.
     pub names: Vec<String>,
@@ -91,7 +92,7 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
 }
 
 impl CertificateFacts {
-    fn of(certificate: &CertificateDer) -> Option<Self> {
+    pub fn of(certificate: &CertificateDer) -> Option<Self> {
         let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
         let named = parsed.subject_alternative_name().ok().flatten();
         let mut names: Vec<String> = named.iter().flat_map(|san| &san.value.general_names).filter_map(name_of).collect();

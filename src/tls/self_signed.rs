@@ -46,7 +46,7 @@ pub fn names(host: Option<&str>, listen: IpAddr) -> Vec<String> {
 }
 
 /// The address with which this machine would speak to others. Nothing is sent.
-fn address_on_the_lan() -> Option<IpAddr> {
+pub fn address_on_the_lan() -> Option<IpAddr> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
     // RFC 5737: an address that is nobody's.
     socket.connect("192.0.2.1:9").ok()?;

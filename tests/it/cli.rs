@@ -535,14 +535,18 @@ fn under_load(keyrack: &Keyrack, environment: &[(&str, &str)]) -> (String, Serve
 
 /// Eight clients at once, and a SIGTERM in their middle.
 fn stops_and_loses_nothing(server: Server, client: impl Fn() -> usize + Sync) {
+    let mut told = None;
     let answered: usize = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..8).map(|_| scope.spawn(&client)).collect();
         std::thread::sleep(Duration::from_millis(500));
         server.terminate();
+        told = Some(Instant::now());
         clients.into_iter().map(|client| client.join().expect("no request lost")).sum()
     });
     assert!(answered > 100, "{answered} requests are no load");
     assert_eq!(server.stopped(), 0);
+    let drain_timeout = keyrack::config::Config::default().server.drain_timeout;
+    assert!(told.is_some_and(|told| told.elapsed() < drain_timeout), "within the time that it has");
 }
 
 #[test]
@@ -703,7 +707,7 @@ fn a_certificate_that_ends_is_warned_of_and_a_new_one_taken_up_on_sighup() {
     let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map(|line| line.expect("text"));
     let server = Server { child, started: serde_json::from_str(&started).expect("it started") };
     assert!(server.url("").starts_with("https://127.0.0.1:"), "{}", server.started);
-    let warning = lines.by_ref().find(|line| line.contains("the certificate for keys.example.com ends on")).expect("a warning");
+    let warning = lines.by_ref().find(|line| line.contains("The certificate for keys.example.com ends on")).expect("a warning");
     assert!(warning.contains("cert.pem; it is taken up by itself"), "{warning}");
 
     let after = Issued::for_days(now, 90);

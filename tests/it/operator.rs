@@ -3,13 +3,16 @@
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use keyrack::model::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::support::Client;
 use crate::support::binary::{Keyrack, PASSWORD, text};
+use crate::support::secrets::files_below;
+use crate::support::tls::Issued;
 
 #[test]
 fn a_backup_is_made_checked_and_restored_from_the_shell() {
@@ -162,6 +165,37 @@ fn the_state_of_the_running_server_is_told() {
 }
 
 #[test]
+fn a_server_that_speaks_tls_is_asked_and_its_certificate_looked_at() {
+    let keyrack = Keyrack::with_admin();
+    let now = Clock::real().now();
+    Issued::for_days(now, 90).write(keyrack.root.path());
+    let [cert, key] = ["cert.pem", "key.pem"].map(|name| keyrack.root.path().join(name).display().to_string());
+    let tls = [("KEYRACK_TLS_MODE", "files"), ("KEYRACK_TLS_CERT_FILE", &*cert), ("KEYRACK_TLS_KEY_FILE", &*key)];
+    let asked = |args: &[&str]| -> Value {
+        let done = keyrack.command(args).envs(tls).output().expect("runs");
+        serde_json::from_slice(&done.stdout).expect("json")
+    };
+    let server = keyrack.serve_in(&tls, &[]);
+    let told = asked(&["status", "--json"]);
+    assert_eq!((&told["ready"], &told["certificate"]["names"]), (&true.into(), &json!(["keys.example.com"])), "{told:#}");
+    let told = asked(&["doctor", "--json"]);
+    assert!(text(&check(&told, "server")["found"]).ends_with(", ready"), "{told:#}");
+    assert_eq!(check(&told, "certificate")["state"], "ok", "{told:#}");
+
+    // Nobody has asked the server to look again yet.
+    Issued::for_days(now, 13).write(keyrack.root.path());
+    let near = asked(&["doctor", "--json"]);
+    assert_eq!(check(&near, "certificate")["state"], "warning");
+    assert!(text(&check(&near, "certificate")["found"]).starts_with("the one for keys.example.com ends on "), "{near:#}");
+    fs::write(&cert, "nonsense").expect("written");
+    let broken = asked(&["doctor", "--json"]);
+    assert_eq!(check(&broken, "certificate")["state"], "failed");
+    assert!(text(&check(&broken, "certificate")["found"]).contains("holds no certificate"), "{broken:#}");
+    server.terminate();
+    assert_eq!(server.stopped(), 0);
+}
+
+#[test]
 fn requests_at_another_address_than_the_public_one_are_told_of() {
     let keyrack = Keyrack::with_admin();
     let log = keyrack.root.path().join("log");
@@ -214,31 +248,6 @@ fn a_container_without_a_volume_is_refused_with_the_flag_that_gives_one() {
     child.kill().expect("killed");
     child.wait().expect("it ends");
     assert!(line.contains("listen"), "it started: {line}");
-}
-
-#[test]
-fn the_journal_is_told_how_much_each_line_matters() {
-    use std::os::unix::fs::MetadataExt;
-    let keyrack = Keyrack::with_admin();
-    let log = keyrack.root.path().join("log");
-    File::create(&log).expect("made");
-    let meta = fs::metadata(&log).expect("a file");
-    let stream = format!("{}:{}", meta.dev(), meta.ino());
-    let server = keyrack.serve_with(&[], &log, |command| {
-        command.env("JOURNAL_STREAM", stream);
-    });
-    assert_eq!(server.status("/v1/key", "kr_nonsense"), 401);
-    server.terminate();
-    server.stopped();
-    let log = fs::read_to_string(log).expect("read");
-    let access = log.lines().find(|line| line.contains("\"target\":\"access\"")).unwrap_or_else(|| panic!("{log}"));
-    let fields: Value = serde_json::from_str(access.strip_prefix("<6>").expect("a priority")).expect("json");
-    assert!(text(&fields["request_id"]).starts_with("req_") && fields["status"] == 401, "{fields}");
-}
-
-fn files_below(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
 /// A form of a page: its token, sent back with these fields; gives the cookies after it.

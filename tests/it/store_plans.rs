@@ -9,7 +9,7 @@ use keyrack::crypto::SecretHash;
 use keyrack::model::account::{AccountStatus, NewAccount, Source};
 use keyrack::model::api_key::{KeyStatus, LastUse};
 use keyrack::model::audit_event::{ActorFilter, AuditFilter, Happening, Head};
-use keyrack::model::caller::Caller;
+use keyrack::model::caller::{Actor, Caller};
 use keyrack::model::clock::Timestamp;
 use keyrack::model::dialect::default_tiers;
 use keyrack::model::email::Email;
@@ -204,9 +204,9 @@ fn explain() -> String {
         strip_prefix: None,
     };
     let key = plan!(plans, api_keys::insert(&tx, &insert, now));
-    let another = store::api_keys::Insert { hash: hash("another"), ..insert };
-    plan!(plans, api_keys::insert_row(&tx, &another, now));
     plan!(plans, api_keys::find(&tx, key.id));
+    let by_key = Caller { actor: Actor::Key(key.id), scopes: ScopeSet::EMPTY, ..Caller::command_line() };
+    plan!(plans, actors::must_still_act(&tx, &by_key, now));
     plan!(plans, api_keys::count_used_since(&tx, now));
     plan!(plans, api_keys::find_presented(&tx, hash("first")));
     plan!(plans, api_keys::find_presented_of(&tx, key.id));

@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use keyrack::app::certificate::CertificateStatus;
 use keyrack::config::{Config, PublicUrl, TlsMode};
 use keyrack::model::clock::Timestamp;
+use keyrack::model::user::Role;
 use keyrack::services::certificates::{self, Rounds};
+use keyrack::tls::CertificateFacts;
 
 use crate::support::tls::{Issued, TlsClient, write_private};
 use crate::support::{DAY, TestServer};
@@ -89,7 +91,7 @@ async fn changed_files_are_shown_from_the_next_handshake_on() {
     let mut rounds = certificates::start(&server.app).expect("the files are good");
     let after = Issued::for_days(start(), 180);
     files.write(&after);
-    certificates::look(&server.app, &mut rounds, false);
+    certificates::look(&server.app, &mut rounds, false).await;
     assert!(trusting(&server, &after).is_shown_what_it_trusts());
     assert!(!trusting(&server, &before).is_shown_what_it_trusts());
     assert_eq!(status(&server).ends_at, Some(start().saturating_add(DAY * 180)));
@@ -102,12 +104,12 @@ async fn files_that_do_not_fit_leave_the_certificate_that_was_there() {
     let mut rounds = certificates::start(&server.app).expect("the files are good");
     let after = Issued::for_days(start(), 180);
     write_private(&files.dir.path().join("cert.pem"), &after.certificate);
-    certificates::look(&server.app, &mut rounds, false);
+    certificates::look(&server.app, &mut rounds, false).await;
     assert!(trusting(&server, &before).is_shown_what_it_trusts());
     assert!(status(&server).problem.expect("a problem").contains("is not the key of the certificate in"));
 
     write_private(&files.dir.path().join("key.pem"), &after.key);
-    certificates::look(&server.app, &mut rounds, false);
+    certificates::look(&server.app, &mut rounds, false).await;
     assert!(trusting(&server, &after).is_shown_what_it_trusts());
     assert_eq!(status(&server).problem, None);
 }
@@ -168,6 +170,91 @@ async fn beside_tls_plain_http_refuses_the_api_and_forms() {
     assert_eq!(form.status, 403);
 }
 
+/// With the files' certificate, an administrator who comes through a proxy, and a page for them.
+async fn page(server: &TestServer, path: &str) -> String {
+    let account = server.account("Operators").await;
+    let user = server.user_in(account, Role::Admin).await;
+    let token = server.session_token(&user).await;
+    let browser = server.anonymous_plain().header("X-Forwarded-For", FROM_AFAR).header("X-Forwarded-Proto", "https");
+    let browser = browser.header("Cookie", &format!("__Host-sid={token}")).header("Accept", "text/html");
+    browser.header("Host", "keys.example.com").get(path).await.expect(200).text
+}
+
+#[tokio::test]
+async fn the_network_page_tells_of_the_certificate() {
+    let (files, _) = Files::new();
+    let server = beside(|config| files.configure(config)).await;
+    let (page, shown) = (page(&server, "/admin/settings/network").await, status(&server));
+    for fact in [
+        "<dt>Names</dt><dd>keys.example.com</dd>".to_owned(),
+        format!("<dt>Comes from</dt><dd>the file {}</dd>", files.dir.path().join("cert.pem").display()),
+        format!("<dt>Ends</dt><dd>{}</dd>", shown.ends_at.expect("it ends")),
+        "<dt>Next renewal</dt><dd>when its file changes</dd>".into(),
+        shown.fingerprint,
+    ] {
+        assert!(page.contains(&fact), "{fact} is not in {page}");
+    }
+    assert!(page.contains("<dt>Certificate</dt><dd>files, for keys.example.com, until"), "{page}");
+    let server = beside(|_| {}).await;
+    let renews_at = status(&server).renews_at.expect("it is made here");
+    assert!(self::page(&server, "/admin/settings/network").await.contains(&format!("<dd>{renews_at}, by itself</dd>")));
+}
+
+#[tokio::test]
+async fn from_two_weeks_before_the_end_the_overview_says_so() {
+    let (files, _) = Files::new();
+    let server = beside(|config| files.configure(config)).await;
+    server.advance(DAY * 75);
+    assert!(!page(&server, "/admin").await.contains("Certificate:"));
+    server.advance(DAY * 2);
+    let near = page(&server, "/admin").await;
+    assert!(
+        near.contains(&format!(
+            "Certificate: the one for keys.example.com ends on {}",
+            status(&server).ends_at.expect("it ends")
+        ))
+    );
+    assert!(near.contains("it is taken up by itself"), "{near}");
+    server.advance(DAY * 14);
+    assert!(page(&server, "/admin").await.contains("Certificate: the one for keys.example.com ended on"));
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_than_the_public_one_is_found() {
+    let (files, _) = Files::new();
+    let url = PublicUrl::parse("https://api.example.com").expect("a URL");
+    let server = beside(|config| {
+        files.configure(config);
+        config.server.public_url = Some(url);
+    })
+    .await;
+    let page = page(&server, "/admin/settings/network").await;
+    assert!(page.contains("for keys.example.com, but the public URL is at api.example.com"), "{page}");
+}
+
+#[test]
+fn a_wildcard_stands_for_one_label() {
+    let facts = CertificateFacts {
+        names: vec!["*.example.com".into(), "::1".into()],
+        issuer: String::new(),
+        begins_at: start(),
+        ends_at: start(),
+        fingerprint: String::new(),
+    };
+    let status = CertificateStatus::of(TlsMode::Files, Some(&facts), None);
+    assert_eq!(["a.example.com", "::1"].map(|host| status.is_for(host)), [true; 2]);
+    assert_eq!(["example.com", "a.b.example.com", "a.example.org"].map(|host| status.is_for(host)), [false; 3]);
+}
+
+#[tokio::test]
+async fn metrics_tell_when_the_certificate_ends() {
+    let (files, _) = Files::new();
+    let server = beside(|config| files.configure(config)).await;
+    let metrics = server.anonymous_plain().get("/metrics").await.expect(200).text;
+    let ends_at = status(&server).ends_at.expect("it ends").seconds();
+    assert!(metrics.contains(&format!("\nkeyrack_certificate_end_time_seconds {ends_at}\n")), "{metrics}");
+}
+
 fn kept(server: &TestServer) -> String {
     std::fs::read_to_string(server.data().join("tls/self-signed.pem")).expect("it is kept")
 }
@@ -199,10 +286,10 @@ async fn a_self_signed_certificate_is_made_anew_before_it_ends() {
     let (before, mut rounds) = (kept(&server), Rounds::default());
     let renews_at = status(&server).renews_at.expect("it is renewed");
     server.advance(renews_at.since(start()) - DAY);
-    certificates::look(&server.app, &mut rounds, false);
+    certificates::look(&server.app, &mut rounds, false).await;
     assert_eq!(kept(&server), before);
     server.advance(DAY);
-    certificates::look(&server.app, &mut rounds, false);
+    certificates::look(&server.app, &mut rounds, false).await;
     assert_ne!(kept(&server), before);
     assert!(status(&server).renews_at.expect("it is renewed") > renews_at);
 }

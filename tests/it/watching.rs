@@ -30,7 +30,9 @@ async fn every_documented_metric_is_there_and_no_other() {
         Kind::Gauge => "gauge",
         Kind::Histogram => "histogram",
     };
-    assert_eq!(told, FAMILIES.iter().map(|family| format!("{} {}", family.name, kind(family.kind))).collect::<Vec<_>>());
+    let of_tls = "keyrack_certificate_end_time_seconds";
+    let expected = FAMILIES.iter().filter(|family| family.name != of_tls);
+    assert_eq!(told, expected.map(|family| format!("{} {}", family.name, kind(family.kind))).collect::<Vec<_>>());
     let documented = include_str!("../../docs/OPERATIONS.md");
     for family in FAMILIES {
         let row = format!("| `{}` | {} | {} |\n", family.name, kind(family.kind), family.help);

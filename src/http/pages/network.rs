@@ -4,35 +4,66 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use ipnet::IpNet;
 
-use crate::config::SETTINGS;
+use crate::app::certificate::CertificateStatus;
+use crate::config::{SETTINGS, TlsMode};
 use crate::http::arrival::{Arrived, arrives_at, own_address_fault};
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
 use crate::model::check::Check;
-use crate::services::{health, metrics};
+use crate::services::{certificates, health, metrics};
 
 #[derive(Template)]
 #[template(path = "admin/settings/network.html")]
 pub struct NetworkPage {
     pub frame: Frame,
     pub checks: Vec<Check>,
+    /// None while TLS is not spoken here.
+    pub certificate: Option<Vec<(&'static str, String)>>,
     pub report: String,
 }
 
 pub async fn show(who: SignedIn, req: HttpRequest) -> Result<HttpResponse, PageError> {
     let ready = health::readiness(&who.app).await;
-    let checks = vec![address(&who, &req), proxy(&req), https(&who, &req), public_url(&who, &req), listen(&who), clock(&who)];
+    let mut checks = vec![address(&who, &req), proxy(&req), https(&who, &req), public_url(&who, &req), listen(&who), clock(&who)];
+    let config = &who.app.config;
+    let shown = who.app.certificate();
+    checks.extend(shown.as_ref().map(|status| certificates::check::check("Certificate", status, config, who.app.clock.now())));
+    let certificate = shown.map(|status| facts(&who, status));
     let mut report = format!("{}\nready: {}\n\n", metrics::build_words(&who.app), ready.is_ready());
     for check in &checks {
         report += &format!("{}: {} ({})\n", check.name, check.found, check.state.name());
     }
+    for (name, value) in certificate.iter().flatten() {
+        report += &format!("  {name}: {value}\n");
+    }
     report += "\n";
-    let config = &who.app.config;
     let fixed = |name: &str| who.app.fixed.get(name).map(|place| format!("   # {place}")).unwrap_or_default();
     for setting in SETTINGS {
         report += &format!("{} = {}{}\n", setting.name(), setting.show(config), fixed(&setting.name()));
     }
-    Ok(who.ok(&NetworkPage { frame: who.frame("Network", Place::Network), checks, report }))
+    Ok(who.ok(&NetworkPage { frame: who.frame("Network", Place::Network), checks, certificate, report }))
+}
+
+fn facts(who: &SignedIn, status: CertificateStatus) -> Vec<(&'static str, String)> {
+    let source = match status.mode {
+        TlsMode::Off | TlsMode::Files => format!("the file {}", who.app.config.tls.cert_file.display()),
+        TlsMode::SelfSigned => "made here, and vouched for by nobody".into(),
+        TlsMode::Acme => format!("{}, by ACME", who.app.config.tls.acme_directory.server()),
+    };
+    let none = || "none yet".to_owned();
+    let renewed = match (status.mode, status.renews_at) {
+        (_, Some(at)) => format!("{at}, by itself"),
+        (TlsMode::Acme, None) => "as soon as it can be had".into(),
+        (_, None) => "when its file changes".into(),
+    };
+    vec![
+        ("Names", if status.names.is_empty() { none() } else { status.names.join(", ") }),
+        ("Issued by", if status.issuer.is_empty() { none() } else { status.issuer }),
+        ("Comes from", source),
+        ("Ends", status.ends_at.map_or_else(none, |at| at.to_string())),
+        ("Next renewal", renewed),
+        ("SHA-256", if status.fingerprint.is_empty() { none() } else { status.fingerprint }),
+    ]
 }
 
 fn address(who: &SignedIn, req: &HttpRequest) -> Check {

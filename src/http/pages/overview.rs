@@ -16,6 +16,7 @@ use crate::http::csrf::Posted;
 use crate::http::page::{Banner, Done, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
 use crate::model::api_key::ApiKey;
+use crate::model::check::CheckState;
 use crate::model::health::Age;
 use crate::model::notice::Notice;
 use crate::model::page::{Limit, Order, Start};
@@ -212,6 +213,12 @@ fn pressing(who: &SignedIn, req: &HttpRequest, backup: Age) -> Option<Banner> {
         let words =
             format!("{} has {} left. Without room nothing can be changed; reading goes on.", dir.display(), size_words(free));
         return Some(Banner::warn("The disk is nearly full", words));
+    }
+    let certificate = who.app.certificate();
+    let checked = certificate
+        .map(|status| services::certificates::check::check("Certificate", &status, &who.app.config, who.app.clock.now()));
+    if let Some(check) = checked.filter(|check| check.state != CheckState::Ok) {
+        return Some(Banner::warn(format!("Certificate: {}", check.found), format!("{} {}", check.why, check.fix)));
     }
     match backup {
         Age::Old(age) => Some(Banner::warn(

@@ -9,7 +9,7 @@ use keyrack::model::user::User;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{TestServer, reference};
+use super::{TestServer, reference, secrets};
 
 #[derive(Clone)]
 pub struct Client {
@@ -111,6 +111,9 @@ impl Client {
         let response = self.begin(method.clone(), path, body).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let reply = Reply { status, headers, text: response.text().await.expect("a body") };
+        if let Some(data) = self.app.upgrade().as_ref().and_then(|app| app.store.path().parent()) {
+            secrets::note_all_of(data, &reply);
+        }
         if was_native && is_native() && reply.header("content-type") != "application/problem+json" {
             reference::check(&method, path, &reply);
         }

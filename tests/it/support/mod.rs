@@ -6,6 +6,7 @@ mod oauth;
 mod raw;
 mod reference;
 mod routes;
+pub mod secrets;
 mod server;
 pub mod tls;
 

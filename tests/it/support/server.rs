@@ -29,8 +29,11 @@ use keyrack::services::idempotency::Keep;
 use keyrack::store;
 
 use super::Client;
+use super::secrets::{Watch, note};
 
 pub struct TestServer {
+    /// Dropped while the files are still there.
+    _watch: Watch,
     pub app: Arc<App>,
     pub clock: Clock,
     pub addr: SocketAddr,
@@ -77,6 +80,7 @@ impl TestServer {
     }
 
     async fn on_with(dir: Arc<tempfile::TempDir>, config: Config, clock: Clock, change: impl FnOnce(&mut App)) -> Self {
+        let watch = Watch::over(&dir.path().join("data"));
         let mut app = App::open(&dir.path().join("data"), config.clone(), clock.clone()).expect("opens");
         // No test asks the network who somebody is.
         app.outbound.resolve = Box::new(|_, _| Box::pin(async { Ok(Vec::new()) }));
@@ -93,7 +97,7 @@ impl TestServer {
         let handle = server.handle();
         // A runtime of its own: the test's ends with the test's first panic, and would take the server along.
         std::thread::spawn(move || actix_web::rt::System::new().block_on(server));
-        Self { app, clock, addr, plain: plain_addr, dir, config, handle }
+        Self { _watch: watch, app, clock, addr, plain: plain_addr, dir, config, handle }
     }
 
     /// Stops as SIGTERM does and starts again on the same data.
@@ -172,6 +176,7 @@ impl TestServer {
     }
 
     pub fn with_secret(&self, secret: &str) -> Client {
+        note(&self.data(), secret);
         Client::new(self.addr, Some(secret)).checked(&self.app)
     }
 
@@ -258,6 +263,7 @@ impl TestServer {
             ip: None,
             user_agent: "test".into(),
         };
+        note(&self.data(), &token);
         let hash = SecretHash::of(&token);
         self.app.store.write(move |tx| store::sessions::insert(tx, hash, &session)).await.expect("a session");
         token.to_string()

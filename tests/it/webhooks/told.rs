@@ -2,11 +2,13 @@
 
 use keyrack::model::audit_event::Happening;
 use keyrack::model::caller::Caller;
+use keyrack::model::user::{NewUser, Password, Role};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 
 use super::receiver::{Received, Receiver};
 use super::{a_user, an_event, deliveries, member, path_of, server, webhook};
+use crate::sessions::{Browser, PASSWORD};
 use crate::support::{DAY, HOUR, SECOND};
 
 /// Whether one of the signatures is the one that the published library makes. (Its `verify` looks at the real time; the
@@ -74,6 +76,32 @@ async fn every_change_is_told_with_the_thing_as_the_api_answers_it() {
     told("key.revoked", &revoked).await;
     key.delete(&path).await.expect(204);
     told("user.deleted", &user).await;
+}
+
+#[actix_web::test]
+async fn an_imported_key_and_a_password_changed_by_its_owner_are_told_like_any_other() {
+    let server = server().await;
+    let (key, receiver) = (member(&server).await, Receiver::start().await);
+    server.admin().await;
+    let with_password = |new: &mut NewUser| new.password = Some(Password::typed(PASSWORD));
+    let user = server.user_with(key.user().account_id, Role::Member, with_password).await;
+    let mut browser = Browser::new(&server);
+    browser.sign_in(&user.email, PASSWORD).await.expect(303);
+    webhook(&key, &receiver).await;
+    let told = async || {
+        server.deliver().await;
+        receiver.take().iter().map(|told| (told.kind().to_owned(), told.json()["data"].clone())).collect::<Vec<_>>()
+    };
+    let record = json!({ "hash": "00".repeat(32), "hash_format": "sha256-hex", "name": "Old", "user_email": user.email });
+    key.post("/v1/keys/import", json!([record])).await.expect(200);
+    let imported = key.get("/v1/keys").await.expect(200).json();
+    let imported = imported.as_array().and_then(|keys| keys.iter().find(|key| key["name"] == "Old")).expect("the key").clone();
+    assert_eq!(told().await, [("key.created".to_owned(), imported)]);
+    let page = browser.get("/settings/security").await.expect(200);
+    let passwords = [("current_password", PASSWORD), ("new_password", "another-password-456")];
+    browser.send_on(&page.text, &passwords).await.expect(303);
+    let changed = key.get(&format!("/v1/users/{}", user.id)).await.expect(200).json();
+    assert_eq!(told().await, [("user.updated".to_owned(), changed)]);
 }
 
 #[actix_web::test]

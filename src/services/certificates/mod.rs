@@ -1,6 +1,9 @@
 //! Which certificate is shown: read or made at the start, and looked after while the server runs.
 
-use std::path::PathBuf;
+mod acme;
+pub mod check;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -9,6 +12,8 @@ use crate::config::TlsMode;
 use crate::model::clock::Timestamp;
 use crate::tls::{CertificateError, KeyedCertificate, self_signed};
 
+const SELF_SIGNED: &str = "self-signed.pem";
+const ACME_CERTIFICATE: &str = "acme.pem";
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(10);
 /// From here on the log says every day that the certificate ends.
@@ -28,25 +33,26 @@ pub fn start(app: &App) -> Result<Rounds, CertificateError> {
         TlsMode::Off => {}
         TlsMode::Files => app.certificates.show(read_files(app)?),
         TlsMode::SelfSigned => show_self_signed(app)?,
+        TlsMode::Acme => acme::show_kept(app),
     }
     Ok(rounds)
 }
 
 /// Runs until the program ends.
 pub async fn run(app: Arc<App>, mut rounds: Rounds) {
-    warn_of_end(&app, &mut rounds);
+    let mut asked = false;
     loop {
-        let asked = tokio::select! {
+        look(&app, &mut rounds, asked).await;
+        asked = tokio::select! {
             () = tokio::time::sleep(LOOK) => false,
             () = app.certificates.look_again.notified() => true,
         };
-        look(&app, &mut rounds, asked);
     }
 }
 
 /// Takes up files that have changed, makes a new certificate where that is ours to do, and warns of one that ends.
 /// Whatever fails, the one before is still shown.
-pub fn look(app: &App, rounds: &mut Rounds, asked: bool) {
+pub async fn look(app: &App, rounds: &mut Rounds, asked: bool) {
     let done = match app.config.tls.mode {
         TlsMode::Off => Ok(()),
         TlsMode::Files => {
@@ -55,15 +61,16 @@ pub fn look(app: &App, rounds: &mut Rounds, asked: bool) {
                 Ok(())
             } else {
                 rounds.files = files;
-                read_files(app).map(|new| show(app, new))
+                read_files(app).map(|new| show(app, new)).map_err(|err| err.to_string())
             }
         }
-        TlsMode::SelfSigned if is_due(app) => show_self_signed(app),
-        TlsMode::SelfSigned => Ok(()),
+        TlsMode::SelfSigned if is_due(app) => show_self_signed(app).map_err(|err| err.to_string()),
+        TlsMode::Acme if is_due(app) => acme::renew(app, asked).await,
+        TlsMode::SelfSigned | TlsMode::Acme => Ok(()),
     };
-    if let Err(err) = done {
-        tracing::error!(error = %err, "no new certificate: the one before it is still shown");
-        app.certificates.failed(err.to_string());
+    if let Err(words) = done {
+        tracing::error!("no new certificate: {words}");
+        app.certificates.failed(words);
     }
     warn_of_end(app, rounds);
 }
@@ -84,15 +91,17 @@ fn state_of_files(app: &App) -> Vec<Option<(SystemTime, u64)>> {
 }
 
 fn is_due(app: &App) -> bool {
-    let renews_at = app.certificate().and_then(|certificate| certificate.renews_at);
-    renews_at.is_none_or(|at| at <= app.clock.now())
+    let Some(status) = app.certificate() else { return false };
+    let mut wanted = app.config.tls.acme_domains.iter();
+    let covers = status.mode != TlsMode::Acme || wanted.all(|domain| status.names.iter().any(|name| name == domain.as_str()));
+    !covers || status.renews_at.is_none_or(|at| at <= app.clock.now())
 }
 
 /// The one that is kept, as long as it is for what this server is called and does not end soon; else a new one.
 fn show_self_signed(app: &App) -> Result<(), CertificateError> {
     let server = &app.config.server;
     let names = self_signed::names(server.public_url.as_ref().map(|url| url.host()), server.listen.ip());
-    let path = self_signed_path(app);
+    let path = kept_at(app, SELF_SIGNED);
     let lasts = |kept: &KeyedCertificate| app.clock.now() < kept.facts.ends_at.saturating_sub(self_signed::RENEWED_BEFORE);
     let kept = KeyedCertificate::read(&path, &path).ok();
     let kept = kept.filter(|kept| kept.facts.covers(names.iter().map(String::as_str)) && lasts(kept));
@@ -107,8 +116,13 @@ fn show_self_signed(app: &App) -> Result<(), CertificateError> {
     Ok(())
 }
 
-fn self_signed_path(app: &App) -> PathBuf {
-    app.store.path().with_file_name("tls").join("self-signed.pem")
+/// Where in the data directory.
+fn kept_at(app: &App, name: &str) -> PathBuf {
+    kept_in(app.store.path().parent().unwrap_or(app.store.path()), name)
+}
+
+fn kept_in(dir: &Path, name: &str) -> PathBuf {
+    dir.join("tls").join(name)
 }
 
 /// Once a day, from two weeks before the end.
@@ -122,13 +136,10 @@ fn warn_of_end(app: &App, rounds: &mut Rounds) {
     }
     rounds.warned_at = Some(now);
     let (names, day) = (shown.facts.names.join(", "), ends_at.to_string());
-    let fix = match app.config.tls.mode {
-        TlsMode::Files => format!("put a new one into {}; it is taken up by itself", app.config.tls.cert_file.display()),
-        _ => "look above for why it is not renewed".into(),
-    };
+    let fix = check::fix(&app.config);
     if ends_at <= now {
-        tracing::error!("the certificate for {names} ended on {day}: clients refuse to connect; {fix}");
+        tracing::error!("The certificate for {names} ended on {day}: clients refuse to connect. {fix}");
     } else {
-        tracing::warn!("the certificate for {names} ends on {day}: {fix}");
+        tracing::warn!("The certificate for {names} ends on {day}. {fix}");
     }
 }

@@ -1,0 +1,18 @@
+#!/bin/sh
+# What the packages hold besides the program, made by it: units with its place, manual page, completions. Then the packages.
+set -eu
+cd "$(dirname "$0")/.."
+made=target/package
+rm -rf "$made" target/debian target/generate-rpm
+mkdir -p "$made/units"
+cp "${KEYRACK:-target/dist/keyrack}" "$made/keyrack"
+sed 's,/usr/local/bin/keyrack,/usr/bin/keyrack,' packaging/systemd/keyrack.service >"$made/units/keyrack.service"
+cp packaging/systemd/keyrack.socket "$made/units/keyrack.socket"
+"$made/keyrack" man | gzip -9nc >"$made/keyrack.1.gz"
+"$made/keyrack" completions bash >"$made/keyrack.bash"
+"$made/keyrack" completions zsh >"$made/_keyrack"
+"$made/keyrack" completions fish >"$made/keyrack.fish"
+gzip -9nc CHANGELOG.md >"$made/changelog.gz"
+cargo deb --quiet --no-build --no-strip
+cargo generate-rpm
+ls target/debian/*.deb target/generate-rpm/*.rpm
