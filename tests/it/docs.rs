@@ -81,6 +81,7 @@ async fn no_place_for_a_fact_is_left_open() {
             "token_example",
             "import_example",
             "base",
+            "version_words",
         ] {
             assert!(!text.contains(&format!("{{{name}}}")), "{path} does not know {name}");
         }
