@@ -27,11 +27,13 @@ impl Email {
             return Err(Problem::new("too_long", format!("An email address has at most {} bytes.", Self::MAX_BYTES)));
         }
         let (local, domain) = typed.rsplit_once('@').ok_or_else(wrong)?;
-        if !is_local_part(local) {
+        // Some letters take more bytes in lower case.
+        let lower: String = local.to_lowercase().nfc().collect();
+        if !is_local_part(local) || !is_local_part(&lower) {
             return Err(wrong());
         }
         let domain = canonical_domain(domain).ok_or_else(wrong)?;
-        let canonical = format!("{}@{domain}", local.to_lowercase().nfc().collect::<String>());
+        let canonical = format!("{lower}@{domain}");
         Ok(Self { typed, canonical })
     }
 
