@@ -27,7 +27,7 @@ deny: ## licences and sources of all dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked --debug cargo-deny
 	$(CARGO) deny --log-level error check licenses bans sources
 
-test: check test-rust test-webhook-crash-short test-clients test-gateways test-acme test-browser ## everything; installs what is missing
+test: check test-rust test-webhook-crash-short test-clients test-docs test-schema-short test-gateways test-acme test-browser ## everything; installs what is missing
 
 test-rust: ## unit tests, and the tests against real servers
 	$(CARGO) test --quiet --locked
@@ -40,10 +40,25 @@ test-webhook-crash-short: ## the same, five times
 	$(CARGO) build --quiet --locked
 	ROUNDS=5 python3 tests/crash/webhooks.py
 
-test-clients: ## published clients in Node, Python and Rust, and the documents' own samples
+test-clients: ## published clients in Node, Python and Rust, and receivers of webhooks
 	tests/clients/install.sh
 	$(CARGO) build --quiet --locked
 	python3 tests/clients/run.py
+
+test-docs: ## every sample of every page below /docs, in its language
+	tests/clients/install.sh
+	$(CARGO) build --quiet --locked
+	python3 tests/clients/documentation.py
+
+test-schema: ## the whole OpenAPI document against a server: redocly reads it, schemathesis sends what it allows and forbids
+	tests/clients/install_schema.sh
+	$(CARGO) build --quiet --locked
+	python3 tests/clients/schema.py
+
+test-schema-short: ## the same, with few requests for each operation
+	tests/clients/install_schema.sh
+	$(CARGO) build --quiet --locked
+	EXAMPLES=3 python3 tests/clients/schema.py
 
 test-gateways: ## real nginx and Caddy, with the configuration that the documentation prints
 	tests/gateways/install.sh
@@ -89,5 +104,5 @@ package: ## the smallest and fastest binary, target/dist/keyrack, and packages o
 	@command -v cargo-generate-rpm >/dev/null || $(CARGO) install --quiet --locked cargo-generate-rpm
 	packaging/package.sh
 
-.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-webhook-crash test-webhook-crash-short test-clients test-gateways test-acme test-systemd test-browser bench bench-check bench-scale package
+.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-webhook-crash test-webhook-crash-short test-clients test-docs test-schema test-schema-short test-gateways test-acme test-systemd test-browser bench bench-check bench-scale package
 .DEFAULT_GOAL := help

@@ -70,7 +70,8 @@ pub fn run(place: &Place, command: ConfigCommand, out: &Output) -> Result<()> {
     }
 }
 
-fn load(place: &Place) -> Result<Loaded> {
+/// Without a data directory, those that hold on a new one.
+pub(super) fn load(place: &Place) -> Result<Loaded> {
     // Looking at the settings makes no data directory.
     let dir = place.dir();
     let stored = if dir.join("keyrack.db").exists() {

@@ -16,6 +16,7 @@ mod journal;
 mod key;
 mod log;
 mod migrate;
+mod openapi;
 mod output;
 mod port;
 mod progress;
@@ -51,7 +52,7 @@ Start      serve   install   uninstall   setup-link   status   doctor   admin {c
 Manage     user {list|show|add|set|disable|enable|delete|import|export}   account {list|show|add|set|suspend|resume}
            tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
            client {list|create|rotate-secret|delete}   webhook {list|add|test|replay}
-Data       backup {create|verify|restore}   audit {list|verify|export}   migrate   config {show|check|explain}   completions SHELL
+Data       backup {create|verify|restore}   audit {list|verify|export}   migrate   config {show|check|explain}   completions SHELL   openapi
 
 Options:
 {options}
@@ -163,6 +164,8 @@ enum Command {
     /// Settings: what they are, where they come from, what they mean
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Print the API as an OpenAPI 3.1 document
+    Openapi,
     /// Print completions for a shell
     Completions { shell: clap_complete::Shell },
     /// Print the manual page
@@ -235,6 +238,7 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
         Command::Audit(command) => audit::run(&place, command, out),
         Command::Migrate => migrate::run(&place, out),
         Command::Config(command) => config::run(&place, command, out),
+        Command::Openapi => openapi::run(&place, out),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "keyrack", &mut script);

@@ -220,6 +220,9 @@ async fn a_list_is_narrowed_by_email_whatever_its_case() {
     assert_eq!(found.ids(), [created["id"].as_str().expect("an id")]);
     assert_eq!(key.get("/v1/users?email=nobody%40example.com").await.expect(200).ids(), [""; 0]);
     key.get("/v1/users?email=nonsense").await.expect(400);
+    // A client whose variable is empty must not get everyone.
+    assert_eq!(key.get("/v1/users?email=").await.expect(400).error(), "validation_error");
+    key.get("/v1/users?q=").await.expect(200);
 }
 
 #[tokio::test]

@@ -222,6 +222,19 @@ fn the_other_verbs_answer() {
 }
 
 #[test]
+fn the_api_is_printed_as_an_openapi_document_without_a_data_directory() {
+    let keyrack = Keyrack::new();
+    let mut command = keyrack.command(&["openapi"]);
+    command.env("KEYRACK_SERVER_PUBLIC_URL", "https://keys.example.com").env("KEYRACK_API_DIALECT", "usertour");
+    let done = command.output().expect("it runs");
+    let document: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!((&document["openapi"], &document["servers"][0]["url"]), (&"3.1.0".into(), &"https://keys.example.com".into()));
+    let list = &document["paths"]["/v1/users"]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+    assert!(list["properties"]["results"].is_object(), "{list}");
+    assert!(!keyrack.data().exists());
+}
+
+#[test]
 fn exit_codes_tell_scripts_what_happened() {
     let keyrack = Keyrack::with_admin();
     for usage in [

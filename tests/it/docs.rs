@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use keyrack::http::api::operations::OPERATIONS;
+use keyrack::http::api::operations::{OAUTH, OPERATIONS};
 use keyrack::model::dialect::DialectName;
+use keyrack::model::scope::Scope::{KeysRead, KeysWrite, UsersRead};
 use serde_json::Value;
 
 use crate::support::{Client, TestServer};
@@ -77,6 +78,9 @@ async fn no_place_for_a_fact_is_left_open() {
             "anonymous",
             "queue_seconds",
             "listing",
+            "token_example",
+            "import_example",
+            "base",
         ] {
             assert!(!text.contains(&format!("{{{name}}}")), "{path} does not know {name}");
         }
@@ -89,7 +93,7 @@ async fn the_openapi_document_has_every_operation_and_this_server() {
     let document = server.anonymous().get("/openapi.json").await.expect(200).json();
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["servers"][0]["url"], format!("http://{}", server.addr));
-    for operation in OPERATIONS {
+    for operation in OPERATIONS.iter().chain(OAUTH) {
         let verb = if operation.method == "ANY" { "get".into() } else { operation.method.to_ascii_lowercase() };
         assert!(document["paths"][operation.path][&verb].is_object(), "{}", operation.id);
     }
@@ -148,10 +152,7 @@ async fn the_examples_of_the_openapi_document_fit_their_schemas() {
                     fits(&json["schema"], &json["example"], format!("{verb} {path} {status}"));
                 }
                 for (code, example) in json["examples"].as_object().into_iter().flatten() {
-                    // A relative address of an example is no address of a server.
-                    let mut value = example["value"].clone();
-                    value["doc_url"] = "https://keys.example.com/docs/errors/x".into();
-                    fits(&json["schema"], &value, format!("{verb} {path} {status} {code}"));
+                    fits(&json["schema"], &example["value"], format!("{verb} {path} {status} {code}"));
                 }
             }
         }
@@ -184,4 +185,122 @@ async fn the_address_of_samples_is_the_public_one() {
     .await;
     let page = server.anonymous().get("/docs/api/create_user.md").await.expect(200).text;
     assert!(page.contains("curl -i -X POST https://keys.example.com/v1/users"), "{page}");
+}
+
+#[tokio::test]
+async fn there_is_a_guide_for_each_thing_that_concerns_several_operations() {
+    let server = TestServer::start().await;
+    let listed = listed(&server).await;
+    for guide in [
+        "authentication",
+        "rate-limits",
+        "errors",
+        "pagination",
+        "idempotency",
+        "oauth",
+        "webhooks",
+        "rotation",
+        "gateways",
+        "migration",
+        "checking-keys",
+        "versioning",
+    ] {
+        let path = format!("/docs/{guide}.md");
+        assert!(listed.contains(&path) || guide == "errors", "llms.txt lacks {path}");
+        assert!(server.anonymous().get(&path).await.expect(200).text.len() > 400, "{path}");
+    }
+}
+
+/// The tests are the witnesses: a page about a code that none of them has met would be about nothing.
+#[test]
+fn every_code_that_has_a_page_is_met_by_a_test() {
+    fn texts(dir: &std::path::Path, all: &mut String) {
+        for entry in std::fs::read_dir(dir).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                texts(&path, all);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                *all += &std::fs::read_to_string(path).expect("a text");
+            }
+        }
+    }
+    let mut tests = String::new();
+    texts(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it")), &mut tests);
+    // Said to people on pages, which show words and no codes.
+    const ON_PAGES: &[&str] = &["admin_required", "too_many_attempts"];
+    let codes = keyrack::http::docs::codes().filter(|code| !ON_PAGES.contains(code));
+    let unmet: Vec<&str> = codes.filter(|code| !tests.contains(&format!("\"{code}\""))).collect();
+    assert!(unmet.is_empty(), "no test meets {unmet:?}");
+}
+
+/// A browser of somebody signed in.
+async fn reader(server: &TestServer) -> Client {
+    let member = server.member().await;
+    server.browser(&member).await.header("Accept", "text/html")
+}
+
+#[tokio::test]
+async fn an_operation_is_tried_from_its_page_with_the_key_that_is_typed() {
+    let server = TestServer::start().await;
+    let (browser, key) = (reader(&server).await, server.key(&[UsersRead]).await);
+    let page = "/docs/api/show_user";
+    let id = key.user().id.to_string();
+    let shown = browser.submit(page, page, &[("key", key.secret()), ("p-id", &id)]).await.expect(200);
+    assert!(shown.text.contains("<h3>200 OK</h3>"), "{}", shown.text);
+    assert!(
+        shown.text.contains(&key.user().email.to_string()) && shown.text.contains("x-ratelimit-remaining: 999"),
+        "{}",
+        shown.text
+    );
+    // What was typed stays, but for the key: that is nowhere on the page.
+    assert!(shown.text.contains(&format!("value=\"{id}\"")) && !shown.text.contains(key.secret()), "{}", shown.text);
+    assert_eq!(shown.header("cache-control"), "no-store");
+    assert_eq!(key.get("/v1/users").await.expect(200).number("x-ratelimit-remaining"), 998, "it counted");
+}
+
+#[tokio::test]
+async fn a_tried_request_is_refused_as_a_programs_would_be() {
+    let server = TestServer::start().await;
+    let (browser, key) = (reader(&server).await, server.key(&[UsersRead]).await);
+    let page = "/docs/api/create_user";
+    let fields = [("key", key.secret()), ("p-body", r#"{"name":"Ada"}"#)];
+    let shown = browser.submit(page, page, &fields).await.expect(200).text;
+    assert!(shown.contains("403 Forbidden") && shown.contains("insufficient_scope"), "{shown}");
+    let shown = browser.submit(page, page, &[("p-body", "{")]).await.expect(200).text;
+    assert!(shown.contains("401 Unauthorized") && shown.contains("missing_api_key"), "{shown}");
+    assert!(shown.contains(&format!("http://{}/docs/errors/missing_api_key", server.addr)), "{shown}");
+    let shown = browser.submit(page, page, &[("key", "a\u{1}b"), ("p-body", "{}")]).await.expect(200).text;
+    assert!(shown.contains("This is no API key") && !shown.contains("<h3>"), "{shown}");
+    let list = "/docs/api/list_users";
+    let shown = browser.submit(list, list, &[("key", key.secret()), ("p-limit", "0")]).await.expect(200).text;
+    assert!(shown.contains("400 Bad Request") && shown.contains("GET /v1/users?limit=0"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_tried_path_leads_nowhere_but_to_its_operation() {
+    let server = TestServer::start().await;
+    let (browser, key) = (reader(&server).await, server.key(&[UsersRead]).await);
+    let page = "/docs/api/show_user";
+    for id in ["../keys", "@evil.example", "//evil.example/", "x?limit=1", "", "http://127.0.0.1:22/"] {
+        let shown = browser.submit(page, page, &[("key", key.secret()), ("p-id", id)]).await.expect(200).text;
+        assert!(shown.contains("<h3>404 Not Found</h3>"), "{id}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_tried_without_a_session_nor_by_a_form_of_another_page_nor_by_a_stale_one() {
+    let server = TestServer::start().await;
+    let key = server.key(&[KeysRead, KeysWrite]).await;
+    let page = "/docs/api/create_api_key";
+    let fields = [("key", key.secret()), ("p-body", r#"{"name":"tried"}"#)];
+    let stranger = server.anonymous().header("Accept", "text/html").header("Sec-Fetch-Site", "same-origin");
+    let refused = stranger.post_form(page, &fields).await.expect(303);
+    assert!(refused.header("location").starts_with("/sign-in"), "{}", refused.header("location"));
+    assert!(stranger.get(page).await.expect(200).text.contains("/sign-in?next=/docs/api/create_api_key"));
+    let browser = reader(&server).await;
+    browser.header("Sec-Fetch-Site", "cross-site").post_form(page, &fields).await.expect(403);
+    let stale = [&fields[..], &[("csrf", "AAAA")]].concat();
+    let again = browser.header("Sec-Fetch-Site", "same-origin").post_form(page, &stale).await.expect(200).text;
+    assert!(again.contains("Your session was renewed") && again.contains("&#34;tried&#34;"), "{again}");
+    assert!(!key.get("/v1/keys").await.expect(200).text.contains("tried"));
 }

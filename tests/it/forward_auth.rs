@@ -137,6 +137,13 @@ async fn for_nginx_a_429_comes_as_a_403_that_says_so() {
 }
 
 #[tokio::test]
+async fn a_status_that_no_gateway_has_is_refused() {
+    let server = TestServer::start().await;
+    let refused = server.key(&[]).await.get(&format!("{PATH}?status=ngnix")).await.expect(400);
+    assert_eq!(refused.problems(), [("status".to_owned(), "unknown".to_owned())]);
+}
+
+#[tokio::test]
 async fn another_header_is_read_when_it_is_configured() {
     let header = HeaderName::parse("X-Api-Key").ok();
     let server = TestServer::with(|config| config.api.forward_auth_header = header).await;

@@ -28,6 +28,7 @@ mod import_users;
 mod install;
 mod key_pages;
 mod limits;
+mod links;
 mod master_key;
 mod notices;
 mod oauth;

@@ -247,3 +247,18 @@ async fn the_programs_own_router_has_no_such_route() {
     let server = TestServer::start().await;
     server.anonymous().get("/panics").await.expect(404);
 }
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_a_bad_request() {
+    let server = TestServer::start().await;
+    let key = server.key(&[UsersRead, UsersWrite]).await;
+    let head = format!(
+        "POST /v1/users HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Transfer-Encoding: chunked\r\n\r\n",
+        key.secret()
+    );
+    let mut raw = Raw::sent(server.addr, head).await;
+    raw.send("5\r\n{\"a\":\r\nzz\r\n").await;
+    let refused = raw.reply().await.expect("an answer");
+    assert_eq!((refused.status, refused.error().as_str()), (400, "bad_request"), "{}", refused.text);
+}

@@ -14,6 +14,7 @@ use actix_web::{Error, HttpMessage};
 
 use super::allowed::Admitted;
 use super::fields::Collected;
+use super::operations::Operation;
 use super::record::{self, Ended};
 use super::{ApiError, forward_auth, refuse};
 use crate::app::App;
@@ -268,6 +269,7 @@ async fn answer(
                 },
             );
             finish(response.headers_mut(), dialect, &left, now);
+            tell_deprecation(record::deprecated(req.request()), response.headers_mut());
             return Ok(req.into_response(response).map_into_right_body());
         }
     };
@@ -300,8 +302,16 @@ async fn answer(
         },
     );
     finish(response.headers_mut(), dialect, &pass.left, now);
+    tell_deprecation(record::deprecated(response.request()), response.headers_mut());
     Ok(response)
     // `pass` ends here, and gives its turn back.
+}
+
+/// Warns whoever uses what will go away.
+fn tell_deprecation(operation: Option<&Operation>, headers: &mut HeaderMap) {
+    if let Some((operation, deprecated)) = operation.and_then(|operation| Some((operation, operation.deprecated?))) {
+        deprecated.tell(operation.id, headers);
+    }
 }
 
 /// The headers of every answer of the API.

@@ -130,7 +130,7 @@ pub async fn list(who: Allowed<KeysRead>, app: Data<App>, req: HttpRequest, mut 
     let filter = services::api_keys::Filter {
         status: query.text("status", KeyStatus::parse),
         user: query.text("user_id", |text| UserId::parse(text).ok_or_else(unknown_user)),
-        q: query.text("q", |text| Ok(text.to_owned())),
+        q: query.text("q", |text| Ok(text.to_owned())).filter(|q| !q.is_empty()),
         ..Default::default()
     };
     query.finish()?;

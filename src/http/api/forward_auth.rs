@@ -28,6 +28,9 @@ pub async fn answer(who: Allowed<AnyScope>, req: HttpRequest) -> Result {
     if let Err(problem) = service(&req) {
         return Err(problem.of("service").into());
     }
+    if parameter(&req, "status").is_some_and(|status| status != "nginx") {
+        return Err(AppError::invalid("status", "unknown", "`status` is `nginx`, or is not sent.").into());
+    }
     let lacking = asked(&req)?.map(|asked| credentials::lacks(found, asked)).unwrap_or_default();
     if let Some(scope) = lacking.iter().next() {
         return Err(AppError::MissingScope(scope).into());

@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod allowed;
 mod api_keys;
+pub mod deprecation;
 pub mod dialect;
 mod fields;
 mod forward_auth;

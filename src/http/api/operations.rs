@@ -1,6 +1,7 @@
 //! Every operation of the API, a row each: what it is called, where it is, what it needs and what it does. The router's
 //! answers to wrong verbs, the access matrix and the documents are made from this table.
 
+use super::deprecation::Deprecated;
 use crate::model::scope::Scope;
 
 pub struct Operation {
@@ -12,6 +13,7 @@ pub struct Operation {
     pub path: &'static str,
     pub access: Access,
     pub words: &'static str,
+    pub deprecated: Option<Deprecated>,
 }
 
 /// Who may call an operation.
@@ -20,6 +22,8 @@ pub enum Access {
     Anyone,
     AnyKey,
     Scope(Scope),
+    /// An OAuth client, which shows its own id and secret.
+    Client,
 }
 
 impl Operation {
@@ -29,12 +33,22 @@ impl Operation {
     }
 }
 
+// A row ends with `, deprecated: Deprecated { … }` where the operation will go away.
 macro_rules! operations {
-    ($table:ident: $($id:ident $method:ident $path:literal $access:expr, $words:literal;)*) => {
+    ($table:ident: $($id:ident $method:ident $path:literal $access:expr, $words:literal $(, deprecated: $deprecated:expr)?;)*) => {
         pub const $table: &[Operation] = &[$(
-            Operation { id: stringify!($id), method: stringify!($method), path: $path, access: $access, words: $words },
+            Operation {
+                id: stringify!($id),
+                method: stringify!($method),
+                path: $path,
+                access: $access,
+                words: $words,
+                deprecated: operations!(@ $($deprecated)?),
+            },
         )*];
     };
+    (@) => { None };
+    (@ $deprecated:expr) => { Some($deprecated) };
 }
 
 operations! {
@@ -87,9 +101,15 @@ operations! {
 // What OAuth clients call, by their own id and secret; refused in the shape of RFC 6749 (`src/http/oauth`).
 operations! {
     OAUTH:
-    issue_token POST "/oauth/token" Access::Anyone, "Tokens for a code, for a refresh token, or for the client itself.";
-    revoke_token POST "/oauth/revoke" Access::Anyone, "Give a token back.";
-    introspect_token POST "/oauth/introspect" Access::Anyone, "What a token is worth.";
+    issue_token POST "/oauth/token" Access::Client, "Tokens for a code, for a refresh token, or for the client itself.";
+    revoke_token POST "/oauth/revoke" Access::Client, "Give a token back.";
+    introspect_token POST "/oauth/introspect" Access::Client, "What a token is worth.";
     show_authorization_server GET "/.well-known/oauth-authorization-server" Access::Anyone, "The endpoints of OAuth, for clients that find them by themselves.";
     show_protected_resource GET "/.well-known/oauth-protected-resource" Access::Anyone, "Where clients get tokens for this API.";
+}
+
+// Opened in the browser of the user who is to allow a client: a page, and no call of a program.
+operations! {
+    OAUTH_PAGES:
+    authorize GET "/oauth/authorize" Access::Anyone, "Ask a user, and come back to the client with a code.";
 }

@@ -39,9 +39,10 @@ impl Query {
         query
     }
 
-    /// A parameter, if given and not empty, as what it means.
+    /// A parameter, if given, as what it means. An empty one is refused like any other that means nothing: a client that
+    /// has forgotten what to look for must not get everything.
     pub fn text<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, Problem>) -> Option<T> {
-        let value = self.given.get(name).filter(|value| !value.is_empty())?;
+        let value = self.given.get(name)?;
         self.errors.note(name, parse(value))
     }
 

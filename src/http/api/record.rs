@@ -7,7 +7,7 @@ use actix_web::body::BodySize;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderName, USER_AGENT};
 
-use super::operations::{API_KEYS_PATH, OPERATIONS};
+use super::operations::{API_KEYS_PATH, OPERATIONS, Operation};
 use crate::app::App;
 use crate::app::callers::Credential;
 use crate::app::usage::RouteName;
@@ -19,14 +19,31 @@ use crate::model::request::{LimitState, LoggedRequest};
 use crate::model::usage::Outcome;
 
 /// The pattern of a route, where its requests find it without matching the path again.
-pub struct Pattern(&'static str);
+pub struct Pattern {
+    whole: &'static str,
+    /// Those of its operations that will go away.
+    deprecated: Vec<&'static Operation>,
+}
+
+impl Pattern {
+    fn of(whole: &'static str, operations: impl Iterator<Item = &'static Operation>) -> Self {
+        let deprecated = operations.filter(|operation| operation.path == whole && operation.deprecated.is_some()).collect();
+        Self { whole, deprecated }
+    }
+}
+
+/// The operation that a request is for, if it will go away.
+pub fn deprecated(req: &HttpRequest) -> Option<&'static Operation> {
+    let operations = &req.app_data::<Pattern>()?.deprecated;
+    operations.iter().find(|operation| operation.verbs().any(|verb| verb == req.method().as_str())).copied()
+}
 
 /// The whole pattern of a path of the route table.
 pub fn pattern_of(path: &'static str) -> Pattern {
     let of_v1 = OPERATIONS.iter().map(|operation| (operation.path, "/v1"));
     let in_short = API_KEYS_PATH.iter().map(|operation| (operation.path, "/api-keys"));
     let whole = of_v1.chain(in_short).find(|(whole, scope)| whole.strip_prefix(scope) == Some(path));
-    Pattern(whole.map_or(path, |(whole, _)| whole))
+    Pattern::of(whole.map_or(path, |(whole, _)| whole), OPERATIONS.iter().chain(API_KEYS_PATH))
 }
 
 /// How a request ended.
@@ -44,7 +61,7 @@ pub struct Ended<'a> {
 
 pub fn note(app: &App, req: &HttpRequest, arrival: &Arrival, ended: &Ended) {
     let route =
-        RouteName { method: verb(req.method().as_str()), pattern: req.app_data::<Pattern>().map_or("", |pattern| pattern.0) };
+        RouteName { method: verb(req.method().as_str()), pattern: req.app_data::<Pattern>().map_or("", |pattern| pattern.whole) };
     let outcome = Outcome::of(ended.status.as_u16());
     let took = app.clock.tick().since(ended.began);
     let who = ended.credential.map(|credential| (credential.key().map(|key| key.id), credential.user.account_id));
@@ -92,7 +109,19 @@ mod tests {
 
     #[test]
     fn a_route_has_its_whole_pattern() {
-        assert_eq!(pattern_of("/users/{id}").0, "/v1/users/{id}");
-        assert_eq!((pattern_of("").0, pattern_of("/{id}").0), ("/api-keys", "/api-keys/{id}"));
+        assert_eq!(pattern_of("/users/{id}").whole, "/v1/users/{id}");
+        assert_eq!((pattern_of("").whole, pattern_of("/{id}").whole), ("/api-keys", "/api-keys/{id}"));
+    }
+    #[actix_web::test]
+    async fn only_the_verb_of_the_path_that_goes_away_is_said_to() {
+        use crate::http::api::deprecation::tests::OLD;
+        use actix_web::http::Method;
+        use actix_web::test::TestRequest;
+        let found = |method: Method, path| {
+            let request = TestRequest::default().method(method).app_data(Pattern::of(path, [&OLD].into_iter()));
+            deprecated(&request.to_http_request()).is_some()
+        };
+        assert!(found(Method::GET, OLD.path) && found(Method::HEAD, OLD.path));
+        assert!(!found(Method::DELETE, OLD.path) && !found(Method::GET, "/v1/users"));
     }
 }

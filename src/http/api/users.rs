@@ -34,7 +34,7 @@ pub async fn list(who: Allowed<UsersRead>, app: Data<App>, req: HttpRequest, mut
     let place = query.place(UserId::parse);
     let filter = services::users::Filter {
         email: query.text("email", Email::parse),
-        q: query.text("q", |text| Ok(text.to_owned())),
+        q: query.text("q", |text| Ok(text.to_owned())).filter(|q| !q.is_empty()),
         created_after: query.time("created_after"),
         created_before: query.time("created_before"),
         ..Default::default()

@@ -2,6 +2,7 @@
 
 use super::Reader;
 use super::article::Article;
+use super::oauth_errors::{self, OAUTH_ERRORS};
 use crate::http::api::dialect::examples;
 
 /// What the page of an error code says.
@@ -18,6 +19,11 @@ pub struct ErrorRow {
     pub code: &'static str,
     pub status: u16,
     pub what: &'static str,
+}
+
+/// What is said of a native code, or of one of OAuth's.
+pub fn known(code: &str) -> Option<&'static ErrorDoc> {
+    ERRORS.iter().chain(OAUTH_ERRORS).find(|known| known.code == code)
 }
 
 /// A row for each code that the dialect tells, with the first error that stands behind it.
@@ -44,14 +50,19 @@ pub fn table(reader: &Reader) -> String {
 }
 
 pub fn all(reader: &Reader) -> Article {
-    let text = format!("An error has a stable code, words for people, and the id of its request.\n\n{}", table(reader));
+    let text = format!(
+        "An error has a stable code, words for people, and the id of its request.\n\n{}\n## OAuth\n\n{}",
+        table(reader),
+        oauth_errors::table(),
+    );
     Article::new("errors", "Errors", "Every code that the API may answer with.", text)
 }
 
 /// The page of a code; in some dialects several errors stand behind it.
 pub fn page(reader: &Reader, code: &str) -> Option<Article> {
     let behind = examples::under(reader.dialect, code);
-    let (status, body) = examples::answer(reader.dialect, behind.first()?, reader.base_url);
+    let Some(first) = behind.first() else { return oauth_errors::page(code) };
+    let (status, body) = examples::answer(reader.dialect, first, reader.base_url);
     let mut errors: Vec<&ErrorDoc> = Vec::new();
     for error in &behind {
         let known = ERRORS.iter().find(|known| known.code == error.code());
@@ -90,7 +101,7 @@ pub fn page(reader: &Reader, code: &str) -> Option<Article> {
     Some(Article::new(format!("errors/{code}"), code, summary, text))
 }
 
-const fn doc(code: &'static str, what: &'static str, fix: &'static str) -> ErrorDoc {
+pub(super) const fn doc(code: &'static str, what: &'static str, fix: &'static str) -> ErrorDoc {
     ErrorDoc { code, what, fix, mistakes: &[], related: &[] }
 }
 

@@ -40,12 +40,28 @@ const GUIDES: &[Guide] = &[
         words: "nginx, Caddy and Traefik ask before they let a request through.",
         text: include_str!("../../../docs/GATEWAYS.md"),
     },
-    guide!("migration", "Moving keys in", "Keys of another system, by their hashes."),
+    guide!("oauth", "OAuth 2.0", "Tokens for programs that act for users, or on their own behalf."),
+    Guide {
+        path: "webhooks",
+        title: "Receiving webhooks",
+        words: "What is sent, how it is verified, and what happens when it is not taken.",
+        text: include_str!("../../../docs/WEBHOOKS.md"),
+    },
+    guide!("migration", "Moving in from another system", "Users and keys come along; customers notice nothing."),
     guide!("versioning", "Versions and deprecation", "What may change, and how it is told before."),
 ];
 
 pub fn all(reader: &Reader) -> Vec<Article> {
     GUIDES.iter().map(|guide| guide.article(reader)).collect()
+}
+
+pub fn find(reader: &Reader, path: &str) -> Option<Article> {
+    GUIDES.iter().find(|guide| guide.path == path).map(|guide| guide.article(reader))
+}
+
+/// Path, title and what each is about, in the order of the contents.
+pub fn list() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    GUIDES.iter().map(|guide| (guide.path, guide.title, guide.words))
 }
 
 impl Guide {
@@ -55,7 +71,9 @@ impl Guide {
             Some(rest) => rest.split_once('\n').map_or("", |(_, rest)| rest),
             None => self.text,
         };
-        Article::new(self.path, self.title, self.words, filled(text, reader))
+        // What the files of the project call it.
+        let text = text.replace("https://api.example.com/v1", &format!("{}/v1", reader.base_url));
+        Article::new(self.path, self.title, self.words, filled(&text, reader))
     }
 }
 
@@ -86,6 +104,9 @@ fn fact(name: &str, reader: &Reader) -> Option<String> {
         "first_request" => fenced(samples::first_request(reader.base_url, YOUR_KEY)),
         "rotate_example" => example(reader, "rotate_api_key"),
         "verify_example" => example(reader, "verify_api_key"),
+        "import_example" => example(reader, "import_api_keys"),
+        "token_example" => example(reader, "issue_token"),
+        "base" => reader.base_url.to_owned(),
         "list_example" => {
             let size = if matches!(paging(reader), Paging::Whole) { "" } else { "?limit=100" };
             let url = format!("{}/v1/users{size}", reader.base_url);

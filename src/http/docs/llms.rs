@@ -1,6 +1,7 @@
 //! The documentation as a list of links for language models (<https://llmstxt.org>).
 
-use super::article::{self, Article};
+use super::article;
+use super::oauth_errors::OAUTH_ERRORS;
 use super::{Reader, errors, guides, operations};
 use crate::http::api::reference::{self, Group};
 
@@ -12,9 +13,8 @@ pub fn text(reader: &Reader) -> String {
          - [OpenAPI 3.1]({base}/openapi.json): every operation, parameter, answer and error\n\
          - [Start]({base}/docs/index.md): the first request, all operations, all errors\n",
     );
-    let line = |article: &Article| format!("- [{}]({base}{}.md): {}\n", article.title, article.href(), article.summary);
     text += "\n## Guides\n\n";
-    text.extend(guides::all(reader).iter().map(line));
+    text.extend(guides::list().map(|(path, title, words)| format!("- [{title}]({base}{}.md): {words}\n", article::href(path))));
     for &group in Group::ALL {
         text += &format!("\n## {}\n\n", group.title());
         for reference in reference::all().iter().filter(|reference| reference.group == group) {
@@ -25,6 +25,9 @@ pub fn text(reader: &Reader) -> String {
     text += "\n## Errors\n\n";
     for row in errors::rows(reader) {
         text += &format!("- [{}]({base}/docs/errors/{}.md): {}\n", row.code, row.code, row.what);
+    }
+    for error in OAUTH_ERRORS {
+        text += &format!("- [{}]({base}/docs/errors/{}.md): {}\n", error.code, error.code, error.what);
     }
     text += &format!("\n## Optional\n\n- [Change log]({base}/docs/changelog.md): what changed\n");
     text

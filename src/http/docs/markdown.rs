@@ -149,10 +149,12 @@ fn block(info: &str, code: &str, id: String) -> Block {
     let words = match lang {
         _ if !label.is_empty() => label,
         "bash" | "sh" | "curl" => "cURL",
-        "javascript" => "JavaScript",
+        "javascript" | "js" => "JavaScript",
         "python" => "Python",
         "go" => "Go",
         "rust" => "Rust",
+        "php" => "PHP",
+        "toml" => "TOML",
         "powershell" => "PowerShell",
         "json" => "JSON",
         "http" => "HTTP",

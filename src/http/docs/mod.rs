@@ -6,33 +6,48 @@ mod errors;
 mod guides;
 mod llms;
 mod markdown;
+mod oauth_errors;
 mod operations;
 mod search;
+mod try_it;
 
-use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::web::{Data, Path, Query, ServiceConfig, resource};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 
-use super::api::dialect::preview;
-use super::api::reference::{Group, openapi};
-use super::page::{Frame, PageError, Place};
+use super::api::dialect::{examples, preview};
+use super::api::reference::{self, Group, openapi};
+use super::csrf::{Fields, Posted};
+use super::page::{Banner, FormErrors, Frame, PageError, Place};
 use super::samples;
-use super::signed_in::Visit;
+use super::signed_in::{SignedIn, Visit};
 use crate::app::App;
 use crate::model::AppError;
 use crate::model::clock::Clock;
 use crate::model::dialect::DialectName;
 use article::Article;
 use markdown::Html;
+use try_it::TryIt;
 
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(resource("/docs").get(index))
         .service(resource("/docs/search").get(search_for))
-        .service(resource("/docs/{path:.+}").get(show))
+        .service(resource("/docs/{path:.+}").get(show).post(try_out))
         .service(resource("/openapi.json").get(openapi_json))
         .service(resource("/llms.txt").get(llms_txt));
+}
+
+/// Whether a page tells of a code that clients of this dialect get.
+pub fn explains(dialect: DialectName, code: &str) -> bool {
+    let behind = examples::under(dialect, code);
+    oauth_errors::page(code).is_some() || behind.iter().any(|error| errors::known(error.code()).is_some())
+}
+
+/// The native codes that have a page, and those of OAuth.
+pub fn codes() -> impl Iterator<Item = &'static str> {
+    errors::ERRORS.iter().chain(oauth_errors::OAUTH_ERRORS).map(|error| error.code)
 }
 
 /// Whom the documentation speaks to: this server's clients.
@@ -69,6 +84,8 @@ pub struct DocsPage {
     /// The same page as Markdown; empty where there is none.
     pub markdown: String,
     pub q: String,
+    /// On the page of an operation.
+    pub try_it: Option<TryIt>,
 }
 
 /// A part of the contents.
@@ -85,7 +102,7 @@ pub struct Entry {
 
 async fn index(visit: Visit) -> HttpResponse {
     let reader = Reader::of(&visit.app, visit.facts.base_url());
-    page(&visit, &reader, &first_page(&reader))
+    page(&visit, &first_page(&reader), None)
 }
 
 async fn show(visit: Visit, path: Path<String>) -> Result<HttpResponse, PageError> {
@@ -96,7 +113,24 @@ async fn show(visit: Visit, path: Path<String>) -> Result<HttpResponse, PageErro
         return Ok(text("text/markdown; charset=utf-8", article.to_markdown(reader.base_url)));
     }
     let article = find(&reader, &path).ok_or(AppError::NoRoute)?;
-    Ok(page(&visit, &reader, &article))
+    let operation = path.strip_prefix("api/").and_then(reference::find);
+    let try_it = operation.and_then(|operation| TryIt::of(&reader, &operation, &Fields::default()));
+    Ok(page(&visit, &article, try_it))
+}
+
+/// The same page, with the answer to the request that its form describes.
+async fn try_out(req: HttpRequest, who: SignedIn, path: Path<String>, form: Posted) -> Result<HttpResponse, PageError> {
+    let reader = Reader::of(&who.app, who.facts.base_url());
+    let operation = path.strip_prefix("api/").and_then(reference::find).ok_or(AppError::NoRoute)?;
+    let mut try_it = TryIt::of(&reader, &operation, &form).ok_or(AppError::NoRoute)?;
+    let mut frame = reading(&who, &operations::title(&operation));
+    if form.is_stale {
+        frame.banner = Some(Banner::renewed());
+    } else if let Err(err) = try_it.send(&who.app, &req, operation.operation.path, form.text("key").trim()).await {
+        try_it.errors = FormErrors::of_refusal(err)?;
+        frame = frame.faulty(&try_it.errors);
+    }
+    Ok(page_in(frame, &who, &operations::page(&reader, &operation), Some(try_it)))
 }
 
 #[derive(Deserialize)]
@@ -111,10 +145,11 @@ async fn search_for(visit: Visit, asked: Query<Asked>) -> HttpResponse {
     let html = markdown::render(&found.markdown);
     visit.ok(&DocsPage {
         frame: reading(&visit, &found.title),
-        contents: contents(&reader, "search"),
+        contents: contents("search"),
         body: html,
         markdown: String::new(),
         q: asked.q.trim().into(),
+        try_it: None,
     })
 }
 
@@ -136,11 +171,12 @@ fn text(kind: &'static str, body: String) -> HttpResponse {
 fn all(reader: &Reader) -> Vec<Article> {
     let mut all = vec![first_page(reader)];
     all.extend(guides::all(reader));
-    for reference in crate::http::api::reference::all() {
-        all.extend(operations::page(reader, reference.operation.id));
+    for reference in reference::all() {
+        all.push(operations::page(reader, &reference));
     }
     all.push(errors::all(reader));
     all.extend(errors::rows(reader).iter().filter_map(|row| errors::page(reader, row.code)));
+    all.extend(oauth_errors::OAUTH_ERRORS.iter().filter_map(|error| oauth_errors::page(error.code)));
     all.push(changelog());
     all
 }
@@ -150,13 +186,13 @@ fn find(reader: &Reader, path: &str) -> Option<Article> {
         return errors::page(reader, code);
     }
     if let Some(id) = path.strip_prefix("api/") {
-        return operations::page(reader, id);
+        return reference::find(id).map(|reference| operations::page(reader, &reference));
     }
     match path {
         "" => Some(first_page(reader)),
         "errors" => Some(errors::all(reader)),
         "changelog" => Some(changelog()),
-        path => guides::all(reader).into_iter().find(|article| article.path == path),
+        path => guides::find(reader, path),
     }
 }
 
@@ -193,27 +229,31 @@ fn first_page(reader: &Reader) -> Article {
     Article::new("", "API reference", "How the API is called.", text)
 }
 
-fn page(visit: &Visit, reader: &Reader, article: &Article) -> HttpResponse {
+fn page(visit: &Visit, article: &Article, try_it: Option<TryIt>) -> HttpResponse {
+    page_in(reading(visit, &article.title), visit, article, try_it)
+}
+
+fn page_in(frame: Frame, visit: &Visit, article: &Article, try_it: Option<TryIt>) -> HttpResponse {
     let html = markdown::render(&article.markdown);
     let path = if article.path.is_empty() { "index" } else { &article.path };
     visit.ok(&DocsPage {
-        frame: reading(visit, &article.title),
-        contents: contents(reader, &article.path),
+        frame,
+        contents: contents(&article.path),
         body: html,
         markdown: article::href(&format!("{path}.md")),
         q: String::new(),
+        try_it,
     })
 }
 
-fn contents(reader: &Reader, here: &str) -> Vec<Chapter> {
+fn contents(here: &str) -> Vec<Chapter> {
     let entry = |path: &str, title: String| Entry { href: article::href(path), title, is_here: path == here };
-    let of_article = |article: &Article| entry(&article.path, article.title.clone());
     let mut start = vec![entry("", "Start".into())];
-    start.extend(guides::all(reader).iter().map(of_article));
+    start.extend(guides::list().map(|(path, title, _)| entry(path, title.into())));
     start.extend([entry("errors", "Errors".into()), entry("changelog", "Change log".into())]);
     let mut chapters = vec![Chapter { title: "Guides", entries: start }];
     for &group in Group::ALL {
-        let references = crate::http::api::reference::all().into_iter().filter(|reference| reference.group == group);
+        let references = reference::all().into_iter().filter(|reference| reference.group == group);
         let entries =
             references.map(|reference| entry(&operations::path_of(reference.operation.id), operations::title(&reference)));
         chapters.push(Chapter { title: group.title(), entries: entries.collect() });

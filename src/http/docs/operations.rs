@@ -4,25 +4,30 @@ use serde_json::Value;
 
 use super::Reader;
 use super::article::Article;
-use super::errors::ERRORS;
-use crate::http::api::dialect::{examples, preview};
+use super::errors;
+use crate::http::api::dialect::preview;
 use crate::http::api::operations::Access;
-use crate::http::api::reference::{self, Group, Reference, openapi, schemas};
+use crate::http::api::reference::problems::{self, Problem};
+use crate::http::api::reference::{self, Answer, Group, Reference, openapi, schemas};
 use crate::http::samples::{self, Request, YOUR_KEY};
-use crate::model::dialect::DialectName;
 
-/// What stands in a sample where an id belongs.
-const fn id_placeholder(group: Group) -> &'static str {
-    match group {
-        Group::Users => "USER_ID",
-        _ => "KEY_ID",
-    }
+/// What stands in a sample where an id belongs: `USER_ID` in `/v1/users/{id}`.
+fn id_placeholder(path: &str) -> String {
+    let noun = path.split("/{id}").next().and_then(|before| before.rsplit('/').next()).unwrap_or_default();
+    let one = noun.strip_suffix("ies").map_or_else(|| noun.trim_end_matches('s').to_owned(), |stem| format!("{stem}y"));
+    format!("{}_ID", one.to_ascii_uppercase())
 }
 
-pub fn page(reader: &Reader, id: &str) -> Option<Article> {
-    let reference = reference::find(id)?;
-    Some(article(reader, &reference))
-}
+/// The errors that are shown as they come.
+const TELLING: &[&str] = &[
+    "validation_error",
+    "invalid_request",
+    "invalid_api_key",
+    "invalid_client",
+    "insufficient_scope",
+    "not_found",
+    "rate_limit_exceeded",
+];
 
 pub fn path_of(id: &str) -> String {
     format!("api/{id}")
@@ -56,18 +61,27 @@ fn needs(reference: &Reference) -> String {
         Access::Anyone => "No key".into(),
         Access::AnyKey => "Any key".into(),
         Access::Scope(scope) => format!("`{}`", scope.name()),
+        Access::Client => "A client".into(),
     }
 }
 
-fn article(reader: &Reader, reference: &Reference) -> Article {
+pub fn page(reader: &Reader, reference: &Reference) -> Article {
     let operation = reference.operation;
-    let mut text = format!("`{}` · {}\n\n{}", request_line(reference), needs(reference), operation.words);
+    let mut text = format!("`{}` · {}\n\n", request_line(reference), needs(reference));
+    if let Some(deprecated) = &operation.deprecated {
+        text += &format!("> **Deprecated.** {}\n\n", deprecated.words());
+    }
+    text += operation.words;
     if !reference.more.is_empty() {
         text += &format!("\n\n{}", reference.more);
     }
     text += "\n\n";
-    for sample in samples::request(&sample_of(reader, reference)) {
-        text += &format!("```{}\n{}\n```\n\n", sample.lang, sample.code);
+    if matches!(reference.answer, Answer::Page) {
+        text += &format!("```text\n{}\n```\n\n", link_of(reader, reference));
+    } else {
+        for sample in samples::request(&sample_of(reader, reference)) {
+            text += &format!("```{}\n{}\n```\n\n", sample.lang, sample.code);
+        }
     }
     let params = openapi::parameters(reference, reader.dialect);
     if !params.is_empty() {
@@ -85,33 +99,31 @@ fn article(reader: &Reader, reference: &Reference) -> Article {
     for (label, body) in answers(reader, reference) {
         text += &format!("```json {label}\n{body}\n```\n\n");
     }
-    if schema.is_none() {
+    if matches!(reference.answer, Answer::Page) {
+        text += "A page for the user (200), then the way back to the client (302 or 303). 303 leads to sign-in first, 400 is told to the user.\n\n";
+    } else if schema.is_none() {
         text += &format!("Status {status} has no body.\n\n");
     }
-    if reference.group != Group::Server {
+    if reference.group.is_limited() {
         let names: Vec<String> =
             preview::limit_headers(reader.dialect, reader.clock).into_iter().map(|(name, _)| format!("`{name}`")).collect();
         text += &format!("Every answer has the headers {}: [Rate limits](/docs/rate-limits).\n\n", names.join(", "));
     }
-    text += "## Errors\n\n| Status | Code | What happened |\n|---|---|---|\n";
-    let mut told: Vec<(u16, &str, &str)> = Vec::new();
-    for code in reference.all_errors() {
-        let Some(error) = examples::under(DialectName::Native, code).into_iter().next() else { continue };
-        let name = examples::code(reader.dialect, &error);
-        let (status, _) = examples::answer(reader.dialect, &error, "");
-        let what = ERRORS.iter().find(|known| known.code == code).map_or("", |known| known.what);
-        told.push((status, name, what));
+    let mut problems = problems::of(reference, reader.dialect, "");
+    problems.dedup_by_key(|problem| problem.code);
+    if !problems.is_empty() {
+        text += "## Errors\n\n| Status | Code | What happened |\n|---|---|---|\n";
     }
-    told.sort_by_key(|(status, ..)| *status);
-    told.dedup_by_key(|(_, name, _)| *name);
-    for (status, name, what) in told {
-        text += &format!("| {status} | [`{name}`](/docs/errors/{name}) | {what} |\n");
+    for Problem { native, code, status, .. } in problems {
+        let what = errors::known(native).map_or("", |known| known.what);
+        text += &format!("| {status} | [`{code}`](/docs/errors/{code}) | {what} |\n");
     }
     Article::new(path_of(operation.id), title(reference), operation.words, text)
 }
 
 pub fn sample_of<'a>(reader: &Reader, reference: &'a Reference) -> Request<'a> {
-    let path = reference.operation.path.replace("{id}", id_placeholder(reference.group));
+    let path = reference.operation.path;
+    let path = path.replace("{id}", &id_placeholder(path));
     let (_, schema, _) = openapi::success(reference, reader.dialect);
     Request {
         method: if reference.operation.method == "ANY" { "GET" } else { reference.operation.method },
@@ -122,6 +134,21 @@ pub fn sample_of<'a>(reader: &Reader, reference: &'a Reference) -> Request<'a> {
     }
 }
 
+/// What a client leads its user to.
+fn link_of(reader: &Reader, reference: &Reference) -> String {
+    let values = [
+        ("response_type", "code"),
+        ("client_id", "CLIENT_ID"),
+        ("redirect_uri", "https://app.example.com/callback"),
+        ("scope", "users:read"),
+        ("state", "STATE"),
+        ("code_challenge", "CODE_CHALLENGE"),
+        ("code_challenge_method", "S256"),
+    ];
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(values).finish();
+    format!("{}{}?{query}", reader.base_url, reference.operation.path)
+}
+
 /// An answer for each status that clients meet, with its label.
 fn answers(reader: &Reader, reference: &Reference) -> Vec<(String, String)> {
     let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();
@@ -130,13 +157,11 @@ fn answers(reader: &Reader, reference: &Reference) -> Vec<(String, String)> {
     if schema.is_some() {
         answers.push((status.to_string(), pretty(&example)));
     }
-    let telling = ["validation_error", "invalid_api_key", "insufficient_scope", "not_found", "rate_limit_exceeded"];
-    let codes = reference.all_errors();
-    for code in telling.into_iter().filter(|code| codes.contains(code)) {
-        let Some(error) = examples::under(DialectName::Native, code).into_iter().next() else { continue };
-        let (status, body) = examples::answer(reader.dialect, &error, reader.base_url);
+    let problems = problems::of(reference, reader.dialect, reader.base_url);
+    for telling in TELLING {
+        let Some(Problem { status, body, .. }) = problems.iter().find(|problem| problem.native == *telling) else { continue };
         if !answers.iter().any(|(there, _)| *there == status.to_string()) {
-            answers.push((status.to_string(), body));
+            answers.push((status.to_string(), body.clone()));
         }
     }
     answers
@@ -189,5 +214,43 @@ fn type_words(schema: &Value) -> String {
             None => "object".into(),
         },
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_called_after_what_it_is_of() {
+        for (path, name) in [
+            ("/v1/users/{id}", "USER_ID"),
+            ("/v1/keys/{id}/rotate", "KEY_ID"),
+            ("/v1/webhooks/{id}/deliveries", "WEBHOOK_ID"),
+            ("/v1/webhooks/deliveries/{id}/replay", "DELIVERY_ID"),
+            ("/oauth/grants/{id}", "GRANT_ID"),
+        ] {
+            assert_eq!(id_placeholder(path), name);
+        }
+    }
+
+    #[test]
+    fn the_page_of_what_goes_away_says_so_first() {
+        use crate::http::api::deprecation::tests::OLD;
+        use crate::model::clock::Clock;
+        use crate::model::dialect::DialectName;
+        let clock = Clock::real();
+        let reader = Reader {
+            dialect: DialectName::Native,
+            base_url: "https://keys.example.com",
+            clock: &clock,
+            key_pattern: String::new(),
+            anonymous_per_minute: 100,
+            queue_seconds: 15,
+        };
+        let reference = Reference { operation: &OLD, ..reference::find("show_user").expect("a reference") };
+        let text = page(&reader, &reference).markdown;
+        let badge = "> **Deprecated.** Deprecated since 2026-11-22, and may be gone from 2027-11-22 on. Use [`list_users`]";
+        assert!(text.contains(badge), "{text}");
     }
 }

@@ -14,11 +14,11 @@ use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, ResponseError};
 use data_encoding::BASE64;
 use futures_util::future::LocalBoxFuture;
 
-use super::error::Refusal;
 use super::params::{Params, decoded};
 use crate::app::App;
 use crate::http::arrival::{Arrived, path_of};
 use crate::http::body;
+use crate::http::oauth_refusal::Refusal;
 use crate::http::signed_in::app_of;
 use crate::model::AppError;
 use crate::model::caller::Caller;

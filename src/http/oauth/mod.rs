@@ -3,7 +3,6 @@
 
 mod authorize;
 mod client;
-mod error;
 mod metadata;
 mod params;
 mod token;

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::client::{Authenticated, answer};
-use super::error::Refusal;
 use crate::http::arrival::base_url;
+use crate::http::oauth_refusal::Refusal;
 use crate::model::oauth_error::{OauthCode, OauthError};
 use crate::services::oauth::{self, TokenRequest};
 

@@ -346,3 +346,15 @@ async fn rfc9700_s2_1_1_public_clients_use_pkce_and_nobody_drops_it() {
     let code = server.code(&app, &user, &[]).await;
     is(&app.redeem(&code, &[("code_verifier", VERIFIER)]).await, 400, "invalid_grant");
 }
+
+#[tokio::test]
+async fn s4_1_2_1_a_fault_and_a_lock_are_told_apart() {
+    let server = TestServer::start().await;
+    let app = server.oauth_app().await;
+    let file = rusqlite::Connection::open(server.data().join("keyrack.db")).expect("opens");
+    file.execute_batch("BEGIN IMMEDIATE").expect("locks");
+    let own = async || app.post("/oauth/token", &[("grant_type", "client_credentials")]).await;
+    is(&own().await, 503, "temporarily_unavailable");
+    file.execute_batch("ROLLBACK; ALTER TABLE oauth_clients RENAME TO elsewhere").expect("unlocks");
+    is(&own().await, 500, "server_error");
+}

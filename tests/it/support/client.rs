@@ -111,6 +111,9 @@ impl Client {
         let response = self.begin(method.clone(), path, body).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let reply = Reply { status, headers, text: response.text().await.expect("a body") };
+        if let Some(app) = self.app.upgrade().filter(|_| status >= 400) {
+            reference::check_code(app.dialect(), &reply);
+        }
         if let Some(data) = self.app.upgrade().as_ref().and_then(|app| app.store.path().parent()) {
             secrets::note_all_of(data, &reply);
         }

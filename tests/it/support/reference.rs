@@ -6,6 +6,7 @@ use std::sync::{LazyLock, Mutex};
 
 use jsonschema::Validator;
 use keyrack::http::api::reference::openapi;
+use keyrack::http::docs;
 use keyrack::model::clock::Clock;
 use keyrack::model::dialect::DialectName;
 use reqwest::Method;
@@ -33,7 +34,7 @@ pub fn check(method: &Method, path: &str, reply: &Reply) {
         reply.text,
         responses.as_object().map(|all| all.keys().cloned().collect::<Vec<_>>().join(", ")).unwrap_or_default(),
     );
-    if response["content"]["text/plain"].is_object() {
+    if ["text/plain", "text/html"].iter().any(|kind| response["content"][kind].is_object()) {
         return;
     }
     let Some(validator) = validator(&format!("{verb} {template} {status}"), response) else {
@@ -48,6 +49,23 @@ pub fn check(method: &Method, path: &str, reply: &Reply) {
     let wrong: Vec<String> =
         validator.iter_errors(&body).map(|error| format!("{} at {}", error, error.instance_path())).collect();
     assert!(wrong.is_empty(), "{method} {template}: {status} is not as openapi.json says: {wrong:#?}\n{}", reply.text);
+}
+
+/// Panics when an error has a code that no page explains.
+#[track_caller]
+pub fn check_code(dialect: DialectName, reply: &Reply) {
+    if !reply.header("content-type").contains("json") {
+        return;
+    }
+    let Ok(body) = serde_json::from_str::<Value>(&reply.text) else { return };
+    let code = match dialect {
+        DialectName::Plain => return,
+        DialectName::Usertour => body["error"].get("code").unwrap_or(&body["error"]),
+        DialectName::Resend => body.get("name").unwrap_or(&body["error"]),
+        DialectName::Native | DialectName::Mitwirken => &body["error"],
+    };
+    let Some(code) = code.as_str() else { return };
+    assert!(docs::explains(dialect, code), "no page explains {code}: {}", reply.text);
 }
 
 /// The operation whose template fits the path best: `/v1/users/me` before `/v1/users/{id}`.

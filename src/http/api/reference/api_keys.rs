@@ -45,7 +45,7 @@ pub(super) fn all() -> Vec<Reference> {
             ),
         of("show_api_key", one()),
         of("update_api_key", one()).body(sent(&[], &changes), json!({ "name": "billing-worker-2" })).errors(&["key_revoked"]),
-        of("revoke_api_key", Answer::Deleted("api_key"))
+        of("revoke_api_key", Answer::Deleted { object: "api_key", id_prefix: "key" })
             .more("The key stops with the answer and cannot be brought back. To stop it for a while, disable it: `PATCH` with `enabled: false`."),
         of("rotate_api_key", secret())
             .body_if_any(
@@ -56,7 +56,7 @@ pub(super) fn all() -> Vec<Reference> {
             .more("The key keeps its id, scopes, limits and expiry. The old secret never outlives that expiry; a second rotation ends the oldest at once."),
         of("report_api_key", Answer::Empty)
             .status(204)
-            .body(sent(&["key"], &[("key", said(text(), "The secret that leaked."))]), json!({ "key": "kr_0Qx8yKq3" }))
+            .body(sent(&["key"], &[("key", said(text(), "The secret that leaked."))]), json!({ "key": "LEAKED_KEY" }))
             .more("Needs no credential: whoever holds a secret may end it. The answer is the same whether or not there was such a key."),
     ]
 }

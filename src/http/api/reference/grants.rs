@@ -21,7 +21,7 @@ pub(super) fn all() -> Vec<Reference> {
     filters.extend([query("user_id", id("user"), "Of this user."), query("client_id", id("client"), "Of this client.")]);
     vec![
         Reference::of("list_grants", Group::Grants, Answer::List("Grant", example)).params(filters),
-        Reference::of("revoke_grant", Group::Grants, Answer::Deleted("grant"))
+        Reference::of("revoke_grant", Group::Grants, Answer::Deleted { object: "grant", id_prefix: "grant" })
             .more("The tokens stop with the answer. The client has to ask the user anew."),
     ]
 }

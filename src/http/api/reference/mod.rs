@@ -3,7 +3,9 @@
 
 mod api_keys;
 mod grants;
+mod oauth;
 pub mod openapi;
+pub mod problems;
 pub mod schemas;
 mod services;
 mod the_server;
@@ -12,8 +14,10 @@ mod webhooks;
 
 use serde_json::{Value, json};
 
-use super::operations::{Access, OPERATIONS, Operation};
+use super::operations::{Access, OAUTH, OAUTH_PAGES, OPERATIONS, Operation};
 use crate::model::scope::Scope;
+
+const JSON: &[&str] = &["application/json"];
 
 /// An operation, with what is said of it.
 pub struct Reference {
@@ -36,12 +40,14 @@ pub enum Group {
     ApiKeys,
     Services,
     Webhooks,
+    Oauth,
     Grants,
     Server,
 }
 
 impl Group {
-    pub const ALL: &[Self] = &[Self::Users, Self::ApiKeys, Self::Services, Self::Webhooks, Self::Grants, Self::Server];
+    pub const ALL: &[Self] =
+        &[Self::Users, Self::ApiKeys, Self::Services, Self::Webhooks, Self::Oauth, Self::Grants, Self::Server];
 
     pub const fn title(self) -> &'static str {
         match self {
@@ -49,6 +55,7 @@ impl Group {
             Self::ApiKeys => "API keys",
             Self::Services => "Keys for other services",
             Self::Webhooks => "Webhooks",
+            Self::Oauth => "OAuth 2.0",
             Self::Grants => "OAuth grants",
             Self::Server => "The server",
         }
@@ -60,12 +67,19 @@ impl Group {
             Self::ApiKeys => "Credentials: made, rotated and revoked.",
             Self::Services => "Checking keys for an API of your own, and bringing in those that you have.",
             Self::Webhooks => "Your systems are told what happened, signed and until they take it.",
+            Self::Oauth => "How programs get tokens, of users who allow it or on their own behalf.",
             Self::Grants => "What users allowed to OAuth clients.",
             Self::Server => "Whether it is up.",
         }
     }
+
+    /// Whether it is counted: its answers tell of the account's limits, and its errors are the dialect's.
+    pub const fn is_limited(self) -> bool {
+        !matches!(self, Self::Oauth | Self::Server)
+    }
 }
 
+#[derive(Clone)]
 pub struct Param {
     pub name: &'static str,
     /// `query`, `header` or `path`.
@@ -76,7 +90,8 @@ pub struct Param {
 }
 
 pub struct Body {
-    pub content_type: &'static str,
+    /// The one of the example first.
+    pub content_types: &'static [&'static str],
     pub schema: Value,
     pub example: Value,
     /// Every field may be left out, and so may the body.
@@ -90,19 +105,26 @@ pub enum Answer {
     /// A list, as the dialect wraps it.
     List(&'static str, Value),
     /// That a thing is no more, as the dialect says it.
-    Deleted(&'static str),
+    Deleted { object: &'static str, id_prefix: &'static str },
     /// Text for another program.
     Text(&'static str),
+    /// A page for a person.
+    Page,
     /// Nothing but headers.
     Empty,
 }
 
 /// Every operation, in the order of the documentation.
 pub fn all() -> Vec<Reference> {
-    [users::all(), api_keys::all(), services::all(), webhooks::all(), grants::all(), the_server::all()]
+    [users::all(), api_keys::all(), services::all(), webhooks::all(), oauth::all(), grants::all(), the_server::all()]
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// What is documented for everyone.
+fn tables() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().chain(OAUTH).chain(OAUTH_PAGES)
 }
 
 pub fn find(id: &str) -> Option<Reference> {
@@ -112,7 +134,7 @@ pub fn find(id: &str) -> Option<Reference> {
 impl Reference {
     /// What the operation with this name answers with 200.
     fn of(id: &str, group: Group, answer: Answer) -> Self {
-        let operation = OPERATIONS.iter().find(|operation| operation.id == id);
+        let operation = tables().find(|operation| operation.id == id);
         let operation = operation.unwrap_or_else(|| panic!("{id} is no row of the table of operations"));
         Self { operation, group, more: "", params: Vec::new(), body: None, status: 200, answer, errors: &[] }
     }
@@ -130,13 +152,13 @@ impl Reference {
     }
 
     fn body(self, schema: Value, example: Value) -> Self {
-        let body = Body { content_type: "application/json", schema, example, optional: false };
+        let body = Body { content_types: JSON, schema, example, optional: false };
         Self { body: Some(body), ..self }
     }
 
     /// A body in which nothing has to be.
     fn body_if_any(self, schema: Value, example: Value) -> Self {
-        let body = Body { content_type: "application/json", schema, example, optional: true };
+        let body = Body { content_types: JSON, schema, example, optional: true };
         Self { body: Some(body), ..self }
     }
 
@@ -147,12 +169,12 @@ impl Reference {
     pub fn scope(&self) -> Option<Scope> {
         match self.operation.access {
             Access::Scope(scope) => Some(scope),
-            Access::Anyone | Access::AnyKey => None,
+            Access::Anyone | Access::AnyKey | Access::Client => None,
         }
     }
 
     pub fn needs_key(&self) -> bool {
-        self.operation.access != Access::Anyone
+        matches!(self.operation.access, Access::AnyKey | Access::Scope(_))
     }
 
     pub fn has_id(&self) -> bool {
@@ -177,7 +199,7 @@ impl Reference {
     pub fn all_errors(&self) -> Vec<&'static str> {
         let mut codes = Vec::new();
         let has_input = self.body.is_some() || !self.params.is_empty();
-        let is_api = self.group != Group::Server;
+        let is_api = self.group.is_limited();
         let mut add = |when: bool, more: &[&'static str]| codes.extend(more.iter().filter(|_| when));
         add(self.body.is_some(), &["invalid_json"]);
         add(has_input || self.is_idempotent_by_key(), &["validation_error"]);
@@ -251,11 +273,11 @@ mod tests {
     #[test]
     fn every_operation_is_described_once() {
         let all = all();
-        for operation in OPERATIONS {
+        for operation in tables() {
             let described = all.iter().filter(|reference| reference.operation.id == operation.id).count();
             assert_eq!(described, 1, "{}", operation.id);
         }
-        assert_eq!(all.len(), OPERATIONS.len());
+        assert_eq!(all.len(), tables().count());
     }
 
     #[test]

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Group, Param, Reference, all, schemas};
+use super::{Answer, Group, Param, Reference, all, problems, schemas};
 use crate::http::api::dialect::Dialect;
 use crate::http::api::dialect::error::ErrorShape;
 use crate::http::api::dialect::examples;
 use crate::http::api::dialect::listing::Paging;
 use crate::http::api::dialect::preview;
+use crate::http::api::operations::Access;
 use crate::model::clock::Clock;
 use crate::model::dialect::DialectName;
 use crate::model::scope::Scope;
@@ -30,10 +31,10 @@ pub fn document(name: DialectName, base_url: &str, clock: &Clock) -> Value {
         if method == "ANY" {
             for verb in VERBS {
                 let id = format!("{}_by_{verb}", reference.operation.id);
-                verbs.insert((*verb).into(), operation(&reference, name, &id));
+                verbs.insert((*verb).into(), operation(&reference, name, base_url, &id));
             }
         } else {
-            verbs.insert(method.to_ascii_lowercase(), operation(&reference, name, reference.operation.id));
+            verbs.insert(method.to_ascii_lowercase(), operation(&reference, name, base_url, reference.operation.id));
         }
     }
     let paths: Map<String, Value> =
@@ -57,7 +58,7 @@ pub fn document(name: DialectName, base_url: &str, clock: &Clock) -> Value {
     })
 }
 
-fn operation(reference: &Reference, name: DialectName, id: &str) -> Value {
+fn operation(reference: &Reference, name: DialectName, base_url: &str, id: &str) -> Value {
     let row = reference.operation;
     let mut operation = Map::new();
     operation.insert("operationId".into(), id.into());
@@ -66,18 +67,33 @@ fn operation(reference: &Reference, name: DialectName, id: &str) -> Value {
     if !reference.more.is_empty() {
         operation.insert("description".into(), reference.more.into());
     }
-    let scopes: Vec<&str> = reference.scope().iter().map(|scope| scope.name()).collect();
-    operation.insert("security".into(), if reference.needs_key() { json!([{ "bearer": scopes }]) } else { json!([]) });
+    operation.insert("security".into(), security(reference));
     let parameters = parameters(reference, name);
     if !parameters.is_empty() {
         operation.insert("parameters".into(), parameters.iter().map(parameter).collect());
     }
     if let Some(body) = &reference.body {
-        let content = json!({ body.content_type: { "schema": body.schema, "example": body.example } });
+        let one = |kind: &&str| ((*kind).to_owned(), json!({ "schema": body.schema, "example": body.example }));
+        let content: Map<String, Value> = body.content_types.iter().map(one).collect();
         operation.insert("requestBody".into(), json!({ "required": !body.optional, "content": content }));
     }
-    operation.insert("responses".into(), Value::Object(responses(reference, name)));
+    operation.insert("responses".into(), Value::Object(responses(reference, name, base_url)));
+    if let Some(deprecated) = &row.deprecated {
+        operation.insert("deprecated".into(), true.into());
+        let more = format!("{} {}", deprecated.words(), reference.more);
+        operation.insert("description".into(), more.trim_end().into());
+    }
     Value::Object(operation)
+}
+
+/// A key or a token with the scope, or a client by its secret (which may stand in the body instead).
+fn security(reference: &Reference) -> Value {
+    let scopes: Vec<&str> = reference.scope().iter().map(|scope| scope.name()).collect();
+    match reference.operation.access {
+        Access::Anyone => json!([]),
+        Access::AnyKey | Access::Scope(_) => json!([{ "bearer": scopes }, { "oauth": scopes }]),
+        Access::Client => json!([{ "client": [] }, {}]),
+    }
 }
 
 /// The parameters, where the dialect reads them.
@@ -85,7 +101,7 @@ pub fn parameters(reference: &Reference, name: DialectName) -> Vec<Param> {
     const PAGING: &[&str] = &["limit", "offset", "after", "before"];
     let paging = Dialect::of(name).list.paging;
     let mut all = reference.all_params();
-    all.extend(super::find(reference.operation.id).into_iter().flat_map(|again| again.params));
+    all.extend(reference.params.iter().cloned());
     all.retain(|param| !PAGING.contains(&param.name) || paging.reads(param.name));
     if matches!(reference.answer, Answer::List(..)) && matches!(paging, Paging::Cursor) {
         all.push(super::query("cursor", schemas::text(), "As a list's `next` or `previous` gave it."));
@@ -98,7 +114,7 @@ fn parameter(param: &Param) -> Value {
 }
 
 /// By status; the errors as the dialect tells them.
-fn responses(reference: &Reference, name: DialectName) -> Map<String, Value> {
+fn responses(reference: &Reference, name: DialectName, base_url: &str) -> Map<String, Value> {
     let dialect = Dialect::of(name);
     let mut responses = Map::new();
     let (status, schema, example) = success(reference, name);
@@ -112,20 +128,23 @@ fn responses(reference: &Reference, name: DialectName) -> Map<String, Value> {
         responses.insert("403".into(), json!({ "description": "Not for you.", "content": text("") }));
         responses.insert("503".into(), json!({ "description": "It cannot be told.", "content": text("") }));
     }
+    if matches!(reference.answer, Answer::Page) {
+        let page = json!({ "text/html": { "schema": { "type": "string" } } });
+        let sent_on = json!({ "Location": { "$ref": "#/components/headers/Location" } });
+        ok["content"] = page.clone();
+        responses.insert("302".into(), json!({ "description": "To the client, with a code or an error.", "headers": sent_on }));
+        responses.insert("303".into(), json!({ "description": "To sign in first.", "headers": sent_on }));
+        responses.insert("400".into(), json!({ "description": "It is not known who asks, or where to go.", "content": page }));
+        responses.insert("403".into(), json!({ "description": "It came over plain HTTP.", "content": page }));
+    }
     responses.insert(status.to_string(), ok);
     if reference.has_id() && reference.operation.method == "GET" || reference.operation.id == "show_own_user" {
         responses.insert("304".into(), json!({ "description": "What you have is still right." }));
     }
     let mut by_status: BTreeMap<u16, Vec<(&'static str, Value)>> = BTreeMap::new();
-    for code in reference.all_errors() {
-        if code == "1010" && !dialect.user_agent_required {
-            continue;
-        }
-        for error in examples::under(DialectName::Native, code).into_iter().take(1) {
-            let (status, body) = examples::answer(name, &error, "");
-            let body: Value = serde_json::from_str(&body).unwrap_or_default();
-            by_status.entry(status).or_default().push((code, body));
-        }
+    for problem in problems::of(reference, name, base_url) {
+        let body: Value = serde_json::from_str(&problem.body).unwrap_or_default();
+        by_status.entry(problem.status).or_default().push((problem.native, body));
     }
     if reference.operation.id == "forward_auth" {
         by_status.retain(|status, _| [400, 401, 403, 429, 500, 503].contains(status));
@@ -158,6 +177,9 @@ fn responses(reference: &Reference, name: DialectName) -> Map<String, Value> {
 
 /// An import tells what is wrong by line.
 fn error_schema(reference: &Reference, status: u16) -> Value {
+    if reference.group == Group::Oauth {
+        return schemas::reference("OauthError");
+    }
     match (reference.operation.id, status) {
         ("import_api_keys", 400) => json!({ "anyOf": [schemas::reference("Error"), schemas::reference("ImportError")] }),
         _ => schemas::reference("Error"),
@@ -183,13 +205,14 @@ pub fn success(reference: &Reference, name: DialectName) -> (u16, Option<Value>,
             };
             (200, Some(list), example)
         }
-        Answer::Deleted(object) => match dialect.delete.schema(object) {
+        Answer::Deleted { object, id_prefix } => match dialect.delete.schema(object) {
             None => (204, None, Value::Null),
             schema => {
-                (200, schema, json!({ "id": format!("{object}_01h455vb4pex5vsknk084sn02q"), "object": object, "deleted": true }))
+                let id = format!("{id_prefix}_01h455vb4pex5vsknk084sn02q");
+                (200, schema, json!({ "id": id, "object": object, "deleted": true }))
             }
         },
-        Answer::Text(_) | Answer::Empty => (reference.status, None, Value::Null),
+        Answer::Text(_) | Answer::Page | Answer::Empty => (reference.status, None, Value::Null),
     }
 }
 
@@ -197,7 +220,7 @@ pub fn success(reference: &Reference, name: DialectName) -> (u16, Option<Value>,
 fn headers(reference: &Reference, dialect: &Dialect) -> Value {
     let mut names = vec!["X-Request-Id"];
     let limits = dialect.rate_headers;
-    if reference.group != Group::Server {
+    if reference.group.is_limited() {
         let mut add = |when: bool, more: &[&'static str]| names.extend(more.iter().filter(|_| when));
         add(limits.longest.is_some(), &["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]);
         add(limits.limit, &["RateLimit-Limit"]);
@@ -211,6 +234,10 @@ fn headers(reference: &Reference, dialect: &Dialect) -> Value {
     }
     if reference.status == 201 {
         names.push("Location");
+    }
+    if let Some(deprecated) = &reference.operation.deprecated {
+        names.push("Deprecation");
+        names.extend(deprecated.sunset.map(|_| "Sunset"));
     }
     let refer = |name: &&str| ((*name).to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
     Value::Object(names.iter().map(refer).collect())
@@ -233,7 +260,7 @@ fn components(name: DialectName, base_url: &str, clock: &Clock) -> Value {
     };
     let longest = "of the longest window, the quota";
     let tightest = "of the window with the fewest requests left";
-    let headers: Map<String, Value> = [
+    let mut headers: Map<String, Value> = [
         header("X-Request-Id", "The id of the request, for the log. One that you send is kept.", false),
         header("X-RateLimit-Limit", &format!("Requests {longest}."), true),
         header("X-RateLimit-Remaining", &format!("Requests left {longest}."), true),
@@ -245,12 +272,18 @@ fn components(name: DialectName, base_url: &str, clock: &Clock) -> Value {
         header("Retry-After", "Seconds until the request would pass.", true),
         header("WWW-Authenticate", "RFC 6750, section 3.", false),
         header("ETag", "For If-Match and If-None-Match.", false),
-        header("Location", "The path of what was made.", false),
+        header("Location", "The path of what was made, or where to go.", false),
+        header("Deprecation", "RFC 9745: since when there is something better.", false),
+        header("Sunset", "RFC 8594: from when on it may be gone.", false),
         header("Link", "RFC 8288: first, prev, next.", false),
         header("X-Total-Count", "How many there are in all, when nothing is filtered.", true),
     ]
     .into_iter()
     .collect();
+    if !all().iter().any(|reference| reference.operation.deprecated.is_some()) {
+        headers.remove("Deprecation");
+        headers.remove("Sunset");
+    }
     let scopes: Vec<String> = Scope::ALL.iter().map(|scope| format!("`{}`: {}", scope.name(), scope.words())).collect();
     json!({
         "schemas": shapes,
@@ -261,7 +294,20 @@ fn components(name: DialectName, base_url: &str, clock: &Clock) -> Value {
                 "scheme": "bearer",
                 "description": format!("An API key or an access token. Scopes: {}.", scopes.join("; ")),
             },
+            "oauth": { "type": "oauth2", "description": "How a program gets an access token.", "flows": flows(base_url) },
+            "client": { "type": "http", "scheme": "basic", "description": "The id and the secret of an OAuth client." },
         },
+    })
+}
+
+fn flows(base_url: &str) -> Value {
+    let scopes: Map<String, Value> = Scope::ALL.iter().map(|scope| (scope.name().to_owned(), scope.words().into())).collect();
+    let token = format!("{base_url}/oauth/token");
+    json!({
+        "authorizationCode": {
+            "authorizationUrl": format!("{base_url}/oauth/authorize"), "tokenUrl": token, "refreshUrl": token, "scopes": scopes,
+        },
+        "clientCredentials": { "tokenUrl": token, "scopes": scopes },
     })
 }
 
@@ -284,5 +330,22 @@ fn like(example: &Value) -> Value {
         }
         Value::Number(_) => json!({ "type": "integer" }),
         _ => json!({ "type": "string" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::api::deprecation::tests::OLD;
+
+    #[test]
+    fn what_goes_away_is_marked_and_its_headers_are_told() {
+        let reference = Reference { operation: &OLD, ..super::super::find("show_user").expect("a reference") };
+        let told = operation(&reference, DialectName::Native, "https://keys.example.com", "show_user");
+        assert_eq!(told["deprecated"], true);
+        assert!(told["description"].as_str().is_some_and(|words| words.starts_with("Deprecated since 2026-11-22")), "{told}");
+        for name in ["Deprecation", "Sunset"] {
+            assert!(told["responses"]["200"]["headers"][name].is_object(), "{name}: {told}");
+        }
     }
 }

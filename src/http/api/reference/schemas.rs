@@ -12,6 +12,11 @@ pub fn named() -> Vec<(&'static str, Value)> {
         ("ApiKey", api_key(&[])),
         ("ApiKeyWithSecret", api_key(&[("secret", secret())])),
         ("OwnApiKey", json!({ "anyOf": [api_key(&[("rate_limit", reference("RateLimit"))]), own_token()] })),
+        ("Token", token()),
+        ("Introspection", introspection()),
+        ("AuthorizationServer", authorization_server()),
+        ("ProtectedResource", protected_resource()),
+        ("OauthError", oauth_error()),
         ("Grant", grant()),
         ("Window", window()),
         ("RateLimit", rate_limit()),
@@ -195,6 +200,81 @@ fn grant() -> Value {
         ("updated_at", time()),
         ("last_used_at", nullable(time())),
     ])
+}
+
+fn strings() -> Value {
+    json!({ "type": "array", "items": text() })
+}
+
+fn address() -> Value {
+    json!({ "type": "string", "format": "uri" })
+}
+
+/// RFC 6749 §5.1
+fn token() -> Value {
+    let mut schema = closed(&[
+        ("access_token", text()),
+        ("token_type", one_of(&["Bearer"])),
+        ("expires_in", said(whole(), "Seconds.")),
+        ("refresh_token", said(text(), "For the next access token. Not there for `client_credentials`.")),
+        ("scope", said(text(), "What was given, separated by spaces.")),
+    ]);
+    schema["required"] = json!(["access_token", "token_type", "expires_in", "scope"]);
+    schema
+}
+
+/// RFC 7662 §2.2
+fn introspection() -> Value {
+    let mut schema = closed(&[
+        ("active", said(json!({ "type": "boolean" }), "`false`: nothing else is told.")),
+        ("scope", text()),
+        ("client_id", id("client")),
+        ("sub", said(text(), "The user, or the client where it acts for itself.")),
+        ("username", said(text(), "The user's address.")),
+        ("iss", address()),
+        ("iat", said(whole(), "Unix time.")),
+        ("exp", said(whole(), "Unix time.")),
+        ("token_type", said(one_of(&["Bearer"]), "Not there for a refresh token.")),
+    ]);
+    schema["required"] = json!(["active"]);
+    schema
+}
+
+/// RFC 8414 §2
+fn authorization_server() -> Value {
+    closed(&[
+        ("issuer", address()),
+        ("authorization_endpoint", address()),
+        ("token_endpoint", address()),
+        ("revocation_endpoint", address()),
+        ("introspection_endpoint", address()),
+        ("scopes_supported", strings()),
+        ("response_types_supported", strings()),
+        ("response_modes_supported", strings()),
+        ("grant_types_supported", strings()),
+        ("token_endpoint_auth_methods_supported", strings()),
+        ("revocation_endpoint_auth_methods_supported", strings()),
+        ("introspection_endpoint_auth_methods_supported", strings()),
+        ("code_challenge_methods_supported", strings()),
+        ("authorization_response_iss_parameter_supported", json!({ "type": "boolean" })),
+        ("service_documentation", address()),
+    ])
+}
+
+/// RFC 9728 §2
+fn protected_resource() -> Value {
+    closed(&[
+        ("resource", address()),
+        ("authorization_servers", strings()),
+        ("scopes_supported", strings()),
+        ("bearer_methods_supported", strings()),
+        ("resource_documentation", address()),
+    ])
+}
+
+/// RFC 6749 §5.2
+fn oauth_error() -> Value {
+    closed(&[("error", said(text(), "The stable code.")), ("error_description", said(text(), "For people."))])
 }
 
 fn secret() -> Value {

@@ -56,10 +56,10 @@ pub(super) fn all() -> Vec<Reference> {
         "user_email": "alice@example.com",
     }]);
     let records =
-        Body { content_type: "application/json", schema: json!({ "type": "array", "items": record }), example, optional: false };
+        Body { content_types: super::JSON, schema: json!({ "type": "array", "items": record }), example, optional: false };
     let import = of("import_api_keys", Answer::One("Imported", json!({ "imported": 1, "errors": [] })));
     vec![
-        of("verify_api_key", Answer::One("Verdict", verdict)).body(question, json!({ "key": "kr_0Qx8yKq3", "scopes": ["users:read"] })).more(
+        of("verify_api_key", Answer::One("Verdict", verdict)).body(question, json!({ "key": "KEY_TO_CHECK", "scopes": ["users:read"] })).more(
             "Always 200: `valid` says whether to let the client in, `code` why not. The request counts for the account of the \
              verified key, not for yours. A key of an administrator checks the keys of all accounts, another those of its own.",
         ),

@@ -42,7 +42,7 @@ pub(super) fn all() -> Vec<Reference> {
             .errors(&["last_admin"])
             .more("`role` and `status` need scope `admin`. A new password ends the sessions of the user."),
         of("replace_user", one()).body(changes(), json!({ "name": "Alice Liddell" })).errors(&["last_admin"]),
-        of("delete_user", Answer::Deleted("user")).errors(&["last_admin"]),
+        of("delete_user", Answer::Deleted { object: "user", id_prefix: "user" }).errors(&["last_admin"]),
     ]
 }
 

@@ -41,7 +41,7 @@ pub(super) fn all() -> Vec<Reference> {
         of("update_webhook", one())
             .body(sent(&[], &changes), json!({ "status": "paused" }))
             .more("`status: active` also revives a webhook that was disabled for failing. What had failed by then is sent again when you replay it."),
-        of("delete_webhook", Answer::Deleted("webhook")),
+        of("delete_webhook", Answer::Deleted { object: "webhook", id_prefix: "wh" }),
         of("test_webhook", Answer::One("Tested", tested()))
             .body_if_any(nothing(), json!({}))
             .more("Waits for the answer, ten seconds at most. A test is sent once, with the type `webhook.test`, to a paused or disabled webhook too."),

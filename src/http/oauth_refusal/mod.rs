@@ -1,5 +1,7 @@
 //! A refusal as RFC 6749 §5.2 has it: `{"error","error_description"}`.
 
+pub mod examples;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
@@ -29,17 +31,28 @@ impl ResponseError for Refusal {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let status = self.status_code();
         if let OauthError::App(AppError::Internal(source)) = &self.0 {
             tracing::error!(error = %chain(source.as_ref()), "an OAuth request failed");
         }
-        let code = match &self.0 {
+        self.told()
+    }
+}
+
+impl Refusal {
+    pub fn code(&self) -> &'static str {
+        let is_ours = self.status_code().is_server_error();
+        match &self.0 {
             OauthError::Refused { code, .. } => code.name(),
-            OauthError::App(err) if status.is_server_error() && err.retry_after().is_some() => "temporarily_unavailable",
-            OauthError::App(_) if status.is_server_error() => "server_error",
+            OauthError::App(err) if is_ours && err.retry_after().is_some() => "temporarily_unavailable",
+            OauthError::App(_) if is_ours => "server_error",
             OauthError::App(err @ AppError::RateLimited { .. }) => err.code(),
             OauthError::App(_) => OauthCode::InvalidRequest.name(),
-        };
+        }
+    }
+
+    /// What the client gets.
+    pub fn told(&self) -> HttpResponse {
+        let status = self.status_code();
         let mut response = HttpResponse::build(status);
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, "Basic realm=\"keyrack\", charset=\"UTF-8\""));
@@ -50,7 +63,7 @@ impl ResponseError for Refusal {
         if matches!(self.0, OauthError::App(AppError::RequestTimeout { .. })) {
             response.force_close();
         }
-        response.json(json!({ "error": code, "error_description": plain(&self.0.to_string()) }))
+        response.json(json!({ "error": self.code(), "error_description": plain(&self.0.to_string()) }))
     }
 }
 

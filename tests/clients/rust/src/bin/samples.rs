@@ -1,0 +1,3 @@
+//! The Rust samples of the documentation; `documentation.py` writes them down, a module each.
+
+include!(concat!(env!("SAMPLES"), "/all.rs"));
