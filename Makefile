@@ -27,10 +27,27 @@ deny: ## licences and sources of all dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --quiet --locked --debug cargo-deny
 	$(CARGO) deny --log-level error check licenses bans sources
 
-test: check test-rust test-webhook-crash-short test-clients test-docs test-schema-short test-gateways test-acme test-browser ## everything; installs what is missing
+test: check test-rust test-faults-short test-webhook-crash-short test-clients test-docs test-schema-short test-gateways test-acme test-browser ## everything; installs what is missing
 
 test-rust: ## unit tests, and the tests against real servers
 	$(CARGO) test --quiet --locked
+
+test-faults: ## kills, power cuts, full and failing disks, damage, clocks, floods: as root, 30 minutes; prints a table
+	@for tool in strace xfs_io mkfs.ext4 faketime; do command -v $$tool >/dev/null || echo "missing: apt-get install strace xfsprogs e2fsprogs faketime"; done
+	$(CARGO) build --quiet --locked
+	python3 tests/faults/run.py
+
+test-faults-short: ## those that need no root and little time, a few tries of each
+	$(CARGO) build --quiet --locked
+	python3 tests/faults/run.py --short
+
+fuzz: ## parsers and the API fed with whatever comes: CASES of each, 20,000 unless said otherwise
+	PROPTEST_CASES=$${CASES:-20000} $(CARGO) test --quiet --locked --test it -- parsers:: fuzz::
+
+test-scan: ## sslyze, wapiti, sqlmap and slowhttptest against a running server; reports in target/scan
+	tests/scan/install.sh
+	$(CARGO) build --quiet --locked
+	python3 tests/scan/run.py
 
 test-webhook-crash: ## kill -9 under load, fifty times: every committed change is delivered
 	$(CARGO) build --quiet --locked
@@ -55,10 +72,10 @@ test-schema: ## the whole OpenAPI document against a server: redocly reads it, s
 	$(CARGO) build --quiet --locked
 	python3 tests/clients/schema.py
 
-test-schema-short: ## the same, with few requests for each operation
+test-schema-short: ## the same in a minute: few requests for each operation, and no list of all that could be wrong
 	tests/clients/install_schema.sh
 	$(CARGO) build --quiet --locked
-	EXAMPLES=3 python3 tests/clients/schema.py
+	PHASES=examples,fuzzing EXAMPLES=5 python3 tests/clients/schema.py
 
 test-gateways: ## real nginx and Caddy, with the configuration that the documentation prints
 	tests/gateways/install.sh
@@ -104,5 +121,5 @@ package: ## the smallest and fastest binary, target/dist/keyrack, and packages o
 	@command -v cargo-generate-rpm >/dev/null || $(CARGO) install --quiet --locked cargo-generate-rpm
 	packaging/package.sh
 
-.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-webhook-crash test-webhook-crash-short test-clients test-docs test-schema test-schema-short test-gateways test-acme test-systemd test-browser bench bench-check bench-scale package
+.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-faults test-faults-short test-scan fuzz test-webhook-crash test-webhook-crash-short test-clients test-docs test-schema test-schema-short test-gateways test-acme test-systemd test-browser bench bench-check bench-scale package
 .DEFAULT_GOAL := help

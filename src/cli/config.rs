@@ -11,7 +11,6 @@ use super::data::Place;
 use super::failure::Failure;
 use super::output::Output;
 use crate::config::{self, Config, Loaded, SETTINGS, Setting};
-use crate::store::Store;
 
 #[derive(Subcommand)]
 pub enum ConfigCommand {
@@ -74,12 +73,7 @@ pub fn run(place: &Place, command: ConfigCommand, out: &Output) -> Result<()> {
 pub(super) fn load(place: &Place) -> Result<Loaded> {
     // Looking at the settings makes no data directory.
     let dir = place.dir();
-    let stored = if dir.join("keyrack.db").exists() {
-        let store = Store::open(&dir).map_err(|err| Failure::failed(super::data::words(&dir, &err)))?;
-        Place::stored(&store)?
-    } else {
-        BTreeMap::new()
-    };
+    let stored = if dir.join("keyrack.db").exists() { Place::stored(&place.store(&dir)?)? } else { BTreeMap::new() };
     place.settings(Vec::new(), stored)
 }
 

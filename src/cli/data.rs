@@ -1,6 +1,7 @@
 //! Opening the data directory and the settings, as every command does; and the words when that fails.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::future::Future;
 use std::io::ErrorKind;
@@ -14,7 +15,7 @@ use super::Common;
 use super::failure::Failure;
 use super::output::Output;
 use crate::app::App;
-use crate::app::master_key::MasterKeyFile;
+use crate::app::master_key::{self, MasterKeyFile};
 use crate::config::{self, ConfigFile, Flag, Inputs, Loaded};
 use crate::model::clock::Clock;
 use crate::services;
@@ -60,11 +61,40 @@ impl Place<'_> {
     pub fn open_store(&self, out: &Output) -> Result<Store> {
         let dir = self.dir();
         let is_new = !dir.join("keyrack.db").exists();
-        let store = Store::open(&dir).map_err(|err| Failure::failed(words(&dir, &err)))?;
+        let store = self.store(&dir)?;
         if is_new {
             out.talk(format!("Created the data directory {}.", dir.display()));
         }
         Ok(store)
+    }
+
+    /// The database. Where one was, no new one is made in its place.
+    pub fn store(&self, dir: &Path) -> Result<Store> {
+        let path = dir.join("keyrack.db");
+        let is_empty = path.metadata().map_or(true, |file| file.len() == 0);
+        if is_empty && dir.join(master_key::FILE_NAME).exists() {
+            let words = format!("{} is empty or gone, and there was one: its master key is there.", path.display());
+            return Err(Failure::failed(format!("{words}\n{}", self.way_back(dir))));
+        }
+        Store::open(dir).map_err(|err| match err.is_damage() {
+            true => self.damaged(dir, &err),
+            false => Failure::failed(words(dir, &err)),
+        })
+    }
+
+    /// A database that must not be worked with, and the way back.
+    pub fn damaged(&self, dir: &Path, found: &dyn Display) -> anyhow::Error {
+        Failure::failed(format!("{} is damaged: {found}.\n{}", dir.join("keyrack.db").display(), self.way_back(dir)))
+    }
+
+    /// How the newest backup is brought back.
+    pub fn way_back(&self, dir: &Path) -> String {
+        let there = backups::list(&store::backups_of(dir)).unwrap_or_default();
+        let Some(newest) = there.first() else { return "Restore a backup: keyrack backup restore FILE".into() };
+        let (here, away) = (dir.display(), format!("{}.damaged", dir.display()));
+        let file = newest.path.strip_prefix(dir).map_or(newest.path.clone(), |name| Path::new(&away).join(name));
+        let restore = self.command(["backup", "restore", &file.display().to_string()]);
+        format!("Stop the server, mv {here} {away}, then: {restore} && cp -p {away}/{} {here}/", master_key::FILE_NAME)
     }
 
     /// Where the master key is: handed over by systemd, else in the data directory.
@@ -163,6 +193,13 @@ fn cannot_write(dir: &Path) -> String {
     }) else {
         return format!("Cannot write {} (you are {me}).\nChoose another: --data DIR", dir.display());
     };
+    if rustix::fs::access(at, rustix::fs::Access::WRITE_OK) == Err(rustix::io::Errno::ROFS) {
+        let shown = at.display();
+        return format!(
+            "{shown} lies on a file system that is read-only.\n\
+             The kernel makes it so after an error of the disk: look with dmesg. Then: mount -o remount,rw, or choose another: --data DIR"
+        );
+    }
     let (shown, owner, mode) = (at.display(), user_name(meta.uid()), meta.mode() & 0o7777);
     let fix = if at == dir {
         format!("Fix: sudo chown {me}: {shown}   or choose another: --data DIR")

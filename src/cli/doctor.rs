@@ -71,7 +71,7 @@ fn look(place: &Place) -> Vec<Check> {
             "database",
             format!("{} cannot be read: {err}", dir.join("keyrack.db").display()),
             "Without it nothing works.",
-            newest_backup(place, &dir),
+            place.way_back(&dir),
         )),
         Some(Ok(found)) => checks.extend(database(place, &dir, found)),
     }
@@ -144,7 +144,7 @@ fn database(place: &Place, dir: &Path, found: &Inspection) -> Vec<Check> {
             "database",
             format!("damaged: {}", found.structure),
             "What is damaged cannot be read, and more may follow.",
-            newest_backup(place, dir),
+            place.way_back(dir),
         )];
     }
     let mut checks = vec![Check::ok("database", format!("sound (SQLite {})", sqlite_version()))];
@@ -174,18 +174,6 @@ fn database(place: &Place, dir: &Path, found: &Inspection) -> Vec<Check> {
         ),
     });
     checks
-}
-
-fn newest_backup(place: &Place, dir: &Path) -> String {
-    let there = crate::store::backups::list(&backups_of(dir)).unwrap_or_default();
-    match there.first() {
-        Some(backup) => format!(
-            "Stop the server, mv {dir} {dir}.damaged, then: {}",
-            place.command(["backup", "restore", &backup.path.display().to_string()]),
-            dir = dir.display()
-        ),
-        None => "Restore a backup: keyrack backup restore FILE".into(),
-    }
 }
 
 fn master_key(place: &Place, dir: &Path, found: &Inspection) -> Check {

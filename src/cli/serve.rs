@@ -25,8 +25,8 @@ use crate::config::{Flag, Log, LogFormat, TlsMode};
 use crate::http;
 use crate::model::clock::Clock;
 use crate::services::{audit, backups, certificates, maintenance, setup, webhooks};
+use crate::store::ServerLock;
 use crate::store::migrate::Migrated;
-use crate::store::{ServerLock, Store};
 
 /// How long a stopping server reads from the connections that it has accepted: until a request that is on its way is there.
 const LAST_READS: Duration = Duration::from_millis(500);
@@ -106,7 +106,10 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
     let _lock = lock(&dir, &note, &clock)?;
     let (listener, plain) = (listener?, plain?);
 
-    let store = Store::open(&dir).map_err(|err| Failure::failed(data::words(&dir, &err)))?;
+    let store = place.store(&dir)?;
+    if let Some(found) = store.damage() {
+        return Err(place.damaged(&dir, &found));
+    }
     let migrated = store.migrated.clone();
     let mut loaded = place.settings(args.flags(), Place::stored(&store)?)?;
     if let (Some(bound), true) = (bound, is_handed_over) {

@@ -24,6 +24,8 @@ pub use crate::store::usage::KeyCounts;
 
 /// Rows of one write: other changes need not wait for a whole batch.
 const ROWS_OF_A_WRITE: usize = 1_000;
+/// Past this many active users nobody counts.
+pub const ACTIVE_COUNTED: u32 = 10_000;
 /// Routes and services of one subject.
 const ROWS_SHOWN: u32 = 8;
 
@@ -44,6 +46,7 @@ pub struct Used {
 #[derive(Clone, Debug)]
 pub struct Overview {
     pub used: Used,
+    /// Up to one more than [`ACTIVE_COUNTED`].
     pub active_users: u64,
     pub most: Vec<KeyCounts>,
     pub most_limited: Vec<KeyCounts>,
@@ -61,7 +64,7 @@ pub async fn overview(app: &App, caller: &Caller, range: Range, keys: u32) -> Re
             let (most, most_limited) = store::usage::top_keys(conn, span, since, keys)?;
             Ok(Overview {
                 used: used(conn, Subject::Everyone, range, now)?,
-                active_users: store::api_keys::count_active_users(conn, since)?,
+                active_users: store::api_keys::count_active_users(conn, since, ACTIVE_COUNTED)?,
                 most,
                 most_limited,
                 has_begun: store::usage::has_any(conn)?,

@@ -158,12 +158,13 @@ pub fn list_unused(conn: &Connection, since: Timestamp, now: Timestamp, limit: u
     Ok(unused.query_map(params![since, now, limit], from_row)?.collect::<Result<_, _>>()?)
 }
 
-/// How many users had a key in use since then.
-pub fn count_active_users(conn: &Connection, since: Timestamp) -> Result<u64> {
+/// How many users had a key in use since then, up to one more than that many.
+pub fn count_active_users(conn: &Connection, since: Timestamp, most: u32) -> Result<u64> {
     // Named, since SQLite would rather walk all keys in the order of their users.
-    let mut one = conn
-        .prepare_cached("SELECT count(DISTINCT user_id) FROM api_keys INDEXED BY api_keys_last_use WHERE last_used_at >= $1")?;
-    let count: i64 = one.query_row([since], |row| row.get(0))?;
+    let mut one = conn.prepare_cached(
+        "SELECT count(*) FROM (SELECT DISTINCT user_id FROM api_keys INDEXED BY api_keys_last_use WHERE last_used_at >= $1 LIMIT $2)",
+    )?;
+    let count: i64 = one.query_row(params![since, i64::from(most) + 1], |row| row.get(0))?;
     Ok(count.max(0) as u64)
 }
 

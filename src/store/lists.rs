@@ -25,6 +25,8 @@ struct Condition {
 struct Found {
     id: &'static str,
     from: String,
+    /// They are found in the order of their ids, by an index that is certain to be taken.
+    in_order: bool,
 }
 
 impl Conditions {
@@ -59,14 +61,15 @@ impl Conditions {
         self.found(found(table, fragment), fragment, between(start));
     }
 
-    /// The same where the column `id` of another table finds them.
+    /// The same where the column `id` of another table finds them, by an index in its order.
     pub fn among_ids(&mut self, (id, from): (&'static str, &'static str), fragment: &'static str) {
-        self.found(Found { id, from: from.into() }, fragment, Vec::new());
+        self.found(Found { id, from: from.into(), in_order: true }, fragment, Vec::new());
     }
 
-    /// The same with the index that finds them, which SQLite would not choose.
+    /// The same with the index that finds them in the order of their ids, which SQLite would not choose.
     pub fn among_by(&mut self, (table, index): (&str, &str), fragment: &'static str, value: impl ToSql + 'static) {
-        self.found(found(&format!("{table} INDEXED BY {index}"), fragment), fragment, vec![("{}", Box::new(value))]);
+        let found = Found { in_order: true, ..found(&format!("{table} INDEXED BY {index}"), fragment) };
+        self.found(found, fragment, vec![("{}", Box::new(value))]);
     }
 
     fn found(&mut self, found: Found, fragment: &'static str, values: Vec<(&'static str, Box<dyn ToSql>)>) {
@@ -125,7 +128,7 @@ impl Condition {
 }
 
 fn found(table: &str, fragment: &str) -> Found {
-    Found { id: "id", from: format!("{table} WHERE {fragment}") }
+    Found { id: "id", from: format!("{table} WHERE {fragment}"), in_order: false }
 }
 
 /// The bounds of the texts that begin like this.
@@ -170,6 +173,9 @@ pub fn page_by<T, Id: ToSql + 'static>(
 ) -> Result<Page<T>> {
     let By { value, of_row, id } = by;
     let few = conditions.take_fewest(conn)?;
+    // Where the few come in the order of their ids, none but the page's own rows are looked at.
+    let come_in_order = few.as_ref().and_then(|few| few.found.as_ref()).is_some_and(|found| found.in_order);
+    let place = if come_in_order && value.is_empty() { "few" } else { id };
     let newest_first = order == Order::NewestFirst;
     // `before` is read backwards from its row, then turned round.
     let backwards = matches!(start, Start::Before(_));
@@ -182,7 +188,7 @@ pub fn page_by<T, Id: ToSql + 'static>(
             has_cursor = true;
             let sign = if descending { '<' } else { '>' };
             let sql = match value {
-                "" => format!("{id} {sign} {{}}"),
+                "" => format!("{place} {sign} {{}}"),
                 // The first of the two lets the index begin there, whatever other bounds follow.
                 _ => format!("{value} {sign}= ({of_row}) AND ({value}, {id}) {sign} (({of_row}), {{}})"),
             };
@@ -202,7 +208,7 @@ pub fn page_by<T, Id: ToSql + 'static>(
     // One row more than asked for tells whether there is a next page.
     let (limit, n) = (limit.get() as usize, values.len());
     let first = if value.is_empty() { String::new() } else { format!("{value} {direction}, ") };
-    let sql = format!("{from} {filter} ORDER BY {first}{id} {direction} LIMIT ${} OFFSET ${}", n + 1, n + 2);
+    let sql = format!("{from} {filter} ORDER BY {first}{place} {direction} LIMIT ${} OFFSET ${}", n + 1, n + 2);
     values.push(Box::new(limit as i64 + 1));
     values.push(Box::new(i64::try_from(skip).unwrap_or(i64::MAX)));
 

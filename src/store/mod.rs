@@ -92,6 +92,15 @@ pub enum OpenError {
     Pool(#[from] r2d2::Error),
 }
 
+impl OpenError {
+    /// Whether the file is no sound database.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        let (Self::Sqlite { source, .. } | Self::Migrate(MigrateError::Sqlite(source))) = self else { return false };
+        matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+    }
+}
+
 impl Store {
     /// Opens the database of a data directory; makes both where there is none.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
@@ -155,6 +164,12 @@ impl Store {
         then: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T> {
         self.writer.write(work, then).await
+    }
+
+    /// The first fault in the structure of the file, if there is one. A second for each few hundred megabytes.
+    pub fn damage(&self) -> Option<String> {
+        let found = self.look_up(|conn| Ok(conn.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?));
+        found.map_or_else(|err| Some(err.to_string()), |found| Some(found).filter(|found| found != "ok"))
     }
 
     /// Changes whenever another process has committed to the file.

@@ -41,12 +41,12 @@ pub fn is_of_the_api(path: &str) -> bool {
 }
 
 /// A body with which an operation does something, for the user or key whose id is in the path.
-fn body_of(operation: &Operation) -> Option<Value> {
+pub fn body_of(operation: &Operation) -> Option<Value> {
     Some(match operation.id {
         "create_user" => json!({ "name": "Ada", "email": "new@example.com", "password": "securepassword123" }),
         "update_user" | "replace_user" => json!({ "name": "Changed" }),
         "create_api_key" => json!({ "name": "Made", "scopes": [] }),
-        "update_api_key" => json!({ "name": "Changed" }),
+        "update_api_key" | "rename_key" => json!({ "name": "Changed" }),
         "rotate_api_key" => json!({}),
         "import_api_keys" => json!([]),
         "verify_api_key" => json!({ "key": "kr_nonsense" }),
@@ -79,7 +79,7 @@ fn ids_of_nobody() -> [String; 4] {
     ["user", "key", "wh", "del"].map(|noun| format!("{noun}_01h455vb4pex5vsknk084sn02q"))
 }
 
-async fn call(client: &Client, operation: &Operation, path: &str) -> Reply {
+pub async fn call(client: &Client, operation: &Operation, path: &str) -> Reply {
     let method: Method = operation.method.parse().expect("a method");
     client.send(method, path, body_of(operation).map(|body| body.to_string())).await
 }
@@ -213,7 +213,7 @@ async fn the_right_scope_is_enough_and_so_is_admin() {
 }
 
 /// All of the member's scopes: what is refused here is refused for whose it is, never for a scope.
-fn all_of_a_member() -> Vec<Scope> {
+pub fn all_of_a_member() -> Vec<Scope> {
     Scope::ALL.iter().copied().filter(|scope| !scope.is_for_admins()).collect()
 }
 

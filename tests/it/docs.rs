@@ -81,6 +81,7 @@ async fn no_place_for_a_fact_is_left_open() {
             "token_example",
             "import_example",
             "base",
+            "version_words",
         ] {
             assert!(!text.contains(&format!("{{{name}}}")), "{path} does not know {name}");
         }
@@ -185,6 +186,32 @@ async fn the_address_of_samples_is_the_public_one() {
     .await;
     let page = server.anonymous().get("/docs/api/create_user.md").await.expect(200).text;
     assert!(page.contains("curl -i -X POST https://keys.example.com/v1/users"), "{page}");
+}
+
+#[test]
+fn every_test_that_the_documents_name_is_there() {
+    for document in ["docs/SECURITY.md", "docs/RELIABILITY.md"] {
+        let text = std::fs::read_to_string(document).expect("a document");
+        let words = text.split('`').skip(1).step_by(2);
+        for name in words.filter(|word| word.starts_with("tests/") || word.starts_with("src/")) {
+            let (file, test) = name.split_once("::").unwrap_or((name, ""));
+            let source = std::fs::read_to_string(file).unwrap_or_else(|_| panic!("{document} names {file}"));
+            assert!(test.is_empty() || source.contains(&format!("fn {test}(")), "{document} names {name}");
+        }
+        let targets = std::fs::read_to_string("Makefile").expect("a file");
+        for target in text.split("`make ").skip(1).filter_map(|rest| rest.split(['`', ' ']).next()) {
+            assert!(targets.contains(&format!("\n{target}:")), "{document} names make {target}");
+        }
+    }
+}
+
+#[test]
+fn every_threat_has_a_test() {
+    let text = include_str!("../../docs/SECURITY.md");
+    for number in 1..=40 {
+        let row = text.lines().find(|line| line.starts_with(&format!("| {number} |"))).unwrap_or_else(|| panic!("row {number}"));
+        assert!(row.contains("`tests/") || row.contains("`src/") || row.contains("`deny.toml`"), "row {number}: {row}");
+    }
 }
 
 #[tokio::test]

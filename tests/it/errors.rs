@@ -416,3 +416,13 @@ async fn the_health_pages_need_no_key_and_count_nowhere() {
     server.anonymous().get("/healthz").await.expect(200);
     server.anonymous().get("/readyz").await.expect(503);
 }
+
+#[tokio::test]
+async fn a_client_may_name_the_version_it_was_written_for_and_another_is_refused_without_being_counted() {
+    let server = TestServer::start().await;
+    let key = server.key(&[UsersRead]).await;
+    key.header("Keyrack-Version", "2026-11-22").get("/v1/users").await.expect(200);
+    let refused = key.header("Keyrack-Version", "2025-01-01").get("/v1/users").await.expect(400);
+    assert_eq!(refused.problems(), [("Keyrack-Version".to_owned(), "unknown_version".to_owned())]);
+    assert_eq!(key.get("/v1/users").await.expect(200).number("x-ratelimit-remaining"), 998);
+}

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
+use keyrack::http::api::operations::{API_KEYS_PATH, OAUTH, OPERATIONS};
+
 use crate::support::TestServer;
 
 /// What a page may weigh as it comes over the wire: 60 KB with all that it loads (the text alone here, before it is packed).
@@ -98,6 +100,18 @@ fn no_file_of_the_project_names_a_path_or_a_target_that_is_not_there() {
         }
     }
     assert!(paths > 10 && targets > 5, "{paths} paths, {targets} targets");
+}
+
+#[test]
+fn the_list_of_requests_is_that_of_the_program() {
+    let text = std::fs::read_to_string(root().join("docs/API.md")).expect("a text");
+    let rows = || OPERATIONS.iter().chain(OAUTH).chain(API_KEYS_PATH);
+    for operation in rows() {
+        let row = format!("| `{} {}` | {} |", operation.method, operation.path, operation.words);
+        assert!(text.contains(&row), "docs/API.md lacks {row}");
+    }
+    let listed = text.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(listed, rows().count(), "docs/API.md has rows of what is gone");
 }
 
 /// The addresses in the attributes of a page, and how each is used.

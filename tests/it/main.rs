@@ -3,6 +3,7 @@
 mod support;
 
 mod access;
+mod access_matrix;
 mod access_pages;
 mod accounts;
 mod admission;
@@ -34,6 +35,7 @@ mod notices;
 mod oauth;
 mod operations_pages;
 mod operator;
+mod parsers;
 mod people;
 mod protocol;
 mod restart;

@@ -154,6 +154,26 @@ fn mistakes_in_the_settings_and_damage_are_found_too() {
 }
 
 #[test]
+fn a_damaged_database_is_not_served_and_the_way_back_is_told() {
+    let keyrack = Keyrack::with_admin();
+    let server = keyrack.serve(&[]);
+    server.terminate();
+    assert_eq!(server.stopped(), 0);
+    keyrack.run(&["backup", "create"]).ok();
+    let database = keyrack.data().join("keyrack.db");
+    let mut damaged = fs::read(&database).expect("read");
+    damaged.iter_mut().skip(4_096 * 3).step_by(7).for_each(|byte| *byte ^= 0x55);
+    let others = b"somebody's letters".repeat(500);
+    for (bytes, words) in [(damaged, "is damaged"), (others, "is damaged"), (Vec::new(), "is empty or gone")] {
+        fs::write(&database, &bytes).expect("written");
+        let refused = keyrack.run(&["serve", "--listen", "127.0.0.1:0"]);
+        refused.fails(1, words);
+        refused.fails(1, "data.damaged/backups/");
+        assert!(fs::read(&database).expect("read") == bytes, "it is left as it was");
+    }
+}
+
+#[test]
 fn the_state_of_the_running_server_is_told() {
     let keyrack = Keyrack::with_admin();
     keyrack.run(&["status"]).fails(1, "No server runs on ");

@@ -223,7 +223,7 @@ fn explain() -> String {
     plan!(plans, api_keys::sweep(&tx, now));
     plan!(plans, api_keys::list_expiring(&tx, now, later, 5));
     plan!(plans, api_keys::list_unused(&tx, now, now, 5));
-    plan!(plans, api_keys::count_active_users(&tx, now));
+    plan!(plans, api_keys::count_active_users(&tx, now, 10));
     let all = store::api_keys::Filter::default;
     let mine = || store::api_keys::Filter { account: Some(account.id), ..all() };
     plan!(plans, "of all accounts", api_keys::list(&tx, &all(), (Start::Offset(0), oldest, limit), now));

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, USER_AGENT};
+use actix_web::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -29,6 +31,7 @@ use crate::model::usage::Outcome;
 use crate::model::{AppError, Result};
 use crate::services::credentials;
 
+const VERSION: HeaderName = HeaderName::from_static("keyrack-version");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NOTHING_LOADS: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
@@ -220,6 +223,12 @@ fn before_credential(app: &App, req: &ServiceRequest, arrival: &Arrival, dialect
     }
     if (dialect.user_agent_required || app.config.api.require_user_agent) && !has_user_agent(req.headers()) {
         return Err(unlimited(app, arrival, AppError::UserAgentRequired));
+    }
+    if let Some(version) = dialect.version
+        && req.headers().get_all(VERSION).any(|asked| asked != version)
+    {
+        let words = format!("There is no such version of the API: send `Keyrack-Version: {version}`, or leave it out.");
+        return Err(unlimited(app, arrival, AppError::invalid("Keyrack-Version", "unknown_version", words)));
     }
     Ok(())
 }

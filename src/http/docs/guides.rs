@@ -107,6 +107,12 @@ fn fact(name: &str, reader: &Reader) -> Option<String> {
         "import_example" => example(reader, "import_api_keys"),
         "token_example" => example(reader, "issue_token"),
         "base" => reader.base_url.to_owned(),
+        "version_words" => Dialect::of(reader.dialect).version.map_or_else(String::new, |version| {
+            format!(
+                "A program may say which version it was written for: `Keyrack-Version: {version}`. There is one so far; any other is \
+                 refused, so that no program gets answers of a kind that it does not know."
+            )
+        }),
         "list_example" => {
             let size = if matches!(paging(reader), Paging::Whole) { "" } else { "?limit=100" };
             let url = format!("{}/v1/users{size}", reader.base_url);

@@ -77,9 +77,16 @@ impl FromRequest for Authenticated {
         Box::pin(async move {
             let app = app_of(&req);
             let params = read(&req, &app, &mut payload).await?;
-            let (id, secret) = presented(&req, &params)?;
             let arrival = req.arrival();
             let ip = arrival.client.ip;
+            let (id, secret) = match presented(&req, &params) {
+                // What names no client cannot be a good credential: it counts like a wrong one.
+                Err(err) if err.code() == Some(OauthCode::InvalidClient) => {
+                    services::oauth_clients::count_failure(&app, ip).map_err(OauthError::from)?;
+                    return Err(err.into());
+                }
+                presented => presented?,
+            };
             let client = services::oauth_clients::authenticate(&app, &id, secret.as_deref(), ip).await?;
             let from = Caller { ip: Some(ip), request_id: Some(arrival.request_id), ..Caller::system() };
             let caller = services::oauth::caller(client.id, &from);

@@ -118,7 +118,7 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>, req: Ht
         ("Success", share_words(total.success())),
         ("Rate limited", grouped(total.of(Outcome::RateLimited))),
         ("p95 latency", total.quantile(0.95).map_or_else(|| "–".into(), took_words)),
-        ("Active users", grouped(told.active_users)),
+        ("Active users", active_words(told.active_users)),
     ];
     let chart = Chart::new(&told.used, "/admin", &now);
     let banner = done.banner().or_else(|| pressing(&who, &req, backup));
@@ -193,6 +193,11 @@ fn steps(who: &SignedIn, newest: Option<&ApiKey>, has_begun: bool, (is_backed_up
             "/admin/webhooks/new".into(),
         ),
     ]
+}
+
+fn active_words(count: u64) -> String {
+    let most = u64::from(services::usage::ACTIVE_COUNTED);
+    if count > most { format!("{}+", grouped(most)) } else { grouped(count) }
 }
 
 /// The most pressing thing alone.

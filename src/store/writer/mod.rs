@@ -1,6 +1,8 @@
 //! The one writer: a thread that runs changes one after another, commits what has gathered in one transaction, and
 //! answers each after that commit. `synchronous=FULL` makes a commit cost a disk's flush; sharing it makes it cheap.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -113,7 +115,8 @@ impl Writer {
         let commits = Arc::new(Commits::default());
         let thread = std::thread::Builder::new().name("writer".into()).spawn({
             let commits = commits.clone();
-            move || Loop { conn, queue, foreign: foreign_tx, broken: broken_tx, commits }.run()
+            let probe = Probe::of(&conn);
+            move || Loop { conn, queue, foreign: foreign_tx, broken: broken_tx, commits, probe }.run()
         })?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), foreign, broken, commits })
     }
@@ -164,6 +167,7 @@ struct Loop {
     foreign: watch::Sender<u64>,
     broken: watch::Sender<bool>,
     commits: Arc<Commits>,
+    probe: Probe,
 }
 
 impl Loop {
@@ -198,7 +202,10 @@ impl Loop {
 
     fn commit(&mut self, mut batch: Vec<Box<dyn Job>>) {
         let began = Instant::now();
-        let committed = if *self.broken.borrow() { Err(Fault::Broken) } else { run_batch(&mut self.conn, &mut batch) };
+        let mut committed = if *self.broken.borrow() { Err(Fault::Broken) } else { run_batch(&mut self.conn, &mut batch) };
+        if committed.is_ok() && !self.probe.is_writable() {
+            committed = Err(Fault::Broken);
+        }
         self.commits.changes.count(batch.len() as u64);
         self.commits.micros.count(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
         if let Err(fault) = committed {
@@ -227,6 +234,23 @@ fn run_batch(conn: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Fa
         run(&tx, "RELEASE change")?;
     }
     Ok(tx.commit()?)
+}
+
+/// Whether the file system has turned read-only, as it does after an error of the disk. A flush that is under way then
+/// goes well on ext4 and may keep nothing; a write of no bytes is refused, and costs less than a microsecond. Between the
+/// error and its turning, the kernel tells nobody.
+struct Probe(Option<File>);
+
+impl Probe {
+    /// The log: unlike the database, it has no locks that closing another handle of it would give back.
+    fn of(conn: &Connection) -> Self {
+        let log = conn.path().map(|path| format!("{path}-wal"));
+        Self(log.and_then(|log| File::options().write(true).open(log).ok()))
+    }
+
+    fn is_writable(&self) -> bool {
+        self.0.as_ref().is_none_or(|log| log.write_at(&[], 0).is_ok())
+    }
 }
 
 fn run(tx: &Transaction, sql: &str) -> rusqlite::Result<()> {

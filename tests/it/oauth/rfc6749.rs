@@ -83,6 +83,18 @@ async fn s2_3_1_guessing_a_secret_is_slow_and_the_right_one_still_passes() {
 }
 
 #[tokio::test]
+async fn s2_3_1_a_client_that_is_not_named_counts_like_a_wrong_secret() {
+    let server = TestServer::start().await;
+    let wrong = ["Basic", "Basic !", "Basic YQ==", "Bearer x", ""];
+    for n in 0..100 {
+        let header = wrong[n % wrong.len()];
+        let client = if header.is_empty() { server.anonymous() } else { server.anonymous().header("Authorization", header) };
+        is(&client.post_form("/oauth/token", OWN).await, 401, "invalid_client");
+    }
+    server.anonymous().header("Authorization", "Basic !").post_form("/oauth/token", OWN).await.expect(429);
+}
+
+#[tokio::test]
 async fn s3_1_a_parameter_sent_twice_is_an_invalid_request() {
     let server = TestServer::start().await;
     let app = server.oauth_app().await;

@@ -11,5 +11,6 @@ pub const DIALECT: Dialect = Dialect {
     rate_headers: RateHeaders { longest: None, limit: true, left: true, policy: false },
     list: Listing { envelope: Envelope::Bare, paging: Paging::Whole },
     at_root: true,
+    version: None,
     ..native::DIALECT
 };

@@ -37,6 +37,8 @@ pub struct Dialect {
     pub list: Listing,
     pub delete: DeleteAnswer,
     pub user_agent_required: bool,
+    /// What `Keyrack-Version` may say; none: the header means nothing.
+    pub version: Option<&'static str>,
     /// The paths below `/v1` answer at the root, too.
     pub at_root: bool,
     /// `/api-keys` answers, as Resend's clients know it.

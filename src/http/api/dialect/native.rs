@@ -17,6 +17,7 @@ pub const DIALECT: Dialect = Dialect {
     list: Listing { envelope: Envelope::Bare, paging: Paging::Anywhere },
     delete: DeleteAnswer::Empty,
     user_agent_required: false,
+    version: Some("2026-11-22"),
     at_root: false,
     serves_api_keys_path: false,
 };

@@ -9,6 +9,7 @@ pub const DIALECT: Dialect = Dialect {
     error: ErrorShape::Text,
     told,
     rate_headers: RateHeaders { longest: None, limit: false, left: true, policy: false },
+    version: None,
     ..native::DIALECT
 };
 

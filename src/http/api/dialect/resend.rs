@@ -20,6 +20,7 @@ pub const DIALECT: Dialect = Dialect {
     user_agent_required: true,
     at_root: true,
     serves_api_keys_path: true,
+    version: None,
     ..native::DIALECT
 };
 

@@ -16,6 +16,7 @@ pub const DIALECT: Dialect = Dialect {
     rate_headers: RateHeaders { longest: Some(ResetAs::Seconds), limit: false, left: false, policy: false },
     list: Listing { envelope: Envelope::Results, paging: Paging::Cursor },
     delete: DeleteAnswer::IdAndObject,
+    version: None,
     ..native::DIALECT
 };
 

@@ -202,7 +202,9 @@ impl Reference {
         let is_api = self.group.is_limited();
         let mut add = |when: bool, more: &[&'static str]| codes.extend(more.iter().filter(|_| when));
         add(self.body.is_some(), &["invalid_json"]);
-        add(has_input || self.is_idempotent_by_key(), &["validation_error"]);
+        // The version that a client names, for one.
+        let is_read = is_api && self.operation.method != "ANY";
+        add(has_input || is_read, &["validation_error"]);
         add(self.needs_key(), &["missing_api_key", "invalid_api_key", "expired_api_key", "token_expired"]);
         add(self.scope().is_some() || self.operation.method == "ANY", &["insufficient_scope"]);
         add(self.needs_key(), &["ip_not_allowed"]);

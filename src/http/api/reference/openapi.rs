@@ -102,6 +102,11 @@ pub fn parameters(reference: &Reference, name: DialectName) -> Vec<Param> {
     let paging = Dialect::of(name).list.paging;
     let mut all = reference.all_params();
     all.extend(reference.params.iter().cloned());
+    let version = Dialect::of(name).version.filter(|_| reference.group.is_limited() && reference.operation.method != "ANY");
+    all.extend(version.map(|version| {
+        let words = "The version that your program was written for. There is one so far.";
+        Param { name: "Keyrack-Version", place: "header", required: false, schema: schemas::one_of(&[version]), words }
+    }));
     all.retain(|param| !PAGING.contains(&param.name) || paging.reads(param.name));
     if matches!(reference.answer, Answer::List(..)) && matches!(paging, Paging::Cursor) {
         all.push(super::query("cursor", schemas::text(), "As a list's `next` or `previous` gave it."));

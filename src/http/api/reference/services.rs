@@ -12,7 +12,7 @@ pub(super) fn all() -> Vec<Reference> {
         "code": "valid",
         "key": api_keys::example(),
         "user": users::example(),
-        "account": { "id": "acct_01h455vb4pex5vsknk084sn02r", "name": "Default", "tier": "Free" },
+        "account": { "id": "acct_01h455vb4pex5vsknk084sn02r", "name": "Default", "tier": "Free", "metadata": {} },
         "rate_limit": {
             "limit": 1000, "remaining": 999, "reset": 3600,
             "windows": [{ "limit": 1000, "seconds": 3600, "remaining": 999, "reset": 3600 }],
