@@ -13,6 +13,15 @@ cp packaging/systemd/keyrack.socket "$made/units/keyrack.socket"
 "$made/keyrack" completions zsh >"$made/_keyrack"
 "$made/keyrack" completions fish >"$made/keyrack.fish"
 gzip -9nc CHANGELOG.md >"$made/changelog.gz"
+version="$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)"
+made_at="$(date -Ru -d "@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}")"
+gzip -9nc >"$made/changelog.Debian.gz" <<END
+keyrack ($version-1) stable; urgency=medium
+
+  * What changed is in changelog.gz.
+
+ -- The Keyrack authors <keyrack@example.com>  $made_at
+END
 cargo deb --quiet --no-build --no-strip
 cargo generate-rpm
 ls target/debian/*.deb target/generate-rpm/*.rpm

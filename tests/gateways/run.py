@@ -1,4 +1,5 @@
-"""Runs real nginx and real Caddy, with the configuration that the documentation prints, before a real server.
+"""Runs real nginx and real Caddy, with the configurations that the documentation prints, before a real server: as gateways of
+another service, and in front of Keyrack itself.
 
 Everything listens on loopback. Between gateway and server stands a relay that counts bytes, so that a body which is
 sent to the server, too, is seen. `make test-gateways` builds the server and installs what is needed.
@@ -11,6 +12,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -23,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 RECIPES = ROOT / "packaging/gateways"
 KEYRACK = os.environ.get("KEYRACK", str(ROOT / "target/debug/keyrack"))
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("KEYRACK_")}
+NAME = "keys.example.com"
 IDENTITY = ["User-Id", "User-Email", "Account-Id", "Key-Id", "Scopes", "Tier"]
 
 
@@ -201,6 +204,72 @@ def caddy(directory, port, server, application):
     return ["caddy", "run", "--config", str(directory / "Caddyfile"), "--adapter", "caddyfile"], {**CLEAN, **homes}
 
 
+def printed(language):
+    """What docs/OPERATIONS.md prints for a proxy in front of the whole server."""
+    section = (ROOT / "docs/OPERATIONS.md").read_text().split("\n## Behind nginx, Caddy or Traefik\n")[1].split("\n## ")[0]
+    return section.split(f"```{language}\n")[1].split("```")[0]
+
+
+def nginx_before(directory, port, server):
+    location = printed("nginx").replace("127.0.0.1:8080", f"127.0.0.1:{server}")
+    site = f"listen 127.0.0.1:{port} ssl; ssl_certificate {directory}/cert.pem; ssl_certificate_key {directory}/key.pem;"
+    temporary = "".join(f"    {kind}_temp_path {directory}/{kind};\n" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
+    (directory / "nginx.conf").write_text(
+        f"daemon off;\npid {directory}/nginx.pid;\nerror_log {directory}/error.log;\nworker_processes 1;\n"
+        f"events {{}}\nhttp {{\n    access_log off;\n{temporary}    server {{ {site}\n{location}}}\n}}\n"
+    )
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    return [program, "-p", str(directory), "-e", str(directory / "error.log"), "-c", str(directory / "nginx.conf")], CLEAN
+
+
+def caddy_before(directory, port, server):
+    site = printed("caddy").replace("127.0.0.1:8080", f"127.0.0.1:{server}")
+    here = f"{NAME}:{port} {{\n    bind 127.0.0.1\n    tls {directory}/cert.pem {directory}/key.pem"
+    options = "{\n\tadmin off\n\tauto_https disable_redirects\n\tskip_install_trust\n}\n"
+    (directory / "Caddyfile").write_text(options + site.replace(f"{NAME} {{", here))
+    homes = {name: str(directory) for name in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"]}
+    return ["caddy", "run", "--config", str(directory / "Caddyfile"), "--adapter", "caddyfile"], {**CLEAN, **homes}
+
+
+def stands_before(start):
+    """The proxy in front of the whole server: who comes, and how, is known behind it, and cannot be forged."""
+    name = start.__name__.split("_")[0]
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="keyrack-proxies.")))
+        directory.chmod(0o755)
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+            + ["-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"]
+            + ["-keyout", directory / "key.pem", "-out", directory / "cert.pem"],
+            check=True,
+            capture_output=True,
+        )
+        keyrack, port = Keyrack(stack, directory), free_port()
+        command, env = start(directory, port, keyrack.port)
+        stack.enter_context(process(command, env, directory / "proxy.log"))
+        wait_for(port, directory / "proxy.log")
+
+        def ask(path, secret=None):
+            # From another address than the proxy's own.
+            plain = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=("127.0.0.2", 0))
+            connection = http.client.HTTPConnection(NAME)
+            connection.sock = ssl.create_default_context(cafile=directory / "cert.pem").wrap_socket(plain, server_hostname=NAME)
+            forged = {"X-Forwarded-For": "203.0.113.66", "X-Forwarded-Proto": "http", "Accept": "text/html"}
+            connection.request("GET", path, headers=forged | ({"Authorization": f"Bearer {secret}"} if secret else {}))
+            answer = connection.getresponse()
+            answer.read()
+            return answer
+
+        for address, status in [("127.0.0.2", 200), ("127.0.0.1", 403), ("203.0.113.66", 403)]:
+            key = keyrack.key(f"From {address}".replace(".", "-").replace(" ", "-"), "--ip-allow", f"{address}/32")
+            check(f"{name}: a key for {address} alone", ask("/v1/key", key["secret"]).status, status)
+        page = ask("/sign-in")
+        check(f"{name}: a page", page.status, 200)
+        check("it knows of HTTPS", page.headers["Strict-Transport-Security"] is not None, True)
+        check("its cookies too", page.headers["Set-Cookie"].startswith("__Host-") and "; Secure" in page.headers["Set-Cookie"], True)
+        print(f"ok  {name}: before the whole server, who comes and how is known, whatever they claim")
+
+
 def passes_through(start):
     name = start.__name__
     with ExitStack() as stack:
@@ -281,3 +350,5 @@ def passes_through(start):
 if __name__ == "__main__":
     for gateway in [nginx, caddy]:
         passes_through(gateway)
+    for proxy in [nginx_before, caddy_before]:
+        stands_before(proxy)

@@ -129,6 +129,22 @@ def installed_by_itself():
     until("it runs again", lambda: show("ActiveState") == "active" and show("MainPID") not in ("0", before))
     check("a crash is followed by a start", get(8080, "/readyz"), 200)
 
+    key = keyrack("key", "create", "ci", "--scope", "write", "--json", first=["admin", "create", "--email", "ada@example.com"])
+    body = json.dumps({"name": "Grace", "email": "grace@example.com", "password": "nanoseconds of wire"}).encode()
+    head = f"POST /v1/users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {json.loads(key)['secret']}\r\n"
+    head += f"Content-Type: application/json\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", 8080), timeout=30) as slow:
+        slow.sendall(head.encode() + body[:10])
+        time.sleep(0.5)
+        sh("systemctl", "stop", "--no-block", "keyrack.service", "keyrack.socket")
+        until("it says that it stops", lambda: show("ActiveState") == "deactivating")
+        time.sleep(1)
+        slow.sendall(body[10:])
+        check("a stop waits for the request under way", slow.makefile("rb").readline().split(b" ")[1], b"201")
+    until("it has stopped", lambda: show("ActiveState") == "inactive")
+    check("and is no failure", (show("Result"), show("ExecMainStatus")), ("success", "0"))
+    sh("systemctl", "start", "keyrack.service")
+
     began = time.monotonic()
     sh("systemctl", "stop", "keyrack.service")
     check("a stop without work is quick", time.monotonic() - began < 5, True)
@@ -167,6 +183,13 @@ def installed_by_itself():
     check("the units are gone", sh("systemctl", "cat", "keyrack.service", ok=False).returncode != 0, True)
     check("the data is not", DATABASE.exists(), True)
     check("nor are the settings", Path("/etc/keyrack/keyrack.toml").exists(), True)
+
+
+def keyrack(*command, first):
+    """What a command prints that works on the service's data as its user; `first` makes the administrator."""
+    base = ["runuser", "-u", "keyrack", "--", "/usr/local/bin/keyrack", "--data", str(DATABASE.parent)]
+    subprocess.run(base + first + ["--password-file", "-"], input="securepassword123", text=True, check=True, capture_output=True)
+    return sh(*base, *command).stdout
 
 
 def user_of(pid):
