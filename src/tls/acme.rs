@@ -1,4 +1,4 @@
-//! Ordering a certificate from an ACME server (RFC 8555). What must outlive a restart is in [`Account`] and [`Order`]: the
+//! Ordering a certificate from an ACME server (RFC 8555). What must outlive a restart is in `Account` and `Order`: the
 //! caller keeps it after every step, so that an order goes on where it stood instead of counting against a limit anew.
 
 use std::path::Path;
