@@ -32,6 +32,8 @@ use crate::store::migrate::Migrated;
 const LAST_READS: Duration = Duration::from_millis(500);
 /// The same where a handshake comes first, which goes to and fro.
 const LAST_TLS_READS: Duration = Duration::from_millis(1_500);
+/// A file of so many bytes is looked through for damage in a blink; a larger one while the server works already.
+const LOOKED_THROUGH_FIRST: u64 = 64 << 20;
 
 #[derive(Args, Default)]
 pub struct ServeArgs {
@@ -107,7 +109,8 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
     let (listener, plain) = (listener?, plain?);
 
     let store = place.store(&dir)?;
-    if let Some(found) = store.damage() {
+    let is_small = std::fs::metadata(store.path()).map_or(0, |file| file.len()) <= LOOKED_THROUGH_FIRST;
+    if let Some(found) = is_small.then(|| store.damage()).flatten() {
         return Err(place.damaged(&dir, &found));
     }
     let migrated = store.migrated.clone();
@@ -161,16 +164,25 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         let renewals = actix_web::rt::spawn(certificates::run(app.clone(), rounds));
         let copying = actix_web::rt::spawn(backups::run(app.clone()));
         let sending = actix_web::rt::spawn(webhooks::worker::run(app.clone()));
-        let served = until_stopped(server, &doors, signals, &app).await;
+        let damage = async {
+            if is_small {
+                return None;
+            }
+            let app = app.clone();
+            let found = tokio::task::spawn_blocking(move || app.store.damage()).await.ok().flatten();
+            found.map(|found| place.damaged(&dir, &found))
+        };
+        let served = until_stopped(server, &doors, signals, &app, damage).await;
         upkeep.abort();
         renewals.abort();
         alive.abort();
         copying.abort();
         sending.abort();
         // What the last requests used belongs to the next start.
-        maintenance::flush(&app).await?;
+        let flushed = maintenance::flush(&app).await;
         audit::tell_head(&app).await;
-        served
+        served?;
+        Ok(flushed?)
     })
 }
 
@@ -218,19 +230,32 @@ impl Signals {
 }
 
 /// Serves until SIGTERM or SIGINT; then finishes what is being worked on. A second signal does not wait for that.
-async fn until_stopped(server: Server, doors: &[TcpListener], mut signals: Signals, app: &App) -> Result<()> {
+async fn until_stopped(
+    server: Server,
+    doors: &[TcpListener],
+    mut signals: Signals,
+    app: &App,
+    damage: impl Future<Output = Option<anyhow::Error>>,
+) -> Result<()> {
     let handle = server.handle();
     let mut broken = app.store.broken();
     let mut server = actix_web::rt::spawn(server);
-    let mut disk_failed = false;
-    tokio::select! {
+    let failure = tokio::select! {
         ended = &mut server => return Ok(ended??),
-        name = signals.next(app) => tracing::info!("{name}: finishing the requests under way; once more to leave them"),
-        Ok(_) = broken.wait_for(|&broken| broken) => {
-            disk_failed = true;
-            tracing::error!(path = %app.store.path().display(), "the disk failed a write: stopping, since nothing more can be kept");
+        name = signals.next(app) => {
+            tracing::info!("{name}: finishing the requests under way; once more to leave them");
+            None
         }
-    }
+        Ok(_) = broken.wait_for(|&broken| broken) => {
+            let path = app.store.path().display();
+            tracing::error!(%path, "the disk failed a write: stopping, since nothing more can be kept");
+            Some(Failure::failed(format!("{path}: the disk failed a write. Check the disk, then start again.")))
+        }
+        Some(damaged) = damage => {
+            tracing::error!(path = %app.store.path().display(), "the database is damaged: stopping");
+            Some(damaged)
+        }
+    };
     systemd::stopping();
     let finishing = async {
         close(&handle, doors, app).await;
@@ -240,14 +265,13 @@ async fn until_stopped(server: Server, doors: &[TcpListener], mut signals: Signa
         () = finishing => server.await??,
         name = signals.next(app) => tracing::warn!("{name} again: leaving the requests under way"),
     }
-    if disk_failed {
-        return Err(Failure::failed(format!(
-            "{}: the disk failed a write. Check the disk, then start again.",
-            app.store.path().display()
-        )));
+    match failure {
+        Some(failure) => Err(failure),
+        None => {
+            tracing::info!("stopped");
+            Ok(())
+        }
     }
-    tracing::info!("stopped");
-    Ok(())
 }
 
 /// Lets nobody in any more, and those who are in finish. A worker that is told to stop drops the connections that it
