@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from support import (
-    Book, Impossible, Server, Writers, again, chance, check, data_dir, fault, is_whole, keyrack, main, must, needs,
-    needs_root, raw_id, scratch, tamper, wrong,
+    EMAIL, PASSWORD, Book, Impossible, Server, Writers, again, chance, check, data_dir, fault, is_whole, keyrack, main, must, needs,
+    needs_root, raw_id, scratch, sign_in, tamper, wrong,
 )
 
 
@@ -212,7 +212,7 @@ def replayed(rounds):
     )
 
 
-@fault("disk full, and space again", "507, nothing acknowledged is lost, reads and sign-ins go on; writes again without a restart", 5, 1)
+@fault("disk full, and space again", "507, nothing acknowledged is lost, reads and pages go on, the overview tells of it; writes again without a restart", 5, 1)
 def full(rounds):
     needs_root()
     book, refused, reads = Book(), 0, 0
@@ -220,6 +220,8 @@ def full(rounds):
     run("mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(at))
     try:
         with data_dir(inside=at) as data, Server(data) as server:
+            status, cookie = sign_in(server.port, EMAIL, PASSWORD)
+            must(status == 303, f"signing in: {status}")
             for _ in range(rounds):
                 writers = Writers(server.port, book, count=2)
                 ballast = at / "ballast"
@@ -240,6 +242,9 @@ def full(rounds):
                     must(read.status == 200, f"{path}: {read.status} {read.text}")
                     reads += 1
                 must(server.ask("GET", "/readyz").status == 503, "readiness does not tell of it")
+                overview = server.ask("GET", "/admin", headers={"Authorization": "", "Cookie": cookie})
+                told = re.search(r"The disk is nearly full.{0,200}has \d+ \w+ left", overview.text, re.S)
+                must(overview.status == 200 and told, f"the overview does not tell of it: {overview.status}")
                 must(server.is_running(), "the server stopped")
                 ballast.unlink()
                 must(book.write(server.port), f"with space again it refused still: {book.refused}")

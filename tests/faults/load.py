@@ -3,17 +3,15 @@
 import contextlib
 import http.client
 import os
-import re
 import resource
 import socket
 import threading
 import time
-import urllib.parse
 from pathlib import Path
 
 from support import (
     EMAIL, GONE, PASSWORD, Book, Impossible, Server, ask, chance, check, data_dir, fault, main, must, needs, needs_root,
-    secret,
+    secret, sign_in,
 )
 
 
@@ -208,23 +206,14 @@ def sign_in_flood(rounds):
         with data_dir() as data, Server(data, env=env) as server:
             memory.take(server.pid)
 
-            def sign_in(address, email, password):
-                via = {"X-Forwarded-For": address, "X-Forwarded-Proto": "https", "Authorization": ""}
-                page = ask(server.port, "GET", "/sign-in", headers=via)
-                cookie = page.headers["Set-Cookie"].split(";")[0]
-                token = re.search(r'name="csrf" value="([^"]+)"', page.text)[1]
-                form = urllib.parse.urlencode({"csrf": token, "email": email, "password": password})
-                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-                kind = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie, "Sec-Fetch-Site": "same-origin"}
-                connection.request("POST", "/sign-in", form, {"X-Forwarded-For": address, "X-Forwarded-Proto": "https", **kind})
-                status = connection.getresponse().status
-                connection.close()
-                return status
+            def come(address, email, password):
+                via = {"X-Forwarded-For": address, "X-Forwarded-Proto": "https"}
+                return sign_in(server.port, email, password, via)[0]
 
             def flood(number):
                 address = f"198.51.{number // 250}.{number % 250 + 1}"
                 try:
-                    status = sign_in(address, chance.choice([EMAIL, "nobody@example.com"]), "wrong password")
+                    status = come(address, chance.choice([EMAIL, "nobody@example.com"]), "wrong password")
                 except GONE as err:
                     status = type(err).__name__
                 answers[status] = answers.get(status, 0) + 1
@@ -240,7 +229,7 @@ def sign_in_flood(rounds):
                 worst.append(probe.p99())
                 must(server.is_running(), "it was killed")
                 must(not probe.failed, f"the API: {probe.failed[:3]}")
-            status = sign_in("203.0.113.9", EMAIL, PASSWORD)
+            status = come("203.0.113.9", EMAIL, PASSWORD)
             must(status == 303, f"a right password afterwards: {status}")
             most = memory.most()
             server.stop()

@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 import uuid
 from pathlib import Path
 
@@ -221,6 +223,24 @@ def ask(port, method, path, body=None, headers=None, timeout=20):
     try:
         connection.request(method, path, None if body is None else json.dumps(body), headers)
         return Answer(connection.getresponse())
+    finally:
+        connection.close()
+
+
+def sign_in(port, email, password, via=None):
+    """By the form, as a browser. Gives the status and the cookies of the session."""
+    via = {"Authorization": "", **(via or {})}
+    page = ask(port, "GET", "/sign-in", headers=via)
+    cookie = page.headers["Set-Cookie"].split(";")[0]
+    token = re.search(r'name="csrf" value="([^"]+)"', page.text)[1]
+    form = urllib.parse.urlencode({"csrf": token, "email": email, "password": password})
+    kind = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie, "Sec-Fetch-Site": "same-origin"}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("POST", "/sign-in", form, {**via, **kind})
+        answer = connection.getresponse()
+        given = [value.split(";")[0] for value in answer.headers.get_all("Set-Cookie") or []]
+        return answer.status, "; ".join(given)
     finally:
         connection.close()
 
