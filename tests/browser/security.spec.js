@@ -119,7 +119,7 @@ for (const javaScriptEnabled of [true, false]) {
 
     test("is required of administrators, and set up before anything else", async () => {
       await page.goto("/admin/settings/security");
-      await page.getByText("1 of the 1 have no second factor").waitFor();
+      await page.getByText("Without a second factor: 1 of 1.").waitFor();
       await page.getByRole("radio", { name: /^Required/ }).check();
       await page.getByRole("button", { name: "Save" }).click();
       await page.getByText("Set a second factor up first").waitFor();
