@@ -166,10 +166,16 @@ impl Store {
         self.writer.write(work, then).await
     }
 
-    /// The first fault in the structure of the file, if there is one. A second for each few hundred megabytes.
+    /// The first fault in the structure of the file, if there is one. A second for each few hundred megabytes, on a
+    /// connection of its own: nobody waits for it.
     pub fn damage(&self) -> Option<String> {
-        let found = self.look_up(|conn| Ok(conn.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?));
-        found.map_or_else(|err| Some(err.to_string()), |found| Some(found).filter(|found| found != "ok"))
+        let look = || -> rusqlite::Result<String> {
+            let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_READ_ONLY;
+            let mut conn = Connection::open_with_flags(&self.path, flags)?;
+            configure(&mut conn)?;
+            conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        };
+        look().map_or_else(|err| Some(err.to_string()), |found| Some(found).filter(|found| found != "ok"))
     }
 
     /// Changes whenever another process has committed to the file.
