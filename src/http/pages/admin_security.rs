@@ -7,6 +7,7 @@ use askama::Template;
 use crate::http::csrf::Posted;
 use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::page::{Limit, Order, Start};
 use crate::model::user::{Role, UserStatus};
 use crate::services;

@@ -13,6 +13,7 @@ use crate::http::audit::{AuditEventBody, CSV_HEAD, Change, KNOWN, Part, Sentence
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
+use crate::http::words::filters;
 use crate::model::audit_event::{ActorFilter, AuditEvent, AuditFilter, Head};
 use crate::model::clock::Timestamp;
 use crate::model::email::Email;

@@ -14,6 +14,7 @@ use crate::http::csrf::Posted;
 use crate::http::moment::Moment;
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::health::Age;
 use crate::services::backups::{self, Backup, BackupError};

@@ -15,6 +15,7 @@ use crate::http::api::dialect::preview;
 use crate::http::csrf::Posted;
 use crate::http::page::{Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::dialect::DialectName;
 use crate::model::tier::{Window, Windows};

@@ -9,6 +9,7 @@ use crate::config::{SETTINGS, TlsMode};
 use crate::http::arrival::{Arrived, arrives_at, own_address_fault};
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
+use crate::http::words::filters;
 use crate::model::check::Check;
 use crate::services::{certificates, health, metrics};
 

@@ -15,6 +15,7 @@ use crate::http::arrival::own_address_fault;
 use crate::http::csrf::Posted;
 use crate::http::page::{Banner, Done, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::api_key::ApiKey;
 use crate::model::check::CheckState;
 use crate::model::health::Age;

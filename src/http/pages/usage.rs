@@ -10,6 +10,7 @@ use super::chart::Chart;
 use super::view::grouped;
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
+use crate::http::words::filters;
 use crate::limits::WindowState;
 use crate::model::AppError;
 use crate::model::ids::AccountId;

@@ -10,6 +10,7 @@ use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
 use crate::http::pages::view::window_words;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::account::{Account, AccountChanges, Reason};
 use crate::model::error::{FieldErrors, Problem};

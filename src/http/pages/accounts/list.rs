@@ -9,6 +9,7 @@ use super::{AccountRow, BASE, Choice};
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::pages::view::{Column, Listed, Pages, Sorted};
 use crate::http::signed_in::SignedIn;
+use crate::http::words::filters;
 use crate::model::account::{AccountStatus, Source};
 use crate::model::error::FieldErrors;
 use crate::model::ids::AccountId;

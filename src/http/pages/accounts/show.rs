@@ -11,6 +11,7 @@ use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::pages::chart::Chart;
 use crate::http::pages::view::grouped;
 use crate::http::signed_in::SignedIn;
+use crate::http::words::filters;
 use crate::limits::WindowState;
 use crate::model::account::AccountStatus;
 use crate::model::tier::Window;

@@ -13,6 +13,7 @@ use crate::http::faults::status;
 use crate::http::moment::Now;
 use crate::http::page::{Banner, FormErrors, Frame, PageError};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, ApiKeyChanges};
 use crate::model::error::FieldErrors;

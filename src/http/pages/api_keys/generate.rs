@@ -15,6 +15,7 @@ use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError};
 use crate::http::samples::{self, Sample};
 use crate::http::signed_in::SignedIn;
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, NewApiKey};
 use crate::model::email::Email;

@@ -11,6 +11,7 @@ use super::Realm;
 use crate::http::page::{Done, Frame, Link, PageError};
 use crate::http::pages::view::{KeyRow, Listed, Pages};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::account::Account;
 use crate::model::api_key::ApiKey;

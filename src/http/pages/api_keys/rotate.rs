@@ -15,6 +15,7 @@ use crate::http::page::{Banner, Done, FormErrors, Frame, PageError};
 use crate::http::pages::confirm::ConfirmPage;
 use crate::http::pages::view::KeyRow;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, Overlap};
 use crate::model::error::Problem;

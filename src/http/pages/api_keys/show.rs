@@ -12,6 +12,7 @@ use crate::http::pages::chart::Chart;
 use crate::http::pages::notices::NoticeRow;
 use crate::http::pages::view::{KeyRow, window_words};
 use crate::http::signed_in::SignedIn;
+use crate::http::words::filters;
 use crate::model::api_key::ApiKey;
 use crate::model::notice::{Notice, NoticeKind};
 use crate::model::usage::Range;

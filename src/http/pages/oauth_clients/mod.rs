@@ -22,6 +22,7 @@ use crate::http::faults::status;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::error::FieldErrors;
 use crate::model::ids::{ClientId, UserId};

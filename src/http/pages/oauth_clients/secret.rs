@@ -15,6 +15,7 @@ use crate::http::faults::status;
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::pages::confirm::ConfirmPage;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::api_key::Overlap;
 use crate::model::duration;

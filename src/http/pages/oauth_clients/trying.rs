@@ -12,6 +12,7 @@ use crate::crypto::secret::random_token;
 use crate::http::csrf::Posted;
 use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::oauth_client::OauthClient;
 use crate::model::oauth_error::OauthError;

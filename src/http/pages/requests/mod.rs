@@ -17,6 +17,7 @@ use crate::crypto::secret::has_checksum;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::api_key::ApiKey;
 use crate::model::duration;
 use crate::model::ids::ApiKeyId;

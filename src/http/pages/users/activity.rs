@@ -11,6 +11,7 @@ use crate::http::page::{Frame, PageError, Place};
 use crate::http::pages::audit::EventRow;
 use crate::http::pages::view::UserRow;
 use crate::http::signed_in::SignedIn;
+use crate::http::words::filters;
 use crate::services;
 
 const ROWS: u32 = 50;

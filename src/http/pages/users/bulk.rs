@@ -10,6 +10,7 @@ use crate::http::csrf::{Fields, Posted};
 use crate::http::page::{Banner, Frame, PageError, Place};
 use crate::http::pages::view::{counted, grouped};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::ids::UserId;
 use crate::model::user::UserStatus;
 use crate::services;

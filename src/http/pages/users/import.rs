@@ -13,6 +13,7 @@ use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
 use crate::http::pages::view::{counted, grouped};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::imported_key::LineError;
 use crate::model::imported_user::{Field, MAX_BYTES, MAX_ROWS, Table};

@@ -13,6 +13,7 @@ use crate::http::moment::Moment;
 use crate::http::page::{Done, FormErrors, Frame, PageError, Place};
 use crate::http::pages::confirm::ConfirmPage;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::password_link::LinkKind;
 use crate::model::user::User;
 use crate::services;

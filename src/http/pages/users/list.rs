@@ -10,6 +10,7 @@ use crate::http::page::{Banner, Done, Frame, PageError, Place};
 use crate::http::pages::go::path_of;
 use crate::http::pages::view::{Column, Listed, Pages, Sorted, UserRow, counted};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::error::FieldErrors;
 use crate::model::ids::UserId;

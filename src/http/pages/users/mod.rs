@@ -30,6 +30,7 @@ use crate::http::moment::Moment;
 use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::pages::view::{KeyRow, Listed, Pages, UserRow};
 use crate::http::signed_in::SignedIn;
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::ids::{ApiKeyId, UserId};
 use crate::model::page::{Limit, Order, Start};

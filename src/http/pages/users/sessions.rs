@@ -11,6 +11,7 @@ use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::pages::security::device;
 use crate::http::pages::view::UserRow;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::ids::SessionId;
 use crate::services;

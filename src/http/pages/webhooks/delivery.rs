@@ -16,6 +16,7 @@ use crate::http::moment::{Moment, Now};
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::pages::view::{Status, grouped};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::clock::Timestamp;
 use crate::model::error::Problem;
