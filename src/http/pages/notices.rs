@@ -8,6 +8,7 @@ use crate::http::csrf::Posted;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Link, PageError};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{Message, count, msg, t};
 use crate::model::clock::Timestamp;
 use crate::model::notice::{Notice, NoticeKind};
 use crate::services;
@@ -30,17 +31,17 @@ impl NoticeRow {
             .key_id
             .map(|id| Link { href: format!("/admin/keys/{id}"), words: name.map_or_else(|| id.to_string(), str::to_owned) });
         let log =
-            |words: &str, status: &str| Some(Link { href: format!("/admin/requests?status={status}"), words: words.into() });
+            |words: Message, status: &str| Some(Link { href: format!("/admin/requests?status={status}"), words: words.into() });
         let (next, link) = match notice.kind {
-            NoticeKind::Reported => ("Give its owner a new key, and find out where the old one stood.", None),
+            NoticeKind::Reported => (msg!("Give its owner a new key, and find out where the old one stood."), None),
             NoticeKind::NewNetwork => {
-                ("If that is nobody of yours, revoke the key. An allow-list keeps it to its addresses.", None)
+                (msg!("If that is nobody of yours, revoke the key. An allow-list keeps it to its addresses."), None)
             }
-            NoticeKind::Woke => ("If nobody of yours uses it, revoke it.", None),
+            NoticeKind::Woke => (msg!("If nobody of yours uses it, revoke it."), None),
             NoticeKind::Refused => {
-                ("Somebody may be guessing keys, or a program of yours has a wrong one.", log("Show them", "4xx"))
+                (msg!("Somebody may be guessing keys, or a program of yours has a wrong one."), log(t("Show them"), "4xx"))
             }
-            NoticeKind::RateLimited => ("A program may be in a loop, or a limit too tight.", log("Show them", "429")),
+            NoticeKind::RateLimited => (msg!("A program may be in a loop, or a limit too tight."), log(t("Show them"), "429")),
         };
         Self {
             id: notice.id.to_string(),
@@ -55,21 +56,28 @@ impl NoticeRow {
 }
 
 fn words(notice: &Notice, now: &Now) -> String {
-    let Notice { kind, detail, count, .. } = notice;
-    let from = if detail.is_empty() { String::new() } else { format!(" from {detail}") };
-    match kind {
-        NoticeKind::Reported => format!("was reported as leaked{from}, and revoked"),
-        NoticeKind::NewNetwork if *count > 1 => {
-            format!("was used from {} networks that are new to it, the latest {detail}", grouped(*count))
-        }
-        NoticeKind::NewNetwork => format!("was used from a network that is new to it, {detail}"),
+    let Notice { kind, detail, count: n, .. } = notice;
+    let words = match kind {
+        NoticeKind::Reported if detail.is_empty() => t("was reported as leaked, and revoked"),
+        NoticeKind::Reported => t("was reported as leaked from {place}, and revoked").with("place", detail),
+        NoticeKind::NewNetwork if *n > 1 => t("was used from {n} networks that are new to it, the latest {network}")
+            .with("n", grouped(*n))
+            .with("network", detail),
+        NoticeKind::NewNetwork => t("was used from a network that is new to it, {network}").with("network", detail),
         NoticeKind::Woke => match Timestamp::parse(detail) {
-            Some(before) => format!("was used again, for the first time since {}", now.moment(before).day),
-            None => "was used for the first time, long after it was made".into(),
+            Some(before) => t("was used again, for the first time since {day}").with("day", now.moment(before).day),
+            None => t("was used for the first time, long after it was made"),
         },
-        NoticeKind::Refused => format!("{} requests without a valid key within five minutes", grouped(*count)),
-        NoticeKind::RateLimited => format!("{} requests met their limits within five minutes", grouped(*count)),
-    }
+        NoticeKind::Refused => count(
+            *n,
+            "{n} request without a valid key within five minutes",
+            "{n} requests without a valid key within five minutes",
+        ),
+        NoticeKind::RateLimited => {
+            count(*n, "{n} request met its limits within five minutes", "{n} requests met their limits within five minutes")
+        }
+    };
+    words.into()
 }
 
 pub async fn dismiss(who: SignedIn, id: Path<String>, form: Posted) -> Result<HttpResponse, PageError> {
