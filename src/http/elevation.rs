@@ -8,6 +8,7 @@ use super::csrf::Posted;
 use super::faults::status;
 use super::page::{FormErrors, Frame, PageError};
 use super::signed_in::{SignedIn, safe_next};
+use super::words::filters;
 use crate::model::AppError;
 use crate::model::user::Password;
 use crate::services;

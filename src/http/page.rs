@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::assets::AssetUrls;
 use super::elevation::Kept;
 use super::faults::status;
+use super::words::{self, Language, filters};
 use crate::model::AppError;
 use crate::model::error::{FieldError, FieldErrors};
 use crate::model::look::Look;
@@ -23,6 +24,7 @@ pub struct Frame {
     pub csrf: String,
     pub look: Look,
     pub assets: AssetUrls,
+    pub language: Language,
     /// The time zone that the page's times are in.
     pub zone: String,
     pub banner: Option<Banner>,
@@ -46,6 +48,7 @@ impl Frame {
             csrf: String::new(),
             look: Look::default(),
             assets: AssetUrls::current(),
+            language: words::spoken(),
             zone: "UTC".into(),
             banner: None,
             plain_http: false,

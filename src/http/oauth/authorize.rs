@@ -15,6 +15,7 @@ use crate::http::oauth_refusal::plain;
 use crate::http::page::{Banner, Frame, PageError, Place};
 use crate::http::shell::allow_form_to;
 use crate::http::signed_in::{SignedIn, Visit};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::ids::ClientId;
 use crate::model::oauth_client::OauthClient;

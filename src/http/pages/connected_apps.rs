@@ -10,6 +10,7 @@ use crate::http::csrf::Posted;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::error::FieldErrors;
 use crate::model::grant::Grant;

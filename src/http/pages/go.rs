@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::filters;
 use crate::model::look::Look;
 use crate::services;
 use crate::services::go::{Found, Named};

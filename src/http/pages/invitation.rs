@@ -10,6 +10,7 @@ use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{Visit, to, with_session};
+use crate::http::words::filters;
 use crate::model::error::FieldErrors;
 use crate::model::name::Name;
 use crate::model::password_link::LinkKind;

@@ -9,6 +9,7 @@ use super::view::{capitalized, counted};
 use crate::http::csrf::Posted;
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to, with_look};
+use crate::http::words::filters;
 use crate::model::error::FieldErrors;
 use crate::model::look::Look;
 use crate::model::page::{Limit, Order, Start};
@@ -44,7 +45,7 @@ pub async fn look(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError
     if form.is_stale {
         return Ok(to("/settings?done=renewed"));
     }
-    let look = Look::new(form.text("theme"), form.text("shortcuts") == "on");
+    let look = Look::new(form.text("theme"), form.text("shortcuts") == "on", form.text("language"));
     services::users::set_look(&who.app, &who.caller, who.user.id, look.clone()).await?;
     // The pages before the sign-in are in the same look.
     Ok(with_look(to("/settings?done=saved"), &who.facts, &look))

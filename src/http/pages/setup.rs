@@ -11,6 +11,7 @@ use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{Visit, to, with_session};
+use crate::http::words::filters;
 use crate::model::email::Email;
 use crate::model::error::{FieldErrors, Problem};
 use crate::model::user::{Password, parse_time_zone};

@@ -11,6 +11,7 @@ use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place, sign_in_path};
 use crate::http::signed_in::{SignedIn, Visit, safe_next, to, with_half, with_session, without_session};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::user::{Password, Role};
 use crate::services;

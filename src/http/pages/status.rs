@@ -13,6 +13,7 @@ use super::view::grouped;
 use crate::app::App;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Frame, render};
+use crate::http::words::filters;
 use crate::model::health::{Age, Told};
 use crate::services::health;
 

@@ -14,6 +14,7 @@ use crate::http::faults::status;
 use crate::http::moment::Moment;
 use crate::http::page::{Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to, with_session};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::error::FieldErrors;
 use crate::model::ids::SessionId;

@@ -11,6 +11,7 @@ use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to, with_session};
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::services;
 use crate::services::second_factor::RecoveryCodes;
