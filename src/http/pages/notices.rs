@@ -50,8 +50,8 @@ impl NoticeRow {
         };
         Self {
             id: notice.id.to_string(),
-            told: Rich::from(words(notice, now).with("key", &name)).link(href),
-            words: words(notice, now).with("key", &name).without_marks(),
+            told: words(notice, now).with_link("key", &name, &href).into(),
+            words: words(notice, now).with("key", &name).to_string().trim_end_matches('.').into(),
             told_of_it: words_of_it(notice, now).into(),
             next: next.into(),
             link,
@@ -61,26 +61,22 @@ impl NoticeRow {
     }
 }
 
-/// `[{key}]` is the link to the key.
 fn words(notice: &Notice, now: &Now) -> Message {
     let Notice { kind, detail, count: n, .. } = notice;
     match kind {
-        NoticeKind::Reported if detail.is_empty() => t("[{key}] was reported as leaked, and revoked."),
-        NoticeKind::Reported => t("[{key}] was reported as leaked from {from}, and revoked.").with("from", detail),
+        NoticeKind::Reported if detail.is_empty() => t("{key} was reported as leaked, and revoked."),
+        NoticeKind::Reported => t("{key} was reported as leaked from {from}, and revoked.").with("from", detail),
         NoticeKind::NewNetwork if *n > 1 => {
-            t("[{key}] was used from {n} networks that are new to it, the latest {network}.").with("network", detail)
+            t("{key} was used from {n} networks that are new to it, the latest {network}.").with("network", detail)
         }
         NoticeKind::NewNetwork => {
-            t("[{key}] was used from a network that is new to it, {network}.").with("network", detail)
+            t("{key} was used from a network that is new to it, {network}.").with("network", detail)
         }
         NoticeKind::Woke => match Timestamp::parse(detail) {
-            Some(before) => t("[{key}] was used again, for the first time since {day}.").with("day", now.moment(before).day),
-            None => t("[{key}] was used for the first time, long after it was made."),
+            Some(before) => t("{key} was used again, for the first time since {day}.").with("day", now.moment(before).day),
+            None => t("{key} was used for the first time, long after it was made."),
         },
         NoticeKind::Refused => t("{n} requests without a valid key within five minutes."),
-        NoticeKind::RateLimited if notice.key_id.is_some() => {
-            t("[{key}] {n} requests met their limits within five minutes.")
-        }
         NoticeKind::RateLimited => t("{n} requests met their limits within five minutes."),
     }
     .with("n", grouped(*n))

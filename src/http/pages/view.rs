@@ -7,8 +7,10 @@ use crate::model::api_key::{ApiKey, KeyStatus, LastUse, Overlap};
 use crate::model::clock::Timestamp;
 use crate::model::duration;
 use crate::model::page::{Order, Page};
-use crate::model::tier::Windows;
-pub use crate::model::tier::{counted, grouped};
+pub use crate::http::words::number as grouped;
+pub use crate::model::tier::counted;
+use crate::http::words::{Message, count, decimal, msg, t};
+use crate::model::tier::{Window, Windows};
 use crate::model::user::{User, UserStatus};
 use crate::services::usage::KeyCounts;
 
@@ -26,13 +28,13 @@ impl Status {
     fn of_key(key: &ApiKey, now: Timestamp) -> Self {
         let (word, tone) = match key.status(now) {
             KeyStatus::Active if key.expires_at.is_some_and(|end| end.seconds() - now.seconds() < SOON_SECONDS) => {
-                ("Expires soon", "warn")
+                (msg!("Expires soon"), "warn")
             }
-            KeyStatus::Active => ("Active", "ok"),
-            KeyStatus::Rotating => ("Rotating", "warn"),
-            KeyStatus::Disabled => ("Disabled", ""),
-            KeyStatus::Expired => ("Expired", "bad"),
-            KeyStatus::Revoked => ("Revoked", "bad"),
+            KeyStatus::Active => (msg!("Active"), "ok"),
+            KeyStatus::Rotating => (msg!("Rotating"), "warn"),
+            KeyStatus::Disabled => (msg!("Disabled"), ""),
+            KeyStatus::Expired => (msg!("Expired"), "bad"),
+            KeyStatus::Revoked => (msg!("Revoked"), "bad"),
         };
         Self { word, tone }
     }
@@ -69,12 +71,18 @@ pub struct OldSecret {
     /// When the key got its new secret.
     pub since: Moment,
     pub ends: Moment,
-    /// When it was last used, if that was after the rotation.
-    pub still_used: Option<Moment>,
-    pub from: String,
+    /// Its last use, if that was after the rotation.
+    pub still_used: Option<Used>,
     /// How often each secret was presented since the rotation.
     pub requests: String,
     pub new_requests: String,
+}
+
+/// A use of a secret: `Last used {when} from 192.0.2.1`, and `3 min ago from 192.0.2.1`.
+pub struct Used {
+    pub at: Moment,
+    pub sentence: Message,
+    pub words: String,
 }
 
 impl KeyRow {
@@ -95,8 +103,8 @@ impl KeyRow {
             expires: key.expires_at.map(|at| now.moment(at)),
             last_used: key.last_used.as_ref().map(|last| now.moment(last.at)),
             used_words: key.last_used.as_ref().map_or_else(
-                || "Not used yet".into(),
-                |last| format!("Last used {}{}", now.moment(last.at).relative, from(last)),
+                || t("Not used yet").into(),
+                |last| used(last).with("when", now.moment(last.at).relative).into(),
             ),
             revoked: key.revoked_at.map(|at| now.moment(at)),
             ip_allow: key.ip_allow.entries().collect(),
@@ -106,10 +114,18 @@ impl KeyRow {
                     hint: rotation.old_hint.clone(),
                     since: now.moment(rotation.started_at),
                     ends: now.moment(rotation.old_expires_at),
-                    still_used: since.map(|last| now.moment(last.at)),
-                    from: since.map(from).unwrap_or_default(),
-                    requests: counted(rotation.old_requests, "request"),
-                    new_requests: counted(rotation.new_requests, "request"),
+                    still_used: since.map(|last| Used {
+                        at: now.moment(last.at),
+                        sentence: used(last),
+                        words: used_words(last).with("when", now.moment(last.at).relative).into(),
+                    }),
+                    requests: count(
+                        rotation.old_requests,
+                        "{n} request since the rotation.",
+                        "{n} requests since the rotation.",
+                    )
+                    .into(),
+                    new_requests: count(rotation.new_requests, "{n} request since.", "{n} requests since.").into(),
                 }
             }),
             can_extend: rotation.is_some_and(|rotation| {
@@ -125,7 +141,7 @@ impl KeyRow {
     /// What it was used for in the last 24 hours. One that met its limits is marked.
     pub fn with_usage(self, used: Option<&KeyCounts>) -> Self {
         let is_limited = used.is_some_and(|used| used.rate_limited > 0) && self.state == KeyStatus::Active;
-        let status = if is_limited { Status { word: "Limited", tone: "limited" } } else { self.status };
+        let status = if is_limited { Status { word: msg!("Limited"), tone: "limited" } } else { self.status };
         Self { requests: grouped(used.map_or(0, |used| used.requests)), status, ..self }
     }
 
@@ -146,16 +162,24 @@ impl KeyRow {
     }
 }
 
-fn from(last: &LastUse) -> String {
-    let mut words = String::new();
-    if let Some(ip) = last.ip {
-        words = format!(" from {ip}");
+fn used(last: &LastUse) -> Message {
+    let agent: String = last.user_agent.chars().take(60).collect();
+    match (last.ip, agent.as_str()) {
+        (None, "") => t("Last used {when}"),
+        (Some(ip), "") => t("Last used {when} from {ip}").with("ip", ip),
+        (None, agent) => t("Last used {when} by {agent}").with("agent", agent),
+        (Some(ip), agent) => t("Last used {when} from {ip} by {agent}").with("ip", ip).with("agent", agent),
     }
-    if !last.user_agent.is_empty() {
-        words.push_str(" by ");
-        words.extend(last.user_agent.chars().take(60));
+}
+
+fn used_words(last: &LastUse) -> Message {
+    let agent: String = last.user_agent.chars().take(60).collect();
+    match (last.ip, agent.as_str()) {
+        (None, "") => t("{when}"),
+        (Some(ip), "") => t("{when} from {ip}").with("ip", ip),
+        (None, agent) => t("{when} by {agent}").with("agent", agent),
+        (Some(ip), agent) => t("{when} from {ip} by {agent}").with("ip", ip).with("agent", agent),
     }
-    words
 }
 
 /// A user, in a list or on their own page.
@@ -179,10 +203,10 @@ impl UserRow {
             id: user.id.to_string(),
             name: user.name.clone(),
             email: user.email.clone(),
-            role: if user.role == crate::model::user::Role::Admin { "Admin" } else { "Member" },
+            role: if user.role == crate::model::user::Role::Admin { msg!("Admin") } else { msg!("Member") },
             account: account.into(),
             account_id: user.account_id.to_string(),
-            status: if active { Status { word: "Active", tone: "ok" } } else { Status { word: "Disabled", tone: "" } },
+            status: if active { Status { word: msg!("Active"), tone: "ok" } } else { Status { word: msg!("Disabled"), tone: "" } },
             active,
             created: now.moment(user.created_at),
             updated: now.moment(user.updated_at),
@@ -191,7 +215,7 @@ impl UserRow {
 
     /// They have an invitation, and no password yet.
     pub fn invited(self, invited: bool) -> Self {
-        let status = if invited && self.active { Status { word: "Invited", tone: "info" } } else { self.status };
+        let status = if invited && self.active { Status { word: msg!("Invited"), tone: "info" } } else { self.status };
         Self { status, ..self }
     }
 }
@@ -200,36 +224,54 @@ impl UserRow {
 pub fn window_words(windows: &Windows) -> String {
     let mut words: Vec<String> = Vec::new();
     for (n, window) in windows.as_slice().iter().rev().enumerate() {
-        let each = match window.seconds {
-            1 => "a second".into(),
-            60 => "a minute".into(),
-            3600 => "an hour".into(),
-            86_400 => "a day".into(),
-            seconds => format!("in {}", duration::show(Duration::from_secs(seconds.into()))),
+        let said = match (n, window.seconds) {
+            (0, 1) => t("{n} requests a second"),
+            (0, 60) => t("{n} requests a minute"),
+            (0, 3600) => t("{n} requests an hour"),
+            (0, 86_400) => t("{n} requests a day"),
+            (0, _) => t("{n} requests in {span}"),
+            (_, 1) => t("{n} a second"),
+            (_, 60) => t("{n} a minute"),
+            (_, 3600) => t("{n} an hour"),
+            (_, 86_400) => t("{n} a day"),
+            _ => t("{n} in {span}"),
         };
-        let requests = if n == 0 { " requests" } else { "" };
-        words.push(format!("{}{requests} {each}", grouped(window.limit)));
+        let span = duration::show(Duration::from_secs(window.seconds.into()));
+        words.push(said.with("n", grouped(window.limit)).with("span", span).into());
     }
-    if words.is_empty() { "no limit".into() } else { words.join(", ") }
+    if words.is_empty() { t("no limit").into() } else { words.join(", ") }
+}
+
+/// `1,000/hour`, `50/second`, `20/15m`
+pub fn limit_words(window: Window) -> String {
+    let words = match window.seconds {
+        1 => t("{n}/second"),
+        60 => t("{n}/minute"),
+        3_600 => t("{n}/hour"),
+        86_400 => t("{n}/day"),
+        seconds => t("{n}/{span}").with("span", duration::show(Duration::from_secs(seconds.into()))),
+    };
+    words.with("n", grouped(window.limit)).into()
 }
 
 /// `12.3 MB`
 pub fn size_words(bytes: u64) -> String {
     match bytes {
-        0..1_000 => format!("{bytes} bytes"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+        0..1_000 => t("{n} bytes").with("n", bytes).into(),
+        1_000..1_000_000 => t("{n} kB").with("n", decimal(bytes as f64 / 1e3)).into(),
+        1_000_000..1_000_000_000 => t("{n} MB").with("n", decimal(bytes as f64 / 1e6)).into(),
+        _ => t("{n} GB").with("n", decimal(bytes as f64 / 1e9)).into(),
     }
 }
 
 /// `12 days`
 pub fn age_words(age: Duration) -> String {
     match age.as_secs() {
-        seconds @ 0..7_200 => counted(seconds / 60, "minute"),
-        seconds @ 7_200..172_800 => counted(seconds / 3_600, "hour"),
-        seconds => counted(seconds / 86_400, "day"),
+        seconds @ 0..7_200 => count(seconds / 60, "{n} minute", "{n} minutes"),
+        seconds @ 7_200..172_800 => count(seconds / 3_600, "{n} hour", "{n} hours"),
+        seconds => count(seconds / 86_400, "{n} day", "{n} days"),
     }
+    .into()
 }
 
 pub fn capitalized(word: &str) -> String {
@@ -279,12 +321,12 @@ impl Sorted {
 
     pub fn in_words(&self) -> &'static str {
         match (self.by, self.descending) {
-            ("name", false) => "By name",
-            ("name", true) => "By name, backwards",
-            ("email", false) => "By email address",
-            ("email", true) => "By email address, backwards",
-            (_, false) => "Oldest first",
-            (_, true) => "Newest first",
+            ("name", false) => msg!("By name"),
+            ("name", true) => msg!("By name, backwards"),
+            ("email", false) => msg!("By email address"),
+            ("email", true) => msg!("By email address, backwards"),
+            (_, false) => msg!("Oldest first"),
+            (_, true) => msg!("Newest first"),
         }
     }
 
@@ -376,12 +418,19 @@ impl Listed {
             Some(self.link(self.size, &[(cursor, &id(row)), ("from", &from.to_string())]))
         };
         let is_whole = !page.has_prev && !page.has_next;
-        let total = page.total.map(|total| format!(" of {}", grouped(total))).unwrap_or_default();
         let last = self.from.saturating_add(count.saturating_sub(1));
         Pages {
             previous: neighbour(page.has_prev, page.rows.first(), "before", self.from.saturating_sub(self.size.into()).max(1)),
             next: neighbour(page.has_next, page.rows.last(), "after", self.from.saturating_add(count)),
-            words: if count == 0 { String::new() } else { format!("{}–{}{total}", grouped(self.from), grouped(last)) },
+            words: match page.total {
+                _ if count == 0 => String::new(),
+                Some(total) => t("{from}–{to} of {all}")
+                    .with("from", grouped(self.from))
+                    .with("to", grouped(last))
+                    .with("all", grouped(total))
+                    .into(),
+                None => format!("{}–{}", grouped(self.from), grouped(last)),
+            },
             size: self.size,
             sizes: if is_whole && count <= Self::SIZES[0].into() {
                 Vec::new()

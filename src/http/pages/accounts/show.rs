@@ -9,7 +9,7 @@ use super::{AccountRow, BASE, find, pretty};
 use crate::http::moment::Moment;
 use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::pages::chart::Chart;
-use crate::http::pages::view::grouped;
+use crate::http::pages::view::{grouped, limit_words};
 use crate::http::signed_in::SignedIn;
 use crate::http::words::{filters, t};
 use crate::limits::WindowState;
@@ -89,7 +89,7 @@ pub async fn show(
 
 fn window_rows(left: &[WindowState]) -> Vec<WindowRow> {
     let rows = left.iter().rev().map(|state| WindowRow {
-        words: limit_words(&Window::new(state.limit, state.seconds)),
+        words: limit_words(Window::new(state.limit, state.seconds)),
         left: grouped(state.remaining),
         resets: if state.remaining == state.limit {
             t("Not begun").into()

@@ -95,7 +95,7 @@ pub async fn show_end_old(who: SignedIn, realm: Realm, id: Path<String>, done: Q
     let row = KeyRow::new(&key, "", &who.now());
     let Some(old) = row.old else { return Ok(to(realm.of(&key))) };
     let used = match &old.still_used {
-        Some(_) => old.still_used_words.clone(),
+        Some(used) => used.words.clone(),
         None => t("Not since the rotation").into(),
     };
     let page = ConfirmPage {

@@ -148,8 +148,8 @@ fn title(act: Option<Act>, users: usize) -> Message {
 fn too_many(act: Option<Act>) -> Message {
     match act {
         None => t("More than {n} users"),
-        Some(Act::Disable) => t("Disable More than {n} users"),
-        Some(Act::Enable) => t("Enable More than {n} users"),
+        Some(Act::Disable) => t("Disable more than {n} users"),
+        Some(Act::Enable) => t("Enable more than {n} users"),
     }
 }
 

@@ -237,7 +237,7 @@ fn by_line(imported: &Imported) -> HashMap<usize, String> {
         if !words.is_empty() {
             words.push(' ');
         }
-        words.push_str(&t_refusal(&error.message).to_string());
+        words.push_str(&t_refusal(&error.message));
     }
     why
 }

@@ -109,9 +109,8 @@ fn attempt_row(attempt: &Attempt, current: Option<u32>, now: &Now) -> AttemptRow
         status: Status { word, tone },
         answer: match &outcome.error {
             Some(error) => t_refusal(error),
-            None => t("Answered {code}.").with("code", outcome.response_code.unwrap_or(0)),
-        }
-        .into(),
+            None => t("Answered {code}.").with("code", outcome.response_code.unwrap_or(0)).into(),
+        },
         took: t("{n} ms").with("n", grouped(outcome.response_time_ms)).into(),
         current: current == Some(attempt.number),
     }
@@ -134,7 +133,7 @@ fn sides(attempt: &Attempt, event_id: &str, body: &str) -> Sides {
             let excerpt = attempt.excerpt.as_ref().map(|text| format!("\n\n{text}")).unwrap_or_default();
             format!("HTTP/1.1 {code}{kind}{excerpt}")
         }
-        None => outcome.error.as_deref().map(|error| t_refusal(error).to_string()).unwrap_or_default(),
+        None => outcome.error.as_deref().map(t_refusal).unwrap_or_default(),
     };
     Sides { number: attempt.number, request, response }
 }

@@ -92,7 +92,7 @@ impl WebhookRow {
             },
             is_active: webhook.status == WebhookStatus::Active,
             is_paused: webhook.status == WebhookStatus::Paused,
-            disabled_reason: webhook.disabled_reason.as_deref().map(|reason| t_refusal(reason)),
+            disabled_reason: webhook.disabled_reason.as_deref().map(t_refusal),
             failing_since: webhook.failing_since.map(|at| now.moment(at)),
             old_secret_ends: webhook.old_secret_ends_at.filter(|end| *end > now.at).map(|end| now.moment(end)),
             created: now.moment(webhook.created_at),
