@@ -9,7 +9,7 @@ use crate::config::{SETTINGS, TlsMode};
 use crate::http::arrival::{Arrived, arrives_at, own_address_fault};
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
-use crate::http::words::filters;
+use crate::http::words::{filters, t};
 use crate::model::check::Check;
 use crate::services::{certificates, health, metrics};
 
@@ -42,7 +42,7 @@ pub async fn show(who: SignedIn, req: HttpRequest) -> Result<HttpResponse, PageE
     for setting in SETTINGS {
         report += &format!("{} = {}{}\n", setting.name(), setting.show(config), fixed(&setting.name()));
     }
-    Ok(who.ok(&NetworkPage { frame: who.frame("Network", Place::Network), checks, certificate, report }))
+    Ok(who.ok(&NetworkPage { frame: who.frame(t("Network"), Place::Network), checks, certificate, report }))
 }
 
 fn facts(who: &SignedIn, status: CertificateStatus) -> Vec<(&'static str, String)> {

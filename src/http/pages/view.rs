@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use crate::http::moment::{Moment, Now};
 pub use crate::http::words::number as grouped;
-use crate::http::words::{count, decimal, msg, t};
+use crate::http::words::{Message, count, decimal, msg, t};
 use crate::model::api_key::{ApiKey, KeyStatus, LastUse, Overlap};
 use crate::model::clock::Timestamp;
 use crate::model::duration;
 use crate::model::page::{Order, Page};
-pub use crate::model::tier::counted;
 use crate::model::tier::{Window, Windows};
 use crate::model::user::{Role, User, UserStatus};
 use crate::services::usage::KeyCounts;
@@ -71,12 +70,18 @@ pub struct OldSecret {
     /// When the key got its new secret.
     pub since: Moment,
     pub ends: Moment,
-    /// When it was last used, if that was after the rotation.
-    pub still_used: Option<Moment>,
-    pub from: String,
+    /// Its last use, if that was after the rotation.
+    pub still_used: Option<Used>,
     /// How often each secret was presented since the rotation.
     pub requests: String,
     pub new_requests: String,
+}
+
+/// A use of a secret: `Last used {when} from 192.0.2.1`, and `3 min ago from 192.0.2.1`.
+pub struct Used {
+    pub at: Moment,
+    pub sentence: Message,
+    pub words: String,
 }
 
 impl KeyRow {
@@ -96,7 +101,10 @@ impl KeyRow {
             created: now.moment(key.created_at),
             expires: key.expires_at.map(|at| now.moment(at)),
             last_used: key.last_used.as_ref().map(|last| now.moment(last.at)),
-            used_words: key.last_used.as_ref().map_or_else(|| t("Not used yet").into(), |last| used_words(last, now)),
+            used_words: key
+                .last_used
+                .as_ref()
+                .map_or_else(|| t("Not used yet").into(), |last| used(last).with("when", now.moment(last.at).relative).into()),
             revoked: key.revoked_at.map(|at| now.moment(at)),
             ip_allow: key.ip_allow.entries().collect(),
             old: rotation.map(|rotation| {
@@ -105,10 +113,14 @@ impl KeyRow {
                     hint: rotation.old_hint.clone(),
                     since: now.moment(rotation.started_at),
                     ends: now.moment(rotation.old_expires_at),
-                    still_used: since.map(|last| now.moment(last.at)),
-                    from: since.map(from).unwrap_or_default(),
-                    requests: count(rotation.old_requests, "{n} request", "{n} requests").into(),
-                    new_requests: count(rotation.new_requests, "{n} request", "{n} requests").into(),
+                    still_used: since.map(|last| Used {
+                        at: now.moment(last.at),
+                        sentence: used(last),
+                        words: used_words(last).with("when", now.moment(last.at).relative).into(),
+                    }),
+                    requests: count(rotation.old_requests, "{n} request since the rotation.", "{n} requests since the rotation.")
+                        .into(),
+                    new_requests: count(rotation.new_requests, "{n} request since.", "{n} requests since.").into(),
                 }
             }),
             can_extend: rotation.is_some_and(|rotation| {
@@ -145,20 +157,24 @@ impl KeyRow {
     }
 }
 
-/// Where it was used from, to stand after when.
-fn from(last: &LastUse) -> String {
+fn used(last: &LastUse) -> Message {
     let agent: String = last.user_agent.chars().take(60).collect();
-    let words = match (last.ip, agent.is_empty()) {
-        (Some(ip), true) => t("from {ip}").with("ip", ip),
-        (Some(ip), false) => t("from {ip} by {agent}").with("ip", ip).with("agent", agent),
-        (None, false) => t("by {agent}").with("agent", agent),
-        (None, true) => return String::new(),
-    };
-    format!(" {words}")
+    match (last.ip, agent.as_str()) {
+        (None, "") => t("Last used {when}"),
+        (Some(ip), "") => t("Last used {when} from {ip}").with("ip", ip),
+        (None, agent) => t("Last used {when} by {agent}").with("agent", agent),
+        (Some(ip), agent) => t("Last used {when} from {ip} by {agent}").with("ip", ip).with("agent", agent),
+    }
 }
 
-fn used_words(last: &LastUse, now: &Now) -> String {
-    t("Last used {when}").with("when", format!("{}{}", now.moment(last.at).relative, from(last))).into()
+fn used_words(last: &LastUse) -> Message {
+    let agent: String = last.user_agent.chars().take(60).collect();
+    match (last.ip, agent.as_str()) {
+        (None, "") => t("{when}"),
+        (Some(ip), "") => t("{when} from {ip}").with("ip", ip),
+        (None, agent) => t("{when} by {agent}").with("agent", agent),
+        (Some(ip), agent) => t("{when} from {ip} by {agent}").with("ip", ip).with("agent", agent),
+    }
 }
 
 /// A user, in a list or on their own page.
@@ -213,70 +229,56 @@ pub const fn role_word(role: Role) -> &'static str {
 
 /// `1,000 requests an hour, 50 a second`: the longest first, as people think of a quota.
 pub fn window_words(windows: &Windows) -> String {
-    let mut longest_first = windows.as_slice().iter().rev();
-    let Some(longest) = longest_first.next() else { return t("no limit").into() };
-    let shorter = longest_first.map(short_window_words);
-    std::iter::once(one_window_words(longest)).chain(shorter).collect::<Vec<_>>().join(", ")
+    let mut words: Vec<String> = Vec::new();
+    for (n, window) in windows.as_slice().iter().rev().enumerate() {
+        let said = match (n, window.seconds) {
+            (0, 1) => t("{n} requests a second"),
+            (0, 60) => t("{n} requests a minute"),
+            (0, 3600) => t("{n} requests an hour"),
+            (0, 86_400) => t("{n} requests a day"),
+            (0, _) => t("{n} requests in {span}"),
+            (_, 1) => t("{n} a second"),
+            (_, 60) => t("{n} a minute"),
+            (_, 3600) => t("{n} an hour"),
+            (_, 86_400) => t("{n} a day"),
+            _ => t("{n} in {span}"),
+        };
+        let span = duration::show(Duration::from_secs(window.seconds.into()));
+        words.push(said.with("n", grouped(window.limit)).with("span", span).into());
+    }
+    if words.is_empty() { t("no limit").into() } else { words.join(", ") }
 }
 
-/// `1,000 requests an hour`
-pub fn one_window_words(window: &Window) -> String {
-    let words = match window.seconds {
-        1 => count(window.limit, "{n} request a second", "{n} requests a second"),
-        60 => count(window.limit, "{n} request a minute", "{n} requests a minute"),
-        3600 => count(window.limit, "{n} request an hour", "{n} requests an hour"),
-        86_400 => count(window.limit, "{n} request a day", "{n} requests a day"),
-        _ => count(window.limit, "{n} request in {span}", "{n} requests in {span}").with("span", span_of(window)),
-    };
-    words.into()
-}
-
-/// `50 a second`
-fn short_window_words(window: &Window) -> String {
-    let words = match window.seconds {
-        1 => t("{n} a second"),
-        60 => t("{n} a minute"),
-        3600 => t("{n} an hour"),
-        86_400 => t("{n} a day"),
-        _ => t("{n} in {span}").with("span", span_of(window)),
-    };
-    words.with("n", grouped(window.limit)).into()
-}
-
-/// `1,000/hour`
-pub fn limit_words(window: &Window) -> String {
+/// `1,000/hour`, `50/second`, `20/15m`
+pub fn limit_words(window: Window) -> String {
     let words = match window.seconds {
         1 => t("{n}/second"),
         60 => t("{n}/minute"),
-        3600 => t("{n}/hour"),
+        3_600 => t("{n}/hour"),
         86_400 => t("{n}/day"),
-        _ => t("{n}/{span}").with("span", span_of(window)),
+        seconds => t("{n}/{span}").with("span", duration::show(Duration::from_secs(seconds.into()))),
     };
     words.with("n", grouped(window.limit)).into()
-}
-
-fn span_of(window: &Window) -> String {
-    duration::show(Duration::from_secs(window.seconds.into()))
 }
 
 /// `12.3 MB`
 pub fn size_words(bytes: u64) -> String {
     match bytes {
-        0..1_000 => count(bytes, "{n} byte", "{n} bytes").into(),
-        1_000..1_000_000 => format!("{} kB", decimal(bytes as f64 / 1e3)),
-        1_000_000..1_000_000_000 => format!("{} MB", decimal(bytes as f64 / 1e6)),
-        _ => format!("{} GB", decimal(bytes as f64 / 1e9)),
+        0..1_000 => t("{n} bytes").with("n", bytes).into(),
+        1_000..1_000_000 => t("{n} kB").with("n", decimal(bytes as f64 / 1e3)).into(),
+        1_000_000..1_000_000_000 => t("{n} MB").with("n", decimal(bytes as f64 / 1e6)).into(),
+        _ => t("{n} GB").with("n", decimal(bytes as f64 / 1e9)).into(),
     }
 }
 
 /// `12 days`
 pub fn age_words(age: Duration) -> String {
-    let words = match age.as_secs() {
+    match age.as_secs() {
         seconds @ 0..7_200 => count(seconds / 60, "{n} minute", "{n} minutes"),
         seconds @ 7_200..172_800 => count(seconds / 3_600, "{n} hour", "{n} hours"),
         seconds => count(seconds / 86_400, "{n} day", "{n} days"),
-    };
-    words.into()
+    }
+    .into()
 }
 
 /// The head of a column; with a link where the list can be sorted by it.
@@ -411,29 +413,28 @@ impl Listed {
         if query.is_empty() { self.base.clone() } else { format!("{}?{query}", self.base) }
     }
 
-    fn rows_words(&self, rows: u64, last: u64, total: Option<u64>) -> String {
-        let span = format!("{}–{}", grouped(self.from), grouped(last));
-        match total {
-            _ if rows == 0 => String::new(),
-            Some(total) => t("{span} of {total}").with("span", span).with("total", grouped(total)).into(),
-            None => span,
-        }
-    }
-
     pub fn pages<T>(&self, page: &Page<T>, id: impl Fn(&T) -> String) -> Pages {
-        let rows = page.rows.len() as u64;
+        let count = page.rows.len() as u64;
         let neighbour = |has: bool, row: Option<&T>, cursor: &str, from: u64| {
             let row = row.filter(|_| has)?;
             Some(self.link(self.size, &[(cursor, &id(row)), ("from", &from.to_string())]))
         };
         let is_whole = !page.has_prev && !page.has_next;
-        let last = self.from.saturating_add(rows.saturating_sub(1));
+        let last = self.from.saturating_add(count.saturating_sub(1));
         Pages {
             previous: neighbour(page.has_prev, page.rows.first(), "before", self.from.saturating_sub(self.size.into()).max(1)),
-            next: neighbour(page.has_next, page.rows.last(), "after", self.from.saturating_add(rows)),
-            words: self.rows_words(rows, last, page.total),
+            next: neighbour(page.has_next, page.rows.last(), "after", self.from.saturating_add(count)),
+            words: match page.total {
+                _ if count == 0 => String::new(),
+                Some(total) => t("{from}–{to} of {all}")
+                    .with("from", grouped(self.from))
+                    .with("to", grouped(last))
+                    .with("all", grouped(total))
+                    .into(),
+                None => format!("{}–{}", grouped(self.from), grouped(last)),
+            },
             size: self.size,
-            sizes: if is_whole && rows <= Self::SIZES[0].into() {
+            sizes: if is_whole && count <= Self::SIZES[0].into() {
                 Vec::new()
             } else {
                 Self::SIZES.map(|count| PageSize { count, href: self.link(count, &[]) }).into()
@@ -445,6 +446,7 @@ impl Listed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::tier::Window;
 
     #[test]
     fn windows_read_as_people_say_them() {

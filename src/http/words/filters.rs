@@ -97,6 +97,12 @@ pub fn rich(said: impl Said, _: &dyn Values) -> Result<Rich> {
     Ok(said.rich())
 }
 
+/// What a service said, which is a sentence with its values filled in already.
+#[filter_fn]
+pub fn t_refusal(text: impl AsRef<str>, _: &dyn Values) -> Result<String> {
+    Ok(super::t_refusal(text.as_ref()))
+}
+
 /// What takes values: a message, with markup or without.
 pub trait Said: Sized {
     fn change(self, change: impl FnOnce(Message) -> Message) -> Self;

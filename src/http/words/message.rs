@@ -35,6 +35,25 @@ impl Message {
         self
     }
 
+    /// A value that leads somewhere.
+    pub fn with_link(self, name: &'static str, text: &str, href: &str) -> Self {
+        let mut html = String::from("<a href=\"");
+        // A string takes whatever is written.
+        let _ = escape(&mut html, href);
+        html.push_str("\">");
+        let _ = escape(&mut html, text);
+        html.push_str("</a>");
+        self.with_html(name, text, html)
+    }
+
+    /// A value that is set apart, since anyone may have chosen it.
+    pub fn with_name(self, name: &'static str, text: &str) -> Self {
+        let mut html = String::from("<em class=\"name\">");
+        let _ = escape(&mut html, text);
+        html.push_str("</em>");
+        self.with_html(name, text, html)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
@@ -90,7 +109,8 @@ impl PartialEq<&str> for Message {
     }
 }
 
-/// A message as a piece of a page: `` `code` ``, `*strong*`, `_emphasis_`, `[link]`. Each stands for itself in a value.
+/// A message as a piece of a page: `` `code` ``, `*strong*`, `_emphasis_`, `[link]`, and `[what is read out]` where no link is
+/// left. Each stands for itself in a value.
 #[derive(Clone, Debug)]
 pub struct Rich {
     message: Message,
@@ -120,7 +140,7 @@ impl HtmlSafe for Rich {}
 impl Display for Rich {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut hrefs = self.hrefs.iter();
-        let (mut code, mut strong, mut emphasis) = (false, false, false);
+        let (mut code, mut strong, mut emphasis, mut is_link) = (false, false, false, false);
         for piece in self.message.pieces() {
             let text = match piece {
                 Piece::Text(text) => text,
@@ -139,12 +159,16 @@ impl Display for Rich {
                     _ if code => Html.write_escaped_char(&mut *f, c)?,
                     '*' => toggle(f, &mut strong, "strong")?,
                     '_' => toggle(f, &mut emphasis, "em")?,
-                    '[' => {
-                        f.write_str("<a href=\"")?;
-                        escape(f, hrefs.next().map_or("#", String::as_str))?;
-                        f.write_str("\">")?;
-                    }
-                    ']' => f.write_str("</a>")?,
+                    '[' => match hrefs.next() {
+                        Some(href) => {
+                            is_link = true;
+                            f.write_str("<a href=\"")?;
+                            escape(f, href)?;
+                            f.write_str(if href.starts_with("https:") { "\" rel=\"noreferrer\">" } else { "\">" })?;
+                        }
+                        None => f.write_str("<span class=\"quiet\">")?,
+                    },
+                    ']' => f.write_str(if std::mem::take(&mut is_link) { "</a>" } else { "</span>" })?,
                     _ => Html.write_escaped_char(&mut *f, c)?,
                 }
             }

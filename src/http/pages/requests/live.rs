@@ -16,6 +16,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::{Asked, KeyName, RequestRow};
 use crate::http::page::PageError;
 use crate::http::signed_in::SignedIn;
+use crate::http::words::t;
 use crate::model::ids::ApiKeyId;
 use crate::model::request::{LoggedRequest, RequestFilter};
 use crate::model::user::Role;
@@ -95,7 +96,7 @@ impl Tail {
         };
         let row = RequestRow::new(request, key, &self.who.now());
         let (key_name, key_href) = row.key.map_or_else(Default::default, |key| {
-            let name = if key.name.is_empty() { "Deleted".into() } else { key.name };
+            let name = if key.name.is_empty() { t("Deleted").into() } else { key.name };
             (name, format!("/admin/keys/{}", key.id))
         });
         let row = json!({
