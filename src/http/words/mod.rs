@@ -4,6 +4,7 @@
 mod catalogue;
 pub mod filters;
 mod message;
+mod script;
 mod times;
 
 use std::cell::Cell;
@@ -17,6 +18,7 @@ pub use crate::model::language::Language;
 pub(crate) use crate::model::language::msg;
 pub use catalogue::{Entry, entries};
 pub use message::{Message, Rich};
+pub use script::for_script;
 pub use times::in_words;
 
 tokio::task_local! {
