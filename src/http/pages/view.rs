@@ -9,7 +9,6 @@ use crate::model::api_key::{ApiKey, KeyStatus, LastUse, Overlap};
 use crate::model::clock::Timestamp;
 use crate::model::duration;
 use crate::model::page::{Order, Page};
-pub use crate::model::tier::counted;
 use crate::model::tier::{Window, Windows};
 use crate::model::user::{Role, User, UserStatus};
 use crate::services::usage::KeyCounts;
