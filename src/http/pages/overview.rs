@@ -223,7 +223,7 @@ fn pressing(who: &SignedIn, req: &HttpRequest, backup: Age) -> Option<Banner> {
     }
     let certificate = who.app.certificate();
     let checked = certificate
-        .map(|status| services::certificates::check::check("Certificate", &status, &who.app.config, who.app.clock.now()));
+        .map(|status| services::certificates::check::check(msg!("Certificate"), &status, &who.app.config, who.app.clock.now()));
     if let Some(check) = checked.filter(|check| check.state != CheckState::Ok) {
         return Some(Banner::warn(
             t("Certificate: {found}").with("found", t_refusal(&check.found)),

@@ -101,10 +101,10 @@ impl KeyRow {
             created: now.moment(key.created_at),
             expires: key.expires_at.map(|at| now.moment(at)),
             last_used: key.last_used.as_ref().map(|last| now.moment(last.at)),
-            used_words: key
-                .last_used
-                .as_ref()
-                .map_or_else(|| t("Not used yet").into(), |last| used(last).with("when", now.moment(last.at).relative).into()),
+            used_words: key.last_used.as_ref().map_or_else(
+                || t("Not used yet").into(),
+                |last| used(last).with("when", now.moment(last.at).relative).into(),
+            ),
             revoked: key.revoked_at.map(|at| now.moment(at)),
             ip_allow: key.ip_allow.entries().collect(),
             old: rotation.map(|rotation| {
@@ -118,8 +118,12 @@ impl KeyRow {
                         sentence: used(last),
                         words: used_words(last).with("when", now.moment(last.at).relative).into(),
                     }),
-                    requests: count(rotation.old_requests, "{n} request since the rotation.", "{n} requests since the rotation.")
-                        .into(),
+                    requests: count(
+                        rotation.old_requests,
+                        "{n} request since the rotation.",
+                        "{n} requests since the rotation.",
+                    )
+                    .into(),
                     new_requests: count(rotation.new_requests, "{n} request since.", "{n} requests since.").into(),
                 }
             }),
@@ -229,56 +233,70 @@ pub const fn role_word(role: Role) -> &'static str {
 
 /// `1,000 requests an hour, 50 a second`: the longest first, as people think of a quota.
 pub fn window_words(windows: &Windows) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for (n, window) in windows.as_slice().iter().rev().enumerate() {
-        let said = match (n, window.seconds) {
-            (0, 1) => t("{n} requests a second"),
-            (0, 60) => t("{n} requests a minute"),
-            (0, 3600) => t("{n} requests an hour"),
-            (0, 86_400) => t("{n} requests a day"),
-            (0, _) => t("{n} requests in {span}"),
-            (_, 1) => t("{n} a second"),
-            (_, 60) => t("{n} a minute"),
-            (_, 3600) => t("{n} an hour"),
-            (_, 86_400) => t("{n} a day"),
-            _ => t("{n} in {span}"),
-        };
-        let span = duration::show(Duration::from_secs(window.seconds.into()));
-        words.push(said.with("n", grouped(window.limit)).with("span", span).into());
-    }
-    if words.is_empty() { t("no limit").into() } else { words.join(", ") }
+    let mut longest_first = windows.as_slice().iter().rev();
+    let Some(longest) = longest_first.next() else { return t("no limit").into() };
+    let shorter = longest_first.map(short_window_words);
+    std::iter::once(one_window_words(longest)).chain(shorter).collect::<Vec<_>>().join(", ")
 }
 
-/// `1,000/hour`, `50/second`, `20/15m`
-pub fn limit_words(window: Window) -> String {
+/// `1,000 requests an hour`
+pub fn one_window_words(window: &Window) -> String {
+    let words = match window.seconds {
+        1 => count(window.limit, "{n} request a second", "{n} requests a second"),
+        60 => count(window.limit, "{n} request a minute", "{n} requests a minute"),
+        3600 => count(window.limit, "{n} request an hour", "{n} requests an hour"),
+        86_400 => count(window.limit, "{n} request a day", "{n} requests a day"),
+        _ => count(window.limit, "{n} request in {span}", "{n} requests in {span}").with("span", span_of(window)),
+    };
+    words.into()
+}
+
+/// `50 a second`
+fn short_window_words(window: &Window) -> String {
+    let words = match window.seconds {
+        1 => t("{n} a second"),
+        60 => t("{n} a minute"),
+        3600 => t("{n} an hour"),
+        86_400 => t("{n} a day"),
+        _ => t("{n} in {span}").with("span", span_of(window)),
+    };
+    words.with("n", grouped(window.limit)).into()
+}
+
+/// `1,000/hour`
+pub fn limit_words(window: &Window) -> String {
     let words = match window.seconds {
         1 => t("{n}/second"),
         60 => t("{n}/minute"),
-        3_600 => t("{n}/hour"),
+        3600 => t("{n}/hour"),
         86_400 => t("{n}/day"),
-        seconds => t("{n}/{span}").with("span", duration::show(Duration::from_secs(seconds.into()))),
+        _ => t("{n}/{span}").with("span", span_of(window)),
     };
     words.with("n", grouped(window.limit)).into()
+}
+
+fn span_of(window: &Window) -> String {
+    duration::show(Duration::from_secs(window.seconds.into()))
 }
 
 /// `12.3 MB`
 pub fn size_words(bytes: u64) -> String {
     match bytes {
-        0..1_000 => t("{n} bytes").with("n", bytes).into(),
-        1_000..1_000_000 => t("{n} kB").with("n", decimal(bytes as f64 / 1e3)).into(),
-        1_000_000..1_000_000_000 => t("{n} MB").with("n", decimal(bytes as f64 / 1e6)).into(),
-        _ => t("{n} GB").with("n", decimal(bytes as f64 / 1e9)).into(),
+        0..1_000 => count(bytes, "{n} byte", "{n} bytes").into(),
+        1_000..1_000_000 => format!("{} kB", decimal(bytes as f64 / 1e3)),
+        1_000_000..1_000_000_000 => format!("{} MB", decimal(bytes as f64 / 1e6)),
+        _ => format!("{} GB", decimal(bytes as f64 / 1e9)),
     }
 }
 
 /// `12 days`
 pub fn age_words(age: Duration) -> String {
-    match age.as_secs() {
+    let words = match age.as_secs() {
         seconds @ 0..7_200 => count(seconds / 60, "{n} minute", "{n} minutes"),
         seconds @ 7_200..172_800 => count(seconds / 3_600, "{n} hour", "{n} hours"),
         seconds => count(seconds / 86_400, "{n} day", "{n} days"),
-    }
-    .into()
+    };
+    words.into()
 }
 
 /// The head of a column; with a link where the list can be sorted by it.
@@ -413,28 +431,29 @@ impl Listed {
         if query.is_empty() { self.base.clone() } else { format!("{}?{query}", self.base) }
     }
 
+    fn rows_words(&self, rows: u64, last: u64, total: Option<u64>) -> String {
+        let span = format!("{}–{}", grouped(self.from), grouped(last));
+        match total {
+            _ if rows == 0 => String::new(),
+            Some(total) => t("{span} of {total}").with("span", span).with("total", grouped(total)).into(),
+            None => span,
+        }
+    }
+
     pub fn pages<T>(&self, page: &Page<T>, id: impl Fn(&T) -> String) -> Pages {
-        let count = page.rows.len() as u64;
+        let rows = page.rows.len() as u64;
         let neighbour = |has: bool, row: Option<&T>, cursor: &str, from: u64| {
             let row = row.filter(|_| has)?;
             Some(self.link(self.size, &[(cursor, &id(row)), ("from", &from.to_string())]))
         };
         let is_whole = !page.has_prev && !page.has_next;
-        let last = self.from.saturating_add(count.saturating_sub(1));
+        let last = self.from.saturating_add(rows.saturating_sub(1));
         Pages {
             previous: neighbour(page.has_prev, page.rows.first(), "before", self.from.saturating_sub(self.size.into()).max(1)),
-            next: neighbour(page.has_next, page.rows.last(), "after", self.from.saturating_add(count)),
-            words: match page.total {
-                _ if count == 0 => String::new(),
-                Some(total) => t("{from}–{to} of {all}")
-                    .with("from", grouped(self.from))
-                    .with("to", grouped(last))
-                    .with("all", grouped(total))
-                    .into(),
-                None => format!("{}–{}", grouped(self.from), grouped(last)),
-            },
+            next: neighbour(page.has_next, page.rows.last(), "after", self.from.saturating_add(rows)),
+            words: self.rows_words(rows, last, page.total),
             size: self.size,
-            sizes: if is_whole && count <= Self::SIZES[0].into() {
+            sizes: if is_whole && rows <= Self::SIZES[0].into() {
                 Vec::new()
             } else {
                 Self::SIZES.map(|count| PageSize { count, href: self.link(count, &[]) }).into()
@@ -446,7 +465,6 @@ impl Listed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::tier::Window;
 
     #[test]
     fn windows_read_as_people_say_them() {

@@ -89,7 +89,7 @@ pub async fn show(
 
 fn window_rows(left: &[WindowState]) -> Vec<WindowRow> {
     let rows = left.iter().rev().map(|state| WindowRow {
-        words: limit_words(Window::new(state.limit, state.seconds)),
+        words: limit_words(&Window::new(state.limit, state.seconds)),
         left: grouped(state.remaining),
         resets: if state.remaining == state.limit {
             t("Not begun").into()

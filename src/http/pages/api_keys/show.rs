@@ -126,7 +126,7 @@ pub(super) async fn account_limits(who: &SignedIn, owner: &User) -> Result<Strin
 
 /// What a request would meet now.
 fn verdict(outlook: &Outlook) -> Message {
-    let window = |window: &WindowState| limit_words(Window::new(window.limit, window.seconds));
+    let window = |window: &WindowState| limit_words(&Window::new(window.limit, window.seconds));
     match outlook {
         Outlook::Free => t("It would pass. Nothing limits it."),
         Outlook::Passes(None) => t("It would pass."),
