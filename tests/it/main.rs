@@ -57,3 +57,4 @@ mod verify;
 mod watching;
 mod webhooks;
 mod well_known;
+mod words;
