@@ -130,11 +130,9 @@ fn said(event: &AuditEvent, own: bool, time: impl Fn(Timestamp) -> String) -> Me
         "session.elevated" => t("{actor} confirmed who they are"),
         "session.ended" if !own => t("{actor} signed {target} out"),
         "session.ended" => match diff["sessions"].as_u64() {
-            Some(n) => count(
-                n,
-                "{actor} signed out everywhere else ({n} device)",
-                "{actor} signed out everywhere else ({n} devices)",
-            ),
+            Some(n) => {
+                count(n, "{actor} signed out everywhere else ({n} device)", "{actor} signed out everywhere else ({n} devices)")
+            }
             None => t("{actor} signed one of their devices out"),
         },
         "second_factor.added" => t("{actor} set a second factor up"),
@@ -214,9 +212,7 @@ fn said(event: &AuditEvent, own: bool, time: impl Fn(Timestamp) -> String) -> Me
         action => {
             let (noun, verb) = action.rsplit_once('.').unwrap_or(("", action));
             let verb = if verb == "updated" { "changed" } else { verb };
-            t("{actor} {verb} {thing} {target}")
-                .with("verb", verb.replace('_', " "))
-                .with("thing", noun.replace(['_', '.'], " "))
+            t("{actor} {verb} {thing} {target}").with("verb", verb.replace('_', " ")).with("thing", noun.replace(['_', '.'], " "))
         }
     }
 }

@@ -355,7 +355,9 @@ fn mark(who: &SignedIn, now: &Now) -> Mark {
                     t("Compare with a backup, and with the heads in the log of the server."),
                 ),
             },
-            None if verified.head == Head::START => Mark { tone: "ok", word: msg!("Verified"), words: t("There is nothing yet.").into() },
+            None if verified.head == Head::START => {
+                Mark { tone: "ok", word: msg!("Verified"), words: t("There is nothing yet.").into() }
+            }
             None => Mark {
                 tone: "ok",
                 word: msg!("Verified"),

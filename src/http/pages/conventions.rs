@@ -76,8 +76,7 @@ pub fn refusal(who: &SignedIn, windows: &Windows) -> Option<Sample> {
 
 fn facts(who: &SignedIn, dialect: DialectName) -> Vec<(&'static str, String)> {
     let prefix = who.app.config.api.key_prefix.as_ref().map_or(dialect.key_prefix(), |prefix| prefix.as_str());
-    let mut facts =
-        vec![
+    let mut facts = vec![
         (msg!("New keys begin with"), prefix.to_owned()),
         (msg!("Accounts without a tier"), dialect.default_windows().to_string()),
     ];

@@ -32,20 +32,14 @@ impl NoticeRow {
     pub fn new(notice: &Notice, name: Option<&str>, now: &Now) -> Self {
         let href = notice.key_id.map(|id| format!("/admin/keys/{id}")).unwrap_or_default();
         let name = name.map_or_else(|| notice.key_id.map(|id| id.to_string()).unwrap_or_default(), str::to_owned);
-        let log = |status: &str| {
-            Some(Link { href: format!("/admin/requests?status={status}"), words: t("Show them").into() })
-        };
+        let log = |status: &str| Some(Link { href: format!("/admin/requests?status={status}"), words: t("Show them").into() });
         let (next, link) = match notice.kind {
-            NoticeKind::Reported => {
-                (t("Give its owner a new key, and find out where the old one stood."), None)
-            },
+            NoticeKind::Reported => (t("Give its owner a new key, and find out where the old one stood."), None),
             NoticeKind::NewNetwork => {
                 (t("If that is nobody of yours, revoke the key. An allow-list keeps it to its addresses."), None)
             }
             NoticeKind::Woke => (t("If nobody of yours uses it, revoke it."), None),
-            NoticeKind::Refused => {
-                (t("Somebody may be guessing keys, or a program of yours has a wrong one."), log("4xx"))
-            }
+            NoticeKind::Refused => (t("Somebody may be guessing keys, or a program of yours has a wrong one."), log("4xx")),
             NoticeKind::RateLimited => (t("A program may be in a loop, or a limit too tight."), log("429")),
         };
         Self {
@@ -69,9 +63,7 @@ fn words(notice: &Notice, now: &Now) -> Message {
         NoticeKind::NewNetwork if *n > 1 => {
             t("{key} was used from {n} networks that are new to it, the latest {network}.").with("network", detail)
         }
-        NoticeKind::NewNetwork => {
-            t("{key} was used from a network that is new to it, {network}.").with("network", detail)
-        }
+        NoticeKind::NewNetwork => t("{key} was used from a network that is new to it, {network}.").with("network", detail),
         NoticeKind::Woke => match Timestamp::parse(detail) {
             Some(before) => t("{key} was used again, for the first time since {day}.").with("day", now.moment(before).day),
             None => t("{key} was used for the first time, long after it was made."),

@@ -169,7 +169,9 @@ fn steps(who: &SignedIn, newest: Option<&ApiKey>, has_begun: bool, (is_backed_up
         step(
             who.facts.https,
             t("Serve it over HTTPS"),
-            Some(t("Beyond this machine, whoever reads along has the keys. Give it a certificate, or put a proxy with one in front.")),
+            Some(t(
+                "Beyond this machine, whoever reads along has the keys. Give it a certificate, or put a proxy with one in front.",
+            )),
             "/admin/settings/network".into(),
         ),
         step(

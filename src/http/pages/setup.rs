@@ -65,7 +65,7 @@ pub async fn enter(visit: Visit, form: Posted) -> Result<HttpResponse, PageError
         CodeState::Good => to(format!("/setup/{}", url::form_urlencoded::byte_serialize(typed.as_bytes()).collect::<String>())),
         CodeState::Unknown => {
             let mut errors = FieldErrors::default();
-            errors.add("code", "unknown", "This is not the code. Look for the last link that the server printed.");
+            errors.add("code", "unknown", t("This is not the code. Look for the last link that the server printed."));
             visit.page(StatusCode::BAD_REQUEST, &code_page(&visit, typed, errors.into()))
         }
         state => gone(&visit, state),

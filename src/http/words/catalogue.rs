@@ -1,6 +1,7 @@
 //! The files of translations: gettext's PO, which translators have tools for. Read once, when a language is first spoken.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -14,6 +15,7 @@ pub struct Catalogue {
 
 /// The context of sentences that services say, whose values are filled in before they are translated.
 const REFUSAL: &str = "refusal";
+const WORDS: &str = "words";
 
 /// A refusal with places for values: what stands between them, and the translation.
 struct Refusal {
@@ -44,7 +46,7 @@ pub fn counted(language: Language, n: u64, one: &str, many: &str) -> Cow<'static
 }
 
 pub fn refusal(language: Language, text: &str) -> String {
-    let found = catalogue(language).and_then(|known| known.refusals.iter().find_map(|refusal| refusal.translated(text)));
+    let found = catalogue(language).and_then(|known| known.refusals.iter().find_map(|refusal| refusal.translated(language, text)));
     found.unwrap_or_else(|| translated(language, text).into_owned())
 }
 
@@ -66,8 +68,8 @@ impl Catalogue {
                 catalogue.messages.insert(entry.id, entry.translations);
             }
         }
-        // What is said exactly wins over what has places for anything.
-        catalogue.refusals.sort_by_key(|refusal| refusal.names.len());
+        // What says more wins over what has places for anything.
+        catalogue.refusals.sort_by_key(|refusal| (refusal.names.len(), Reverse(refusal.texts.iter().map(String::len).sum::<usize>())));
         catalogue
     }
 }
@@ -85,7 +87,7 @@ impl Refusal {
         Self { texts, names, translation: entry.translations.first().cloned().unwrap_or_default() }
     }
 
-    fn translated(&self, said: &str) -> Option<String> {
+    fn translated(&self, language: Language, said: &str) -> Option<String> {
         let (first, between) = self.texts.split_first()?;
         let mut rest = said.strip_prefix(first.as_str())?;
         let mut values = Vec::new();
@@ -100,7 +102,11 @@ impl Refusal {
         }
         let mut message = super::Message::new(self.translation.clone().into());
         for (name, value) in self.names.iter().zip(values) {
-            message = message.with(name.clone(), value);
+            // A refusal may tell of another.
+            message = match name.as_str() {
+                WORDS => message.with(WORDS, refusal(language, value)),
+                _ => message.with(name.clone(), value),
+            };
         }
         Some(message.into())
     }
@@ -211,10 +217,10 @@ mod tests {
             Refusal::new(&Entry { id: id.into(), translations: vec![translation.into()], ..Entry::default() })
         };
         let both = refusal("`{a}` is no {b}.", "{b}: `{a}`");
-        assert_eq!(both.translated("`x {b}` is no scope.").as_deref(), Some("scope: `x {b}`"));
-        assert_eq!(both.translated("`x` is a scope."), None);
-        assert_eq!(refusal("Done.", "Getan.").translated("Done."), Some("Getan.".into()));
-        assert_eq!(refusal("Done.", "Getan.").translated("Done. More."), None);
+        assert_eq!(both.translated(Language::En, "`x {b}` is no scope.").as_deref(), Some("scope: `x {b}`"));
+        assert_eq!(both.translated(Language::En, "`x` is a scope."), None);
+        assert_eq!(refusal("Done.", "Getan.").translated(Language::En, "Done."), Some("Getan.".into()));
+        assert_eq!(refusal("Done.", "Getan.").translated(Language::En, "Done. More."), None);
     }
 
     #[test]

@@ -83,11 +83,7 @@ async fn ask(who: SignedIn, id: Path<String>, done: Query<Done>, act: Act) -> Re
             t("All its keys get 401, and its members are signed out, until you resume it. Its administrators can still sign in."),
             msg!("Suspend account"),
         ),
-        Act::Resume => (
-            t("Resume {name}"),
-            t("Its keys are let in again, and its members may sign in."),
-            msg!("Resume account"),
-        ),
+        Act::Resume => (t("Resume {name}"), t("Its keys are let in again, and its members may sign in."), msg!("Resume account")),
         Act::TakeLimits => (
             t("Remove the own limits of {name}"),
             t("From then on it may make {limits}. What it has used counts on.").with("limits", without),

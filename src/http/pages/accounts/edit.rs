@@ -131,8 +131,11 @@ async fn edit_page(
     errors: FormErrors,
 ) -> Result<EditAccountPage, PageError> {
     let default = window_words(&who.app.dialect().default_windows());
-    let mut tiers =
-        vec![Choice { value: String::new(), words: t("None: the default, {limits}").with("limits", default).into(), current: typed.tier.is_empty() }];
+    let mut tiers = vec![Choice {
+        value: String::new(),
+        words: t("None: the default, {limits}").with("limits", default).into(),
+        current: typed.tier.is_empty(),
+    }];
     tiers.extend(services::tiers::list(&who.app).await?.into_iter().map(|tier| Choice {
         words: t("{tier}: {limits}").with("tier", &tier.name).with("limits", window_words(&tier.windows)).into(),
         current: tier.name == typed.tier,

@@ -111,9 +111,7 @@ async fn page(who: &SignedIn, realm: Realm, key: &ApiKey, act: Act, errors: Form
             t("Programs that use it get 401 until you enable it again. Nothing else changes."),
             msg!("Disable key"),
         ),
-        Act::Enable => {
-            (t("Enable {name}"), t("Programs that use it are let in again, from this moment."), msg!("Enable key"))
-        }
+        Act::Enable => (t("Enable {name}"), t("Programs that use it are let in again, from this moment."), msg!("Enable key")),
         Act::Revoke => (
             t("Revoke {name}"),
             t("Programs that use it get 401 from this moment. A revoked key stays listed and cannot be brought back."),

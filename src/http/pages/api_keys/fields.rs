@@ -195,12 +195,8 @@ fn end_of_day(typed: &str, now: &Now) -> Option<Timestamp> {
 
 /// The scopes that may be given, a row for each resource, with what only reads before what changes.
 fn scope_rows(allowed: ScopeSet, checked: ScopeSet) -> Vec<ScopeRow> {
-    let resources = [
-        (msg!("Users"), "users"),
-        (msg!("API keys"), "keys"),
-        (msg!("Webhooks"), "webhooks"),
-        (msg!("Audit log"), "audit"),
-    ];
+    let resources =
+        [(msg!("Users"), "users"), (msg!("API keys"), "keys"), (msg!("Webhooks"), "webhooks"), (msg!("Audit log"), "audit")];
     let cell = |name: &str| match Scope::parse(name).filter(|&scope| allowed.allows(scope)) {
         Some(scope) => ScopeCell { scope: scope.name(), checked: checked.has(scope) },
         None => ScopeCell { scope: "", checked: false },

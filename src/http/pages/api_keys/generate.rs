@@ -115,7 +115,7 @@ pub async fn create(who: SignedIn, realm: Realm, form: Posted) -> Result<HttpRes
         }
         Ok(Formed::Before(id)) => {
             again(&who, realm, id, t("Already generated"), t("It made one key, and no second one now.")).await
-        },
+        }
         Err(err) => {
             let code = status(&err);
             let errors = FormErrors::of_refusal(err)?.renamed("expires_at", typed.expiry_field()).renamed("user_id", "owner");
@@ -151,7 +151,7 @@ pub async fn test(who: SignedIn, realm: Realm, form: Posted) -> Result<HttpRespo
         Ok(credential) => {
             let words = t("200 OK. The key works, as {email}.").with("email", &credential.user.email);
             TestResult { tone: "ok", words: words.into() }
-        },
+        }
         Err(err @ AppError::Internal(_)) => return Err(err.into()),
         Err(err) => TestResult { tone: "bad", words: format!("{}. {}", status(&err).as_u16(), t_refusal(&err.to_string())) },
     };

@@ -127,8 +127,7 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>, done: Qu
         words,
         order_words: order_words(view, sort, sought.as_ref()),
         other_order: has_orders.then(|| {
-            let (other, words) =
-                match sort {
+            let (other, words) = match sort {
                 KeySort::Newest => (KeySort::Oldest, t("Oldest first")),
                 _ => (KeySort::Newest, t("Newest first")),
             };

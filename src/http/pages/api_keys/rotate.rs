@@ -80,7 +80,7 @@ pub async fn rotate(who: SignedIn, realm: Realm, id: Path<String>, form: Posted)
         }
         Ok(Formed::Before(id)) => {
             again(&who, realm, id, t("Already rotated"), t("It rotated the key once, and not again now.")).await
-        },
+        }
         Err(err) => {
             let code = status(&err);
             let errors = FormErrors::of_refusal(err)?;

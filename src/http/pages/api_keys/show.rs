@@ -8,6 +8,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::Realm;
+use crate::app::callers::State;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Banner, Done, Frame, PageError};
 use crate::http::pages::chart::Chart;
@@ -22,7 +23,6 @@ use crate::model::tier::Window;
 use crate::model::usage::Range;
 use crate::model::user::User;
 use crate::services;
-use crate::app::callers::State;
 use crate::services::verify::Outlook;
 
 #[derive(Template)]

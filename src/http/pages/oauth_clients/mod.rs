@@ -179,7 +179,7 @@ pub async fn create(who: SignedIn, form: Posted) -> Result<HttpResponse, PageErr
         Ok(Formed::Made(client, None)) => Ok(to(format!("{BASE}/{}", client.id))),
         Ok(Formed::Before(id)) => {
             again(&who, id, t("Already registered"), t("It registered one client, and no second one now.")).await
-        },
+        }
         Err(err) => {
             let code = status(&err);
             let page = edit_page(&who, None, typed, nonce, FormErrors::of_refusal(err)?);

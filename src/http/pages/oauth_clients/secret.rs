@@ -60,17 +60,19 @@ struct RotatePage {
 }
 
 const OVERLAPS: [(&str, &str); 4] = [
-    (
-        "0s",
-        msg!("Not at all. Whatever uses the old secret is refused at once. For a secret that has leaked."),
-    ),
+    ("0s", msg!("Not at all. Whatever uses the old secret is refused at once. For a secret that has leaked.")),
     ("1h", msg!("1 hour. Until {when}.")),
     ("24h", msg!("24 hours. Until {when}.")),
     ("7d", msg!("7 days. Until {when}.")),
 ];
 
 /// The page that shows a secret. Not compressed, since a secret beside what others choose must not change its length.
-pub(super) fn show_once(who: &SignedIn, client: &OauthClient, (headline, told): (Message, Message), secret: &Secret) -> HttpResponse {
+pub(super) fn show_once(
+    who: &SignedIn,
+    client: &OauthClient,
+    (headline, told): (Message, Message),
+    secret: &Secret,
+) -> HttpResponse {
     let page = SecretPage {
         frame: who.frame(t("Copy and securely store the client’s secret"), Place::Clients),
         id: client.id.to_string(),
@@ -86,7 +88,12 @@ pub(super) fn show_once(who: &SignedIn, client: &OauthClient, (headline, told): 
 }
 
 /// The form was sent before: its secret was shown then.
-pub(super) async fn again(who: &SignedIn, id: Option<ClientId>, title: Message, words: Message) -> Result<HttpResponse, PageError> {
+pub(super) async fn again(
+    who: &SignedIn,
+    id: Option<ClientId>,
+    title: Message,
+    words: Message,
+) -> Result<HttpResponse, PageError> {
     let id = id.ok_or(AppError::NotFound("client"))?;
     let client = services::oauth_clients::find(&who.app, &who.caller, id).await?;
     let frame = who.frame(title, Place::Clients);
@@ -125,9 +132,7 @@ pub async fn rotate(who: SignedIn, id: Path<String>, form: Posted) -> Result<Htt
             };
             Ok(show_once(&who, &client, (t("Secret rotated"), told), &secret))
         }
-        Ok(_) => {
-            again(&who, Some(client.id), t("Already rotated"), t("It rotated the secret once, and not again now.")).await
-        },
+        Ok(_) => again(&who, Some(client.id), t("Already rotated"), t("It rotated the secret once, and not again now.")).await,
         Err(err) => {
             let code = status(&err);
             Ok(who.page(code, &rotate_page(&who, &client, overlap, nonce, FormErrors::of_refusal(err)?)))

@@ -149,7 +149,8 @@ async fn redeem(
     });
     let found = credentials::authenticate(&who.app, issued.access.expose(), who.app.clock.now())?;
     let user = found.acts_for().map(|user| user.email.clone()).unwrap_or_default();
-    steps.push(Step { words: msg!("The access token works"), facts: vec![("acts for", user), ("may", found.scopes.to_string())] });
+    steps
+        .push(Step { words: msg!("The access token works"), facts: vec![("acts for", user), ("may", found.scopes.to_string())] });
     let whole = issued.refresh.as_ref().unwrap_or(&issued.access);
     oauth::revoke(&who.app, &caller, client.id, whole.expose()).await?;
     steps.push(Step { words: msg!("The tokens of this try were revoked"), facts: Vec::new() });

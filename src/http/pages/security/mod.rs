@@ -77,7 +77,7 @@ pub async fn change_password(who: SignedIn, form: Posted) -> Result<HttpResponse
 async fn try_to_change(who: &SignedIn, form: &Posted) -> Result<Token, AppError> {
     let mut errors = FieldErrors::default();
     if form.text("current_password").is_empty() {
-        errors.add("current_password", "required", "Enter your current password.");
+        errors.add("current_password", "required", t("Enter your current password."));
     }
     let new = errors.note("new_password", Password::parse(form.text("new_password"), is_common));
     let Some(new) = new.filter(|_| errors.as_slice().is_empty()) else { return Err(AppError::Invalid(errors)) };

@@ -120,10 +120,8 @@ async fn asked(who: &SignedIn, fields: &Fields, banner: Option<Banner>) -> Resul
         act: act_of(fields),
         too_many,
         group_words: if users.len() > GROUP {
-            t(
-                "It is done in groups of {n}, each at once or not at all. Those that are done stay done if a later group fails.",
-            )
-            .with("n", GROUP)
+            t("It is done in groups of {n}, each at once or not at all. Those that are done stay done if a later group fails.")
+                .with("n", GROUP)
         } else {
             t("It is done in one transaction. Whoever cannot be changed is left out and listed.")
         }
@@ -170,16 +168,12 @@ pub async fn act(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError>
             t("{failed} of {all} not disabled"),
             t("{changed} disabled, {unchanged} were so already, {failed} left as they were."),
         ),
-        Act::Enable => (
-            t("{failed} of {all} not enabled"),
-            t("{changed} enabled, {unchanged} were so already, {failed} left as they were."),
-        ),
+        Act::Enable => {
+            (t("{failed} of {all} not enabled"), t("{changed} enabled, {unchanged} were so already, {failed} left as they were."))
+        }
     };
     let page = BulkDonePage {
-        frame: who.frame(
-            title.with("failed", failed).with("all", outcome.changed + outcome.unchanged + failed),
-            Place::Users,
-        ),
+        frame: who.frame(title.with("failed", failed).with("all", outcome.changed + outcome.unchanged + failed), Place::Users),
         summary: summary
             .with("changed", grouped(outcome.changed as u64))
             .with("unchanged", grouped(outcome.unchanged as u64))
@@ -188,7 +182,12 @@ pub async fn act(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError>
         failures: outcome
             .failures
             .into_iter()
-            .map(|failure| FailureRow { id: failure.id.to_string(), name: failure.name, email: failure.email, why: t_refusal(&failure.why) })
+            .map(|failure| FailureRow {
+                id: failure.id.to_string(),
+                name: failure.name,
+                email: failure.email,
+                why: t_refusal(&failure.why),
+            })
             .collect(),
     };
     Ok(who.page(StatusCode::OK, &page))

@@ -114,9 +114,7 @@ async fn page(who: &SignedIn, user: &User, act: Act, typed: String, errors: Form
             t("They are signed out, and their keys get 401, until you enable them again."),
             msg!("Disable user"),
         ),
-        Act::Enable => {
-            (t("Enable {name}"), t("They may sign in again, and their keys are let in again."), msg!("Enable user"))
-        }
+        Act::Enable => (t("Enable {name}"), t("They may sign in again, and their keys are let in again."), msg!("Enable user")),
         Act::Delete if must_disable => (
             t("Delete {name}"),
             t(

@@ -80,10 +80,9 @@ pub struct PreviewRow {
 pub async fn form(who: SignedIn, fields: Fields) -> Result<HttpResponse, PageError> {
     let banner = match fields.text("done") {
         "renewed" => Some(Banner::renewed()),
-        "gone" => Some(Banner::warn(
-            t("This file is not here any more"),
-            t("It was imported, or it waited for more than an hour."),
-        )),
+        "gone" => {
+            Some(Banner::warn(t("This file is not here any more"), t("It was imported, or it waited for more than an hour.")))
+        }
         _ => None,
     };
     let page = form_page(&who, String::new(), FormErrors::default());

@@ -173,10 +173,9 @@ fn banner(fields: &Fields) -> Option<Banner> {
             count(n, "{n} user disabled", "{n} users disabled"),
             t("They are signed out, and their keys get 401."),
         )),
-        "bulk-enabled" => Some(Banner::ok(
-            count(n, "{n} user enabled", "{n} users enabled"),
-            t("They may sign in, and their keys are let in."),
-        )),
+        "bulk-enabled" => {
+            Some(Banner::ok(count(n, "{n} user enabled", "{n} users enabled"), t("They may sign in, and their keys are let in.")))
+        }
         "imported" => Some(Banner::ok(
             count(n, "{n} user imported", "{n} users imported"),
             t("Those without a password sign in once you invite them."),

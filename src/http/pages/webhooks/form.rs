@@ -170,10 +170,8 @@ pub async fn rotate(who: SignedIn, id: Path<String>, form: Posted) -> Result<Htt
     match rotated {
         Ok(Formed::Made(webhook, secret)) => {
             let told = match webhook.old_secret_ends_at {
-                Some(end) => {
-                    t("Until {when} every message carries two signatures, one by each secret.")
-                        .with("when", who.now().moment(end).full)
-                }
+                Some(end) => t("Until {when} every message carries two signatures, one by each secret.")
+                    .with("when", who.now().moment(end).full),
                 None => t("Messages are signed with the new secret alone from now on."),
             };
             Ok(show_once(&who, &webhook, (t("Secret rotated"), told), &secret))
