@@ -11,7 +11,7 @@ use super::Realm;
 use crate::http::page::{Done, Frame, Link, PageError};
 use crate::http::pages::view::{KeyRow, Listed, Pages};
 use crate::http::signed_in::{SignedIn, to};
-use crate::http::words::{filters, msg, t};
+use crate::http::words::{filters, in_sentence, msg, t};
 use crate::model::AppError;
 use crate::model::account::Account;
 use crate::model::api_key::ApiKey;
@@ -101,7 +101,7 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>, done: Qu
         KeyRow::new(key, owner, &now).with_usage(used.get(&key.id)).with_tier(tier_of(&accounts, key))
     };
     let words = match q {
-        "" => t("status: {view}").with("view", t(view.words()).to_string().to_lowercase()).into(),
+        "" => t("status: {view}").with("view", in_sentence(&String::from(t(view.words())))).into(),
         q => q.to_owned(),
     };
     let words = match narrowed.account.as_str() {

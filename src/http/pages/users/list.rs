@@ -8,9 +8,9 @@ use super::BASE;
 use crate::http::csrf::Fields;
 use crate::http::page::{Banner, Done, Frame, PageError, Place};
 use crate::http::pages::go::path_of;
-use crate::http::pages::view::{Column, Listed, Pages, Sorted, UserRow};
+use crate::http::pages::view::{role_word, Column, Listed, Pages, Sorted, UserRow};
 use crate::http::signed_in::{SignedIn, to};
-use crate::http::words::{count, filters, msg, t};
+use crate::http::words::{count, filters, in_sentence, msg, t};
 use crate::model::AppError;
 use crate::model::error::FieldErrors;
 use crate::model::ids::UserId;
@@ -103,9 +103,9 @@ impl Filtered {
     pub fn words(&self) -> String {
         let mut words = Vec::new();
         words.extend((!self.q.is_empty()).then(|| self.q.clone()));
-        words.extend((!self.role.is_empty()).then(|| format!("role {}", self.role)));
-        words.extend((!self.status.is_empty()).then(|| format!("status {}", self.status)));
-        words.extend((!self.account_name.is_empty()).then(|| format!("account {}", self.account_name)));
+        words.extend(self.filter.role.map(|role| t("role {name}").with("name", in_sentence(&String::from(t(role_word(role))))).into()));
+        words.extend(status_word(&self.status).map(|word| t("status {name}").with("name", t(word)).into()));
+        words.extend((!self.account_name.is_empty()).then(|| t("account {name}").with("name", &self.account_name).into()));
         words.join(", ")
     }
 }
@@ -208,6 +208,15 @@ async fn page(
         return Ok(services::users::search(&who.app, &who.caller, filter, (start, text), place).await?);
     }
     Ok(services::users::list_by(&who.app, &who.caller, filter, text, place).await?)
+}
+
+fn status_word(name: &str) -> Option<&'static str> {
+    match name {
+        "active" => Some(msg!("active")),
+        "invited" => Some(msg!("invited")),
+        "disabled" => Some(msg!("disabled")),
+        _ => None,
+    }
 }
 
 const fn words_of_a_search(sorted: &Sorted) -> &'static str {
