@@ -164,7 +164,7 @@ fn said_in(path: &str, text: &str, said: &mut Said) {
 
 fn said() -> Said {
     let mut said = Said::new();
-    for (path, text) in files("src/http", ".rs").into_iter().chain(files("src/model", ".rs")) {
+    for (path, text) in ["src/http", "src/model", "src/services"].into_iter().flat_map(|dir| files(dir, ".rs")) {
         said_in(&path, &shipped(&text), &mut said);
     }
     for (path, text) in files("templates", ".html") {
@@ -185,10 +185,12 @@ fn german() -> Vec<Entry> {
 fn every_message_is_in_the_catalogue_and_every_one_in_it_is_said() {
     let (said, german) = (said(), german());
     let plain = |entry: &&Entry| entry.context != REFUSAL;
-    let known: BTreeMap<_, _> = german.iter().filter(plain).map(|entry| ((entry.id.clone(), entry.plural.clone()), entry)).collect();
+    let known: BTreeMap<_, _> =
+        german.iter().filter(plain).map(|entry| ((entry.id.clone(), entry.plural.clone()), entry)).collect();
     let missing: Vec<_> = said.iter().filter(|(message, _)| !known.contains_key(message)).collect();
     assert!(missing.is_empty(), "not in de.po: {missing:#?}");
-    let unsaid: Vec<_> = known.iter().filter(|(message, _)| !said.contains_key(message)).map(|(id, entry)| (entry.line, id)).collect();
+    let unsaid: Vec<_> =
+        known.iter().filter(|(message, _)| !said.contains_key(message)).map(|(id, entry)| (entry.line, id)).collect();
     assert!(unsaid.is_empty(), "in de.po, and said nowhere: {unsaid:#?}");
 }
 
@@ -303,7 +305,8 @@ async fn pages(server: &TestServer, admin: &Client) -> Vec<String> {
         let rest = page.split(&format!("href=\"{start}")).nth(1).unwrap_or_else(|| panic!("{list} links to no {start}"));
         rest.split(['"', '?', '/']).next().expect("an id").to_owned()
     };
-    let (event, request) = (linked("/admin/audit", "/admin/audit/evt_").await, linked("/admin/requests", "/admin/requests/req_").await);
+    let (event, request) =
+        (linked("/admin/audit", "/admin/audit/evt_").await, linked("/admin/requests", "/admin/requests/req_").await);
     let id_for = |path: &str| match path {
         path if path.contains("/deliveries/") => delivery.to_string(),
         path if path.contains("webhooks") => webhook.to_string(),
@@ -337,17 +340,43 @@ const DATA: &[&str] = &["code", "pre", "kbd", "script", "style", "title", "stron
 
 /// Names of things, that are the same in every language.
 const NAMES: &[&str] = &[
-    "Keyrack", "Lovelace", "Ada", "UTC", "GET", "POST", "HTTP", "HTTPS", "English", "Deutsch", "MB", "kB", "GB", "ms", "test", "Free", "Pro",
-    "Business", "Unlimited", "Operators", "users", "read", "xx", "ACME", "curl", "Linux",
+    "Keyrack",
+    "Lovelace",
+    "Ada",
+    "UTC",
+    "GET",
+    "POST",
+    "HTTP",
+    "HTTPS",
+    "English",
+    "Deutsch",
+    "MB",
+    "kB",
+    "GB",
+    "ms",
+    "test",
+    "Free",
+    "Pro",
+    "Business",
+    "Unlimited",
+    "Operators",
+    "users",
+    "read",
+    "xx",
+    "ACME",
+    "curl",
+    "Linux",
 ];
 
 /// The words of a page that are in English all the same.
 fn english_in(page: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut note = |text: &str| {
-        let text = text.replace("&#38;", "&").replace("&#34;", "\"").replace("&#39;", "'").replace("&#60;", "<").replace("&#62;", ">");
+        let text =
+            text.replace("&#38;", "&").replace("&#34;", "\"").replace("&#39;", "'").replace("&#60;", "<").replace("&#62;", ">");
         // A word with a digit or a sign in it is an id, an address, a name of a setting.
-        let words = text.split(|c: char| c.is_whitespace() || "()[],;:!?“”\"'·–—…⟦⟧".contains(c)).map(|word| word.trim_end_matches('.'));
+        let words =
+            text.split(|c: char| c.is_whitespace() || "()[],;:!?“”\"'·–—…⟦⟧".contains(c)).map(|word| word.trim_end_matches('.'));
         let is_plain = |word: &&str| word.len() > 1 && word.chars().all(|c| c.is_ascii_alphabetic());
         found.extend(words.filter(is_plain).filter(|word| !NAMES.contains(word)).map(|_| text.trim().to_owned()));
     };
@@ -384,7 +413,9 @@ async fn in_the_language_for_tests_no_english_is_left_on_any_page() {
     let reader = server.browser(admin.user()).await.header("Accept-Language", "en-XA");
     let stranger = server.anonymous().header("Accept", "text/html").header("Accept-Language", "en-XA");
     let mut left: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (who, path) in pages.iter().map(|path| (&reader, path)).chain([(&stranger, &"/sign-in".to_owned()), (&stranger, &"/nothing".to_owned())]) {
+    for (who, path) in
+        pages.iter().map(|path| (&reader, path)).chain([(&stranger, &"/sign-in".to_owned()), (&stranger, &"/nothing".to_owned())])
+    {
         let page = who.get(path).await;
         if page.status == 303 {
             continue;

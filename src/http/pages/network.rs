@@ -28,7 +28,9 @@ pub async fn show(who: SignedIn, req: HttpRequest) -> Result<HttpResponse, PageE
     let mut checks = vec![address(&who, &req), proxy(&req), https(&who, &req), public_url(&who, &req), listen(&who), clock(&who)];
     let config = &who.app.config;
     let shown = who.app.certificate();
-    checks.extend(shown.as_ref().map(|status| certificates::check::check(msg!("Certificate"), status, config, who.app.clock.now())));
+    checks.extend(
+        shown.as_ref().map(|status| certificates::check::check(msg!("Certificate"), status, config, who.app.clock.now())),
+    );
     let certificate = shown.map(|status| facts(&who, status));
     let mut report = format!("{}\nready: {}\n\n", metrics::build_words(&who.app), ready.is_ready());
     for check in &checks {

@@ -101,10 +101,10 @@ impl KeyRow {
             created: now.moment(key.created_at),
             expires: key.expires_at.map(|at| now.moment(at)),
             last_used: key.last_used.as_ref().map(|last| now.moment(last.at)),
-            used_words: key.last_used.as_ref().map_or_else(
-                || t("Not used yet").into(),
-                |last| used(last).with("when", now.moment(last.at).relative).into(),
-            ),
+            used_words: key
+                .last_used
+                .as_ref()
+                .map_or_else(|| t("Not used yet").into(), |last| used(last).with("when", now.moment(last.at).relative).into()),
             revoked: key.revoked_at.map(|at| now.moment(at)),
             ip_allow: key.ip_allow.entries().collect(),
             old: rotation.map(|rotation| {
@@ -118,12 +118,8 @@ impl KeyRow {
                         sentence: used(last),
                         words: used_words(last).with("when", now.moment(last.at).relative).into(),
                     }),
-                    requests: count(
-                        rotation.old_requests,
-                        "{n} request since the rotation.",
-                        "{n} requests since the rotation.",
-                    )
-                    .into(),
+                    requests: count(rotation.old_requests, "{n} request since the rotation.", "{n} requests since the rotation.")
+                        .into(),
                     new_requests: count(rotation.new_requests, "{n} request since.", "{n} requests since.").into(),
                 }
             }),

@@ -46,7 +46,8 @@ pub fn counted(language: Language, n: u64, one: &str, many: &str) -> Cow<'static
 }
 
 pub fn refusal(language: Language, text: &str) -> String {
-    let found = catalogue(language).and_then(|known| known.refusals.iter().find_map(|refusal| refusal.translated(language, text)));
+    let found =
+        catalogue(language).and_then(|known| known.refusals.iter().find_map(|refusal| refusal.translated(language, text)));
     found.unwrap_or_else(|| translated(language, text).into_owned())
 }
 
@@ -69,7 +70,9 @@ impl Catalogue {
             }
         }
         // What says more wins over what has places for anything.
-        catalogue.refusals.sort_by_key(|refusal| (refusal.names.len(), Reverse(refusal.texts.iter().map(String::len).sum::<usize>())));
+        catalogue
+            .refusals
+            .sort_by_key(|refusal| (refusal.names.len(), Reverse(refusal.texts.iter().map(String::len).sum::<usize>())));
         catalogue
     }
 }

@@ -57,7 +57,9 @@ pub fn check(name: &'static str, status: &CertificateStatus, config: &Config, no
         );
     }
     match status.problem {
-        Some(_) => Check::warning(name, format!("for {names}, until {ends_at}{problem}"), msg!("There is no newer one."), fix(config)),
+        Some(_) => {
+            Check::warning(name, format!("for {names}, until {ends_at}{problem}"), msg!("There is no newer one."), fix(config))
+        }
         None => Check::ok(name, format!("{}, for {names}, until {ends_at}", status.mode.as_str())),
     }
 }

@@ -8,7 +8,7 @@ use super::BASE;
 use crate::http::csrf::Fields;
 use crate::http::page::{Banner, Done, Frame, PageError, Place};
 use crate::http::pages::go::path_of;
-use crate::http::pages::view::{role_word, Column, Listed, Pages, Sorted, UserRow};
+use crate::http::pages::view::{Column, Listed, Pages, Sorted, UserRow, role_word};
 use crate::http::signed_in::{SignedIn, to};
 use crate::http::words::{count, filters, in_sentence, msg, t};
 use crate::model::AppError;
@@ -103,7 +103,9 @@ impl Filtered {
     pub fn words(&self) -> String {
         let mut words = Vec::new();
         words.extend((!self.q.is_empty()).then(|| self.q.clone()));
-        words.extend(self.filter.role.map(|role| t("role {name}").with("name", in_sentence(&String::from(t(role_word(role))))).into()));
+        words.extend(
+            self.filter.role.map(|role| t("role {name}").with("name", in_sentence(&String::from(t(role_word(role))))).into()),
+        );
         words.extend(status_word(&self.status).map(|word| t("status {name}").with("name", t(word)).into()));
         words.extend((!self.account_name.is_empty()).then(|| t("account {name}").with("name", &self.account_name).into()));
         words.join(", ")
