@@ -2,11 +2,9 @@
 
 use keyrack::model::account::{AccountChanges, AccountStatus};
 use keyrack::model::api_key::{Expiry, IpAllow, Metadata};
-use keyrack::model::caller::Caller;
 use keyrack::model::ids::ApiKeyId;
 use keyrack::model::scope::Scope::{Admin, KeysRead, KeysVerify, UsersRead};
 use keyrack::model::user::{Role, UserStatus};
-use keyrack::services;
 use serde_json::{Value, json};
 
 use crate::support::{Client, HOUR, MINUTE, Raw, Reply, TestServer, windows_of};
