@@ -34,6 +34,15 @@ impl Language {
         }
     }
 
+    /// None that anybody speaks.
+    pub const fn is_made_up(self) -> bool {
+        #[cfg(debug_assertions)]
+        if matches!(self, Self::Pseudo) {
+            return true;
+        }
+        false
+    }
+
     /// The one that a tag names, with or without a region.
     pub fn parse(tag: &str) -> Option<Self> {
         #[cfg(debug_assertions)]

@@ -26,12 +26,13 @@ tokio::task_local! {
     static SPOKEN: Cell<Language>;
 }
 
-/// Makes an answer in the language, until [`speak`] says another.
+/// Makes an answer in the language, until [`speak`] says another. A piece of a stream is made by a task of its own.
 pub async fn answering<A: Future>(language: Language, answer: A) -> A::Output {
     SPOKEN.scope(Cell::new(language), answer).await
 }
 
-/// The same for what is made outside of an answer's task, a piece of a stream.
+/// The same for words that are made at once.
+#[cfg(test)]
 pub fn within<T>(language: Language, make: impl FnOnce() -> T) -> T {
     SPOKEN.sync_scope(Cell::new(language), make)
 }

@@ -2,7 +2,7 @@
 
 use jiff::Zoned;
 
-use super::{Language, msg, spoken, t};
+use super::{msg, spoken, t};
 
 const MONTHS: [&str; 12] = [
     msg!("Jan"),
@@ -22,10 +22,7 @@ const DAYS: [&str; 7] = [msg!("Mon"), msg!("Tue"), msg!("Wed"), msg!("Thu"), msg
 
 /// A moment by a pattern of `strftime`, which is a message itself: mark it with `msg!`.
 pub fn in_words(at: &Zoned, pattern: &str) -> String {
-    let pattern = match spoken() {
-        Language::De => t(pattern).to_string(),
-        _ => pattern.to_owned(),
-    };
+    let pattern = if spoken().is_made_up() { pattern.to_owned() } else { t(pattern).into() };
     let month = t(MONTHS[usize::from(at.month().unsigned_abs() - 1)]);
     let day = t(DAYS[usize::from(at.weekday().to_monday_zero_offset().unsigned_abs())]);
     at.strftime(&pattern.replace("%b", &month.to_string()).replace("%a", &day.to_string())).to_string()
@@ -34,7 +31,7 @@ pub fn in_words(at: &Zoned, pattern: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::words::within;
+    use crate::http::words::{Language, within};
 
     #[test]
     fn a_day_is_told_in_the_readers_words_and_order() {
