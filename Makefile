@@ -1,6 +1,7 @@
 # `make` lists what there is. Nothing here needs more than a Rust toolchain and, for what it installs, apt and npm.
 
 CARGO ?= cargo
+comma := ,
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,8 +42,13 @@ test-faults-short: ## those that need no root and little time, a few tries of ea
 	$(CARGO) build --quiet --locked
 	python3 tests/faults/run.py --short
 
-fuzz: ## parsers and the API fed with whatever comes: CASES of each, 20,000 unless said otherwise
-	PROPTEST_CASES=$${CASES:-20000} $(CARGO) test --quiet --locked --test it -- parsers:: fuzz::
+fuzz: ## every parser that meets the outside under libFuzzer, SECONDS (60) each; needs cargo-fuzz and a nightly compiler
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --quiet --locked --debug cargo-fuzz
+	@$(CARGO) +nightly --version >/dev/null 2>&1 || { echo "missing: rustup toolchain install nightly --profile minimal"; exit 1; }
+	tests/fuzz/run.sh
+
+fuzz-short: ## the same parsers and the API fed by proptest, a part of test-rust: CASES of each, 20,000 unless said otherwise
+	PROPTEST_CASES=$${CASES:-20000} $(CARGO) test --quiet --locked --test it -- parsers:: fuzz:: properties::
 
 test-scan: ## sslyze, wapiti, sqlmap and slowhttptest against a running server; reports in target/scan
 	tests/scan/install.sh
@@ -102,24 +108,29 @@ screenshots: ## the pictures of the README, of a server with the demo's data
 	$(CARGO) build --quiet --locked
 	node tests/browser/screenshots.mjs
 
-bench: ## what a request costs beside a bare handler, in one run
+# Generic code makes many functions that are the same: the linker that Rust brings for this machine keeps one of each.
+dist bench-build: export RUSTFLAGS += $(if $(filter x86_64,$(shell uname -m)),-C link-arg=-Wl$(comma)--icf=all)
+dist: ## the packaged program, target/dist/keyrack
+	$(CARGO) build --quiet --locked --profile dist
+
+# Beside it, what benchmarks compare it with.
+bench-build: dist
+	$(CARGO) build --quiet --locked --profile dist --examples
+
+bench: bench-build ## what a request costs beside a bare handler, in one run
 	benches/load/run.sh
 
-bench-check: ## instructions per request under callgrind, against the figures that are kept
+bench-check: bench-build ## instructions per request under callgrind, against the figures that are kept
 	@command -v valgrind >/dev/null || echo "valgrind is not installed: apt-get install valgrind"
-	$(CARGO) build --quiet --locked --profile dist
-	$(CARGO) build --quiet --locked --profile dist --example bare
 	python3 benches/instructions.py target/dist/keyrack target/dist/examples/bare --check
 
-bench-scale: ## what a check costs with 1,000 keys and with 1,000,000
-	$(CARGO) build --quiet --locked --profile dist
+bench-scale: dist ## what a check costs with 1,000 keys and with 1,000,000
 	python3 benches/scale.py target/dist/keyrack
 
-package: ## the smallest and fastest binary, target/dist/keyrack, and packages of it
-	$(CARGO) build --locked --profile dist
+package: dist ## the smallest and fastest binary, target/dist/keyrack, and packages of it
 	@command -v cargo-deb >/dev/null || $(CARGO) install --quiet --locked cargo-deb
 	@command -v cargo-generate-rpm >/dev/null || $(CARGO) install --quiet --locked cargo-generate-rpm
 	packaging/package.sh
 
-.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-faults test-faults-short test-scan fuzz test-webhook-crash test-webhook-crash-short test-clients test-docs test-schema test-schema-short test-gateways test-acme test-systemd test-browser bench bench-check bench-scale package
+.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-faults test-faults-short test-scan fuzz fuzz-short test-webhook-crash test-webhook-crash-short test-clients test-docs test-schema test-schema-short test-gateways test-acme test-systemd test-browser bench bench-check bench-build bench-scale dist package
 .DEFAULT_GOAL := help

@@ -165,8 +165,10 @@ fn said_in(path: &str, text: &str, said: &mut Said) {
 
 fn said() -> Said {
     let mut said = Said::new();
-    for (path, text) in files("src/http", ".rs").into_iter().chain(files("src/model", ".rs")) {
-        said_in(&path, &shipped(&text), &mut said);
+    for dir in ["src/http", "src/model", "src/services"] {
+        for (path, text) in files(dir, ".rs") {
+            said_in(&path, &shipped(&text), &mut said);
+        }
     }
     for (path, text) in files("templates", ".html") {
         said_in(&path, &text, &mut said);
