@@ -1,9 +1,0 @@
-#!/usr/bin/env bash
-# What a request costs beside a bare handler: `make bench`. One server core, one client core, rounds taken in turn.
-# ROUNDS and SECONDS_EACH in the environment make it longer.
-set -euo pipefail
-cd "$(dirname "$0")/../.."
-command -v wrk >/dev/null || { apt-get update -qq && apt-get install -qq -y wrk >/dev/null; }
-cargo build --quiet --locked --profile dist
-cargo build --quiet --locked --profile dist --example bare
-exec python3 benches/load/run.py target/dist/keyrack target/dist/examples/bare
