@@ -13,12 +13,14 @@ parts=("$@")
 rm -f "$out/failed"
 
 case "${PACE:-usual}" in
-    short) rounds=1 length=1 pages=5 most=300 ;;
-    usual) rounds=5 length=2 pages=20 most=600 ;;
-    long) rounds=7 length=4 pages=40 most=1800 ;;
+    short) rounds=1 length=1 pages=5 most=600 ;;
+    usual) rounds=5 length=3 pages=20 most=600 ;;
+    long) rounds=9 length=5 pages=40 most=1800 ;;
     *) echo "PACE is short, usual or long" >&2; exit 2 ;;
 esac
 export ROUNDS=${ROUNDS:-$rounds} SECONDS_EACH=${SECONDS_EACH:-$length}
+# Fewer and shorter rounds for what has no neighbours that it could be mistaken for: the time goes where figures lie close together.
+fewer=$(((ROUNDS + 1) / 2)) shorter=$(((SECONDS_EACH * 2 + 2) / 3))
 data=${DATA_DIR:-target/bench-data}
 # Every connection is a file, on both sides.
 ulimit -n "$(ulimit -Hn)"
@@ -36,11 +38,10 @@ part() {
 for name in "${parts[@]}"; do
     case "$name" in
         requests) part requests python3 benches/load/run.py "$keyrack" "$bare" "$out" ;;
-        # Fewer rounds for what has fewer aims: the time goes where figures lie close together.
         peers) part peers python3 benches/peers.py "$keyrack" "$bare" "$out" ;;
-        growth) PREPARED=$data/growth ROUNDS=$(((ROUNDS + 1) / 2)) part growth python3 benches/growth.py "$keyrack" "$bare" "$out" ;;
-        footprint) PREPARED=$data/growth part footprint python3 benches/footprint.py "$keyrack" "$bare" "$out" ;;
-        work) ROUNDS=$(((ROUNDS + 1) / 2)) part work python3 benches/work.py "$keyrack" "$bare" "$out" ;;
+        growth) PREPARED=$data/growth ROUNDS=$fewer SECONDS_EACH=$shorter part growth python3 benches/growth.py "$keyrack" "$bare" "$out" ;;
+        footprint) PREPARED=$data/growth SECONDS_EACH=$shorter part footprint python3 benches/footprint.py "$keyrack" "$bare" "$out" ;;
+        work) ROUNDS=$fewer SECONDS_EACH=$shorter part work python3 benches/work.py "$keyrack" "$bare" "$out" ;;
         lists) DATA=$data/lists ROUNDS=$pages OUT=$out part lists python3 benches/lists.py "$keyrack" ;;
         instructions) OUT=$out part instructions python3 benches/instructions.py "$keyrack" "$bare" ;;
         *) echo "no such part: $name" >&2; exit 2 ;;

@@ -8,7 +8,6 @@ import growth, harness
 from harness import Keyrack, Row
 
 IDLE = int(os.environ.get("IDLE", 10_000))
-CACHED = 100_000
 MIB = 1 << 20
 
 
@@ -69,18 +68,18 @@ def is_open(one):
         return False
 
 
-def cached_keys(program, directory):
+def cached_keys(program, directory, scratch):
     """Memory for a million cached keys, from a hundred thousand that are asked for within the time they are kept."""
     size = next((size for size in (100_000, 10_000) if (directory / f"{size}.secret").exists()), 10_000)
     keyrack, _ = growth.prepared(program, directory, size)
-    secrets = directory / "cached"
+    secrets = scratch / "secrets"
     secrets.write_text("".join(f"{growth.secret(n)}\n" for n in range(size)))
     with keyrack.serve(9503) as server:
         warm = Row("warm", server, secret=growth.secret(0))
         warm.load(1)
         harness.settle([server])
         before = server.pss()
-        Row("all", server, script=harness.lua(directory, "cached", growth.ONE_AFTER_THE_OTHER % (secrets, size))).load(4)
+        Row("all", server, script=harness.lua(scratch, "cached", growth.ONE_AFTER_THE_OTHER % (secrets, size))).load(4)
         return {"cached.million": (server.pss() - before) / size * 1_000_000 / MIB}
 
 
@@ -99,13 +98,13 @@ def start(program):
 
 def main():
     program, _, out = harness.arguments(3, "KEYRACK BARE OUT")[:3]
-    directory = Path(os.environ.get("PREPARED") or tempfile.mkdtemp(prefix="keyrack-footprint."))
+    scratch = Path(tempfile.mkdtemp(prefix="keyrack-footprint."))
+    directory = Path(os.environ.get("PREPARED") or scratch)
     figures, told = {"binary": os.path.getsize(program) / 1e6}, {}
     try:
-        figures |= start(program) | memory(program, directory, told) | connections(program, directory, told) | cached_keys(program, directory)
+        figures |= start(program) | memory(program, directory, told) | connections(program, directory, told) | cached_keys(program, directory, scratch)
     finally:
-        if not os.environ.get("PREPARED"):
-            shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
     harness.show(told)
     for name, value in figures.items():
         print(f"{name:16} {value:12,.2f}")

@@ -90,9 +90,9 @@ def active(count):
     return f"{count:,} account{'s' if count > 1 else ''} active"
 
 
-def by_size(program, directory):
+def by_size(program, filled_in, directory):
     """Requests, lists and starts with so many users and keys."""
-    filled = {size: prepared(program, directory, size) for size in SIZES}
+    filled = {size: prepared(program, filled_in, size) for size in SIZES}
     starts = {size: [] for size in SIZES}
     for _ in range(harness.ROUNDS + 1):
         for size, (keyrack, _) in filled.items():
@@ -147,18 +147,16 @@ def by_connections(program, bare, directory):
 
 def main():
     program, bare, out = harness.arguments(3, "KEYRACK BARE OUT | KEYRACK --fill DIR")[:3]
-    kept = bare if bare == "--fill" else None
-    if kept:
+    if bare == "--fill":
         for size in SIZES:
             prepared(program, Path(out), size)
         return
-    directory = Path(os.environ.get("PREPARED") or tempfile.mkdtemp(prefix="keyrack-growth."))
+    directory = Path(tempfile.mkdtemp(prefix="keyrack-growth."))
     try:
-        told, starts, actives = by_size(program, directory)
+        told, starts, actives = by_size(program, Path(os.environ.get("PREPARED") or directory), directory)
         told |= by_connections(program, bare, directory)
     finally:
-        if not os.environ.get("PREPARED"):
-            shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
     harness.show(told)
     for size, ms in starts.items():
         print(f"start to first answer with {size:,} keys: {ms:.1f} ms")
