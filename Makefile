@@ -1,6 +1,7 @@
 # `make` lists what there is. Nothing here needs more than a Rust toolchain and, for what it installs, apt and npm.
 
 CARGO ?= cargo
+comma := ,
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -102,6 +103,15 @@ screenshots: ## the pictures of the README, of a server with the demo's data
 	$(CARGO) build --quiet --locked
 	node tests/browser/screenshots.mjs
 
+# Generic code makes many functions that are the same: the linker that Rust brings for this machine keeps one of each.
+dist bench-build: export RUSTFLAGS += $(if $(filter x86_64,$(shell uname -m)),-C link-arg=-Wl$(comma)--icf=all)
+dist: ## the packaged program, target/dist/keyrack
+	$(CARGO) build --quiet --locked --profile dist
+
+# Beside it, what benchmarks compare it with.
+bench-build: dist
+	$(CARGO) build --quiet --locked --profile dist --examples
+
 bench: bench-build ## what a request costs beside a bare handler, in one run
 	benches/all.sh target/dist/keyrack target/dist/examples/bare target/bench requests
 
@@ -114,22 +124,14 @@ bench-growth: bench-build ## what a request costs with 1,000,000 keys, 1,024 con
 bench-all: bench-build ## everything that docs/BENCHMARKS.md tells, into it; a quarter of an hour
 	benches/all.sh target/dist/keyrack target/dist/examples/bare target/bench
 
-# The profile of the packages.
-bench-build:
-	$(CARGO) build --quiet --locked --profile dist
-	$(CARGO) build --quiet --locked --profile dist --examples
-
-bench-check: ## instructions per request under callgrind, against the figures that are kept
+bench-check: bench-build ## instructions per request under callgrind, against the figures that are kept
 	@command -v valgrind >/dev/null || echo "valgrind is not installed: apt-get install valgrind"
-	$(CARGO) build --quiet --locked --profile dist
-	$(CARGO) build --quiet --locked --profile dist --example bare
 	python3 benches/instructions.py target/dist/keyrack target/dist/examples/bare --check
 
-package: ## the smallest and fastest binary, target/dist/keyrack, and packages of it
-	$(CARGO) build --locked --profile dist
+package: dist ## the smallest and fastest binary, target/dist/keyrack, and packages of it
 	@command -v cargo-deb >/dev/null || $(CARGO) install --quiet --locked cargo-deb
 	@command -v cargo-generate-rpm >/dev/null || $(CARGO) install --quiet --locked cargo-generate-rpm
 	packaging/package.sh
 
-.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-faults test-faults-short test-scan fuzz test-webhook-crash test-webhook-crash-short test-clients test-docs test-schema test-schema-short test-gateways test-acme test-systemd test-browser bench bench-all bench-build bench-check bench-growth bench-peers package
+.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-faults test-faults-short test-scan fuzz test-webhook-crash test-webhook-crash-short test-clients test-docs test-schema test-schema-short test-gateways test-acme test-systemd test-browser bench bench-all bench-build bench-check bench-growth bench-peers dist package
 .DEFAULT_GOAL := help

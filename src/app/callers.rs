@@ -8,15 +8,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use moka::sync::Cache;
 use parking_lot::{Mutex, RwLock};
+use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use crate::crypto::SecretHash;
 use crate::limits::rate::Counters;
 use crate::limits::{Decision, rate};
 use crate::model::account::AccountStatus;
-use crate::model::api_key::{ApiKey, LastUse, Metadata};
+use crate::model::api_key::{ApiKey, KeyStatus, LastUse, Metadata};
 use crate::model::clock::{Tick, Timestamp};
 use crate::model::ids::{AccountId, ClientId, GrantId};
 use crate::model::network::Network;
@@ -30,11 +32,21 @@ use crate::model::user::{User, UserStatus};
 pub struct Credential {
     pub found: Found,
     pub usage: Usage,
-    /// What a surface answers about the user, written once for as long as the entry is kept.
-    pub own_user_body: OnceLock<String>,
+    pub written: Written,
     /// The changes of the account, and how many there were in all before the look-up.
     changes: Arc<AtomicU64>,
     born: u64,
+}
+
+/// What surfaces answer about a credential, written once for as long as its entry is kept.
+#[derive(Debug, Default)]
+pub struct Written {
+    pub user: OnceLock<Box<RawValue>>,
+    pub account: OnceLock<Box<RawValue>>,
+    /// The key in the state it had when this was written: time goes on, and may change that.
+    pub key: OnceLock<(KeyStatus, Box<RawValue>)>,
+    /// What a gateway is told about who it is, each ready for a header.
+    pub identity: OnceLock<Vec<Bytes>>,
 }
 
 /// What a look-up found; [`Callers::remember`] makes the entry of it.
@@ -286,8 +298,8 @@ impl Callers {
 
     pub fn remember(&self, began: LookUp, found: Found) -> Arc<Credential> {
         let (secret, changes) = (found.secret, self.changes_of(found.user.account_id));
-        let (usage, own_user_body) = (Usage::default(), OnceLock::new());
-        let credential = Arc::new(Credential { found, usage, own_user_body, changes, born: began.0 });
+        let (usage, written) = Default::default();
+        let credential = Arc::new(Credential { found, usage, written, changes, born: began.0 });
         self.cache.insert(secret, credential.clone());
         credential
     }

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
 use anyhow::Result;
 use tokio::runtime::{Builder, Runtime};
@@ -135,12 +136,16 @@ pub struct Opened {
 
 impl Opened {
     pub fn run<T>(&self, work: impl Future<Output = crate::model::Result<T>>) -> Result<T> {
-        Ok(self.runtime.block_on(work)?)
+        Ok(self.block_on(work)?)
     }
 
     /// For services whose faults are not the caller's.
     pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
-        self.runtime.block_on(work)
+        let mut done = None;
+        // Boxed: the runtime's loop is compiled once, and not for each command.
+        let work: Pin<Box<dyn Future<Output = ()> + '_>> = Box::pin(async { done = Some(work.await) });
+        self.runtime.block_on(work);
+        done.expect("the runtime returns when the work is done")
     }
 }
 

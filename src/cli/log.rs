@@ -4,7 +4,8 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -13,18 +14,13 @@ use crate::config::{Log, LogFormat, LogLevel};
 
 /// Begins to log. What was logged is written out when the guard is dropped.
 pub fn start(log: &Log, color: bool, environment: &[(String, String)]) -> WorkerGuard {
-    let level = log.level.as_str();
-    let filter = match log.level {
-        LogLevel::Error => "error".to_owned(),
-        LogLevel::Warn | LogLevel::Info | LogLevel::Debug => format!("warn,keyrack={level},access={level}"),
-        LogLevel::Trace => "trace".to_owned(),
-    };
+    let filter = filter(log.level);
     // A reader that is slow, or gone, must not hold up requests.
     let journal =
         (log.format == LogFormat::Auto && is_journal(environment)).then(|| Journal::connect(Path::new(journal::SOCKET)));
     if let Some(Ok(journal)) = journal {
         let (writer, guard) = NonBlocking::new(journal);
-        tracing_subscriber::registry().with(EnvFilter::new(filter)).with(JournalLayer(writer)).init();
+        tracing_subscriber::registry().with(filter).with(JournalLayer(writer)).init();
         return guard;
     }
     let (writer, guard) = NonBlocking::new(std::io::stderr());
@@ -33,13 +29,26 @@ pub fn start(log: &Log, color: bool, environment: &[(String, String)]) -> Worker
         LogFormat::Pretty => true,
         LogFormat::Json => false,
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(writer);
+    let lines = fmt::layer().with_writer(writer);
+    let log = tracing_subscriber::registry().with(filter);
     if pretty {
-        lines.with_target(false).with_ansi(color && std::io::stderr().is_terminal()).init();
-        return guard;
+        log.with(lines.with_target(false).with_ansi(color && std::io::stderr().is_terminal())).init();
+    } else {
+        log.with(lines.json().flatten_event(true).with_current_span(false).with_span_list(false)).init();
     }
-    lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
     guard
+}
+
+/// What of the log is written. Libraries say what is wrong; `trace` is for everything.
+fn filter(level: LogLevel) -> Targets {
+    let (of_libraries, level) = match level {
+        LogLevel::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
+        LogLevel::Warn => (LevelFilter::WARN, LevelFilter::WARN),
+        LogLevel::Info => (LevelFilter::WARN, LevelFilter::INFO),
+        LogLevel::Debug => (LevelFilter::WARN, LevelFilter::DEBUG),
+        LogLevel::Trace => (LevelFilter::TRACE, LevelFilter::TRACE),
+    };
+    Targets::new().with_default(of_libraries).with_targets([("keyrack", level), ("access", level)])
 }
 
 /// Whether standard error leads to systemd's journal (systemd.exec(5)).

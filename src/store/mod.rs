@@ -45,7 +45,7 @@ use std::time::Duration;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::scope::{Scope, ScopeSet};
@@ -137,9 +137,15 @@ impl Store {
     /// Reads, away from the workers.
     pub async fn read<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
         let readers = self.readers.clone();
-        tokio::task::spawn_blocking(move || work(&*readers.get().map_err(AppError::internal)?))
-            .await
-            .map_err(AppError::internal)?
+        let (reply, answer) = oneshot::channel();
+        // Boxed: what runs it is compiled once, and not for each kind of question.
+        let question: Box<dyn FnOnce() + Send> = Box::new(move || {
+            let found = readers.get().map_err(AppError::internal).and_then(|conn| work(&conn));
+            // An asker that went away needs none.
+            drop(reply.send(found));
+        });
+        tokio::task::spawn_blocking(question);
+        answer.await.unwrap_or_else(|_| Err(AppError::internal("a read panicked")))
     }
 
     /// Reads on the calling thread: for the one indexed look-up of a credential that is not cached, which costs less
@@ -355,6 +361,12 @@ impl<'r, 'stmt> Cells<'r, 'stmt> {
     fn next<T: rusqlite::types::FromSql>(&mut self) -> rusqlite::Result<T> {
         self.next += 1;
         self.row.get(self.next - 1)
+    }
+
+    /// A text that is only looked at: it is not copied.
+    fn text(&mut self) -> rusqlite::Result<&'r str> {
+        self.next += 1;
+        Ok(self.row.get_ref(self.next - 1)?.as_str()?)
     }
 
     fn at(&mut self) -> rusqlite::Result<Timestamp> {

@@ -4,10 +4,12 @@
 use actix_web::dev::ResponseHead;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::Result;
 use super::allowed::{Allowed, AnyScope};
+use crate::app::callers::Found;
 use crate::model::error::Problem;
 use crate::model::scope::ScopesAsked;
 use crate::model::service::ServiceName;
@@ -39,18 +41,27 @@ pub async fn answer(who: Allowed<AnyScope>, req: HttpRequest) -> Result {
     let headers = response.headers_mut();
     // All of them always, the empty ones too: a gateway that copies what is there would else leave in place what its
     // client wrote.
-    let mut insert = |name, text: &str| {
-        headers.insert(name, HeaderValue::from_bytes(text.as_bytes()).unwrap_or(HeaderValue::from_static("")));
-    };
+    for (name, value) in IDENTITY.into_iter().zip(found.written.identity.get_or_init(|| identity(found))) {
+        headers.insert(name, HeaderValue::from_maybe_shared(value.clone()).unwrap_or(HeaderValue::from_static("")));
+    }
+    Ok(response)
+}
+
+const IDENTITY: [HeaderName; 6] = [USER_ID, USER_EMAIL, ACCOUNT_ID, KEY_ID, SCOPES, TIER];
+
+/// The values, in the order of the names.
+fn identity(found: &Found) -> Vec<Bytes> {
     // A client's own token acts for nobody.
     let user = found.acts_for();
-    insert(USER_ID, &user.map(|user| user.id.to_string()).unwrap_or_default());
-    insert(USER_EMAIL, user.map(|user| user.email.as_str()).unwrap_or_default());
-    insert(ACCOUNT_ID, &found.user.account_id.to_string());
-    insert(KEY_ID, &found.key().map(|key| key.id.to_string()).unwrap_or_default());
-    insert(SCOPES, &found.scopes.to_string());
-    insert(TIER, found.account.tier.as_deref().unwrap_or_default());
-    Ok(response)
+    let values = [
+        user.map(|user| user.id.to_string()).unwrap_or_default(),
+        user.map(|user| user.email.as_str().to_owned()).unwrap_or_default(),
+        found.user.account_id.to_string(),
+        found.key().map(|key| key.id.to_string()).unwrap_or_default(),
+        found.scopes.to_string(),
+        found.account.tier.clone().unwrap_or_default(),
+    ];
+    values.into_iter().map(Bytes::from).collect()
 }
 
 /// What `?scope=` names, separated by spaces or commas.

@@ -48,6 +48,13 @@ pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(
         scope("/v1")
             .service(at("/users/me").route(keyed(get().to(users::me))))
+            .service(at("/keys/verify").route(keyed(post().to(verify::verify))))
+            // A gateway asks with its client's verb.
+            .service(
+                resource("/forward-auth")
+                    .app_data(record::pattern_of("/forward-auth"))
+                    .route(route().to(forward_auth::answer).wrap(from_fn(admit_forwarded))),
+            )
             .service(at("/users").route(keyed(get().to(users::list))).route(keyed(post().to(users::create))))
             .service(
                 at("/users/{id}")
@@ -58,7 +65,6 @@ pub fn routes(cfg: &mut ServiceConfig) {
             )
             .service(at("/key").route(keyed(get().to(api_keys::own))))
             .service(at("/keys").route(keyed(get().to(api_keys::list))).route(keyed(post().to(api_keys::create))))
-            .service(at("/keys/verify").route(keyed(post().to(verify::verify))))
             .service(at("/keys/import").route(streamed(post().to(import::import))))
             .service(at("/keys/report").route(open(post().to(api_keys::report))))
             .service(
@@ -66,12 +72,6 @@ pub fn routes(cfg: &mut ServiceConfig) {
                     .route(keyed(get().to(api_keys::show)))
                     .route(keyed(patch().to(api_keys::update)))
                     .route(keyed(delete().to(api_keys::revoke))),
-            )
-            // A gateway asks with its client's verb.
-            .service(
-                resource("/forward-auth")
-                    .app_data(record::pattern_of("/forward-auth"))
-                    .route(route().to(forward_auth::answer).wrap(from_fn(admit_forwarded))),
             )
             .service(at("/keys/{id}/rotate").route(keyed(post().to(api_keys::rotate))))
             .service(at("/webhooks").route(keyed(get().to(webhooks::list))).route(keyed(post().to(webhooks::create))))

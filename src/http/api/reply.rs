@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::dialect::Dialect;
 use super::dialect::listing::Place;
@@ -25,6 +26,11 @@ pub fn text(status: StatusCode, json: String) -> HttpResponse {
 
 pub fn to_json(body: &impl Serialize) -> String {
     serde_json::to_string(body).expect("bodies are plain text, numbers and lists")
+}
+
+/// JSON to be put into other JSON, as it is.
+pub fn to_raw(body: &impl Serialize) -> Box<RawValue> {
+    to_raw_value(body).expect("bodies are plain text, numbers and lists")
 }
 
 /// A header whose value is made of our own ids and numbers.

@@ -1,9 +1,12 @@
 //! Checking a key for another service. The answer is 200 whether or not the key is good: what was asked is answered.
 
+use std::borrow::Cow;
+
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::allowed::{Allowed, KeysVerify};
@@ -13,6 +16,9 @@ use super::idempotent::{Once, once};
 use super::users::UserBody;
 use super::{Result, reply};
 use crate::app::App;
+use crate::app::callers::{Credential, Found};
+use crate::model::api_key::KeyStatus;
+use crate::model::clock::Timestamp;
 use crate::model::error::Problem;
 use crate::model::ids::AccountId;
 use crate::model::scope::ScopesAsked;
@@ -28,9 +34,9 @@ const MAX_COST: u64 = 1_000_000;
 struct VerdictBody<'a> {
     valid: bool,
     code: &'static str,
-    key: Option<KeyBody<'a>>,
-    user: Option<UserBody<'a>>,
-    account: Option<AccountBody<'a>>,
+    key: Option<Cow<'a, RawValue>>,
+    user: Option<&'a RawValue>,
+    account: Option<&'a RawValue>,
     rate_limit: Option<RateLimitBody>,
 }
 
@@ -40,6 +46,18 @@ struct AccountBody<'a> {
     name: &'a str,
     tier: Option<&'a str>,
     metadata: &'a Map<String, Value>,
+}
+
+impl<'a> From<&'a Found> for AccountBody<'a> {
+    fn from(found: &'a Found) -> Self {
+        let account = &found.account;
+        Self {
+            id: found.user.account_id,
+            name: &account.name,
+            tier: account.tier.as_deref(),
+            metadata: account.metadata.as_map(),
+        }
+    }
 }
 
 pub async fn verify(who: Allowed<KeysVerify>, app: Data<App>, req: HttpRequest, mut body: Fields) -> Result {
@@ -67,16 +85,21 @@ fn told(app: &App, verdict: &Verdict) -> String {
     reply::to_json(&VerdictBody {
         valid: verdict.code == Code::Valid,
         code: verdict.code.name(),
-        key: found.and_then(|found| found.key()).map(|key| KeyBody::new(key, app.clock.now())),
-        user: found.map(|found| UserBody::from(&found.user)),
-        account: found.map(|found| AccountBody {
-            id: found.user.account_id,
-            name: &found.account.name,
-            tier: found.account.tier.as_deref(),
-            metadata: found.account.metadata.as_map(),
-        }),
+        key: found.and_then(|found| key(found, app.clock.now())),
+        user: found.map(|found| &**found.written.user.get_or_init(|| reply::to_raw(&UserBody::from(&found.user)))),
+        account: found.map(|found| &**found.written.account.get_or_init(|| reply::to_raw(&AccountBody::from(&found.found)))),
         rate_limit: verdict.left.as_ref().map(RateLimitBody::from),
     })
+}
+
+/// The key as it was written before, unless it is in another state by now.
+fn key(found: &Credential, now: Timestamp) -> Option<Cow<'_, RawValue>> {
+    let key = found.key()?;
+    let (status, fresh) = (key.status(now), || reply::to_raw(&KeyBody::new(key, now)));
+    let (then, written) = found.written.key.get_or_init(|| (status, fresh()));
+    // In the other states a rotation may end and be told no more, and the state stays.
+    let is_same = *then == status && matches!(status, KeyStatus::Active | KeyStatus::Rotating);
+    Some(if is_same { Cow::Borrowed(&**written) } else { Cow::Owned(fresh()) })
 }
 
 fn ip(text: &str) -> model::Result<std::net::IpAddr, Problem> {

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, Once, PoisonError};
 
 use keyrack::crypto::secret::has_checksum;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::Reply;
 
@@ -28,8 +31,11 @@ impl Watch {
     pub fn over(data: &Path) -> Self {
         static LISTENING: Once = Once::new();
         LISTENING.call_once(|| {
-            let filter = tracing_subscriber::EnvFilter::new("warn,keyrack=trace,access=info");
-            tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(|| Listener).init();
+            let filter = Targets::new()
+                .with_default(LevelFilter::WARN)
+                .with_targets([("keyrack", LevelFilter::TRACE), ("access", LevelFilter::INFO)]);
+            let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Listener);
+            tracing_subscriber::registry().with(filter).with(lines).init();
         });
         Self { data: data.to_owned(), log_from: lock(&LOG).len() }
     }
