@@ -34,7 +34,7 @@ fn rate(file: &Path, rows_each: u64, time: Duration) -> anyhow::Result<f64> {
                 count += 1;
                 // In the order of their index, as the ids of real keys are.
                 let id = u128::from(count).to_be_bytes();
-                insert.execute(params![id, [7; 16], i64::try_from(count)?])?;
+                insert.execute(params![id, [7u8; 16], i64::try_from(count)?])?;
             }
         }
         tx.commit()?;
