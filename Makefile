@@ -42,8 +42,13 @@ test-faults-short: ## those that need no root and little time, a few tries of ea
 	$(CARGO) build --quiet --locked
 	python3 tests/faults/run.py --short
 
-fuzz: ## parsers and the API fed with whatever comes: CASES of each, 20,000 unless said otherwise
-	PROPTEST_CASES=$${CASES:-20000} $(CARGO) test --quiet --locked --test it -- parsers:: fuzz::
+fuzz: ## every parser that meets the outside under libFuzzer, SECONDS (60) each; needs cargo-fuzz and a nightly compiler
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --quiet --locked --debug cargo-fuzz
+	@$(CARGO) +nightly --version >/dev/null 2>&1 || { echo "missing: rustup toolchain install nightly --profile minimal"; exit 1; }
+	tests/fuzz/run.sh
+
+fuzz-short: ## the same parsers and the API fed by proptest, a part of test-rust: CASES of each, 20,000 unless said otherwise
+	PROPTEST_CASES=$${CASES:-20000} $(CARGO) test --quiet --locked --test it -- parsers:: fuzz:: properties::
 
 test-scan: ## sslyze, wapiti, sqlmap and slowhttptest against a running server; reports in target/scan
 	tests/scan/install.sh
@@ -133,5 +138,5 @@ package: dist ## the smallest and fastest binary, target/dist/keyrack, and packa
 	@command -v cargo-generate-rpm >/dev/null || $(CARGO) install --quiet --locked cargo-generate-rpm
 	packaging/package.sh
 
-.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-faults test-faults-short test-scan fuzz test-webhook-crash test-webhook-crash-short test-clients test-docs test-schema test-schema-short test-gateways test-acme test-systemd test-browser bench bench-all bench-build bench-check bench-growth bench-peers dist package
+.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-faults test-faults-short test-scan fuzz fuzz-short test-webhook-crash test-webhook-crash-short test-clients test-docs test-schema test-schema-short test-gateways test-acme test-systemd test-browser bench bench-all bench-build bench-check bench-growth bench-peers dist package
 .DEFAULT_GOAL := help

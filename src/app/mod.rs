@@ -27,7 +27,7 @@ use crate::limits::{Buckets, Budget, InFlight, RateLimits};
 use crate::model::Result;
 use crate::model::audit_event::Verified;
 use crate::model::caller::Caller;
-use crate::model::clock::{Clock, Timestamp};
+use crate::model::clock::{Clock, Tick, Timestamp};
 use crate::model::dialect::DialectName;
 use crate::model::health::Told;
 use crate::model::tier::Window;
@@ -75,6 +75,8 @@ pub struct App {
     pub request_log: RequestLog,
     pub metrics: Metrics,
     pub started_at: Timestamp,
+    /// When the database was last asked whether it takes a write, and its answer.
+    pub probed: tokio::sync::Mutex<Option<(Tick, bool)>>,
     /// How the server was when the public was told last.
     pub told: Mutex<Option<Told>>,
     /// Limits that accounts have met, until a batch tells of them.
@@ -96,10 +98,14 @@ const IMPORTS: usize = 64 << 20;
 
 /// How often a person may fail, so that guessing is slow.
 pub struct Guesses {
-    /// Sign-ins, by address of the client and of the user.
-    pub of_user: Buckets,
-    /// Sign-ins, by address of the client.
+    /// Of one person, from one address or by one browser that is known.
+    pub of_user_at: Buckets,
+    /// From one address.
     pub of_address: Buckets,
+    /// Of one person, by strangers wherever they are.
+    pub of_user: Buckets,
+    /// By all strangers together: fewer in an hour than `of_user` has room for, so that nobody can fill it up.
+    pub of_everyone: Buckets,
     /// Codes of setup links, by address of the client.
     pub of_setup: Buckets,
 }
@@ -116,8 +122,10 @@ impl App {
             anonymous: Buckets::new(Window::new(limits.anonymous_per_minute, 60)),
             ignored_proxies: Buckets::with_capacity(Window::new(1, 3_600), 256),
             guesses: Guesses {
-                of_user: Buckets::new(Window::new(5, 60)),
+                of_user_at: Buckets::new(Window::new(5, 60)),
                 of_address: Buckets::new(Window::new(30, 60)),
+                of_user: Buckets::new(Window::new(20, 3_600)),
+                of_everyone: Buckets::with_capacity(Window::new(600, 60), 1),
                 of_setup: Buckets::new(Window::new(10, 60)),
             },
             in_flight: InFlight::new(limits.max_concurrent, limits.max_queued, limits.queue_timeout),
@@ -129,6 +137,7 @@ impl App {
             usage: Usage::default(),
             metrics: Metrics::default(),
             started_at: clock.now(),
+            probed: tokio::sync::Mutex::default(),
             told: Mutex::default(),
             request_log: RequestLog::new(config.log.request_log_sample),
             backing_up: tokio::sync::Mutex::default(),

@@ -28,6 +28,8 @@ use crate::services::{audit, backups, certificates, maintenance, setup, webhooks
 use crate::store::ServerLock;
 use crate::store::migrate::Migrated;
 
+/// How long the connections that stand in the queue of the socket are taken from it.
+const LAST_ACCEPTS: Duration = Duration::from_millis(20);
 /// How long a stopping server reads from the connections that it has accepted: until a request that is on its way is there.
 const LAST_READS: Duration = Duration::from_millis(500);
 /// The same where a handshake comes first, which goes to and fro.
@@ -275,9 +277,12 @@ async fn until_stopped(
 }
 
 /// Lets nobody in any more, and those who are in finish. A worker that is told to stop drops the connections that it
-/// has not read from yet, so it is told when there are none: first the port is closed, then whoever got through it is
-/// given the time to be read. Connections that stay open are closed with their next answer, since we are draining.
+/// has not read from yet, so it is told when there are none: first nobody new comes to the port, then it is closed, and
+/// whoever got through it is given the time to be read. Connections that stay open are closed with their next answer,
+/// since we are draining.
 async fn close(handle: &ServerHandle, doors: &[TcpListener], app: &App) {
+    doors.iter().for_each(let_nobody_knock);
+    tokio::time::sleep(LAST_ACCEPTS).await;
     handle.pause().await;
     tokio::time::sleep(Duration::from_millis(5)).await;
     // Refused, those who come now try elsewhere; let into the queue of the socket, they would be cut off there.
@@ -289,6 +294,19 @@ async fn close(handle: &ServerHandle, doors: &[TcpListener], app: &App) {
     app.draining.store(true, Relaxed);
     let last_reads = if app.config.tls.mode == TlsMode::Off { LAST_READS } else { LAST_TLS_READS };
     tokio::time::sleep(last_reads).await;
+}
+
+/// Whoever knocks from now on is not heard, knocks again a second later, and is refused by then. Closing the port at once
+/// would cut off those who stand in the socket's queue.
+fn let_nobody_knock(door: &TcpListener) {
+    #[cfg(target_os = "linux")]
+    {
+        // A program of one instruction, `ret #0`: of a packet that arrives nothing is kept.
+        let drop_all = socket2::SockFilter::new(0x06, 0, 0, 0);
+        if let Err(err) = socket2::SockRef::from(door).attach_filter(&[drop_all]) {
+            tracing::debug!(error = %err, "the port hears new connections until the end");
+        }
+    }
 }
 
 fn certificate_line(certificate: &CertificateStatus) -> String {

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::api::wrong_method;
 use super::arrival::Arrived;
+use super::authorization;
 use crate::app::App;
 use crate::services::metrics::{self, Family, Kind, Labels, Steps, Value};
 
@@ -44,10 +45,9 @@ fn may_see(req: &HttpRequest, app: &App) -> bool {
     if peer_is_here && !is_forwarded {
         return true;
     }
-    let sent = req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let sent = sent.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let is_token = |(_, sent): (&str, &str)| app.config.metrics.token.as_ref().is_some_and(|token| token.is(sent.trim()));
-    req.arrival().is_private(&app.config) && sent.is_some_and(is_token)
+    let sent = req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(authorization::bearer);
+    req.arrival().is_private(&app.config)
+        && sent.is_some_and(|sent| app.config.metrics.token.as_ref().is_some_and(|token| token.is(sent)))
 }
 
 /// Prometheus' text format, version 0.0.4.

@@ -39,6 +39,8 @@ pub struct Facts {
     pub user_agent: String,
     /// The page of ours that led here; empty where another did, or none.
     pub referer: String,
+    /// What this browser keeps of a sign-in before; empty if nothing.
+    note: String,
     base_url: String,
 }
 
@@ -91,6 +93,10 @@ const fn before_name(https: bool) -> &'static str {
     if https { "__Host-before" } else { "before" }
 }
 
+const fn device_name(https: bool) -> &'static str {
+    if https { "__Host-device" } else { "device" }
+}
+
 impl Facts {
     pub fn of(req: &HttpRequest, app: &App) -> Self {
         let arrival = req.arrival();
@@ -102,6 +108,7 @@ impl Facts {
             is_behind_a_stranger: arrival.client.ignored_forwarding,
             request_id: arrival.request_id,
             user_agent: agent.to_owned(),
+            note: req.cookie(device_name(arrival.client.https)).map(|cookie| cookie.value().to_owned()).unwrap_or_default(),
             referer: header(REFERER).strip_prefix(&base_url).unwrap_or_default().to_owned(),
             base_url,
         }
@@ -118,7 +125,7 @@ impl Facts {
     }
 
     pub fn device(&self) -> NewSession {
-        NewSession { ip: self.ip, user_agent: self.user_agent.clone() }
+        NewSession { ip: self.ip, user_agent: self.user_agent.clone(), note: self.note.clone() }
     }
 }
 
@@ -265,7 +272,21 @@ pub fn to(path: impl AsRef<str>) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, path.as_ref())).finish()
 }
 
-/// Signed in from here on.
+/// Signed in from here on, and known here later.
+pub async fn signed_in_to(
+    path: &str,
+    visit: &Visit,
+    signed_in: &services::sessions::SignedIn,
+) -> Result<HttpResponse, PageError> {
+    let (facts, note) = (&visit.facts, services::devices::note(&visit.app, signed_in.session.user_id).await?);
+    let mut response = with_session(to(path), facts, signed_in.token.expose());
+    let mut device = cookie(device_name(facts.https), note, facts.https);
+    device.set_max_age(CookieDuration::seconds(services::devices::LIFE.as_secs().cast_signed()));
+    set(&mut response, device);
+    Ok(response)
+}
+
+/// The session goes on behind this cookie.
 pub fn with_session(mut response: HttpResponse, facts: &Facts, token: &str) -> HttpResponse {
     set(&mut response, cookie(session_name(facts.https), token.to_owned(), facts.https));
     set(&mut response, ended(before_name(facts.https), facts.https));

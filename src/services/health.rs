@@ -14,17 +14,29 @@ use crate::store;
 
 /// How long a check waits for the database.
 const PATIENCE: Duration = Duration::from_millis(1_500);
+/// A database that was asked so lately is not asked again: anyone may ask, and each time is a transaction.
+const FRESH: Duration = Duration::from_secs(1);
 /// Whoever asks again within this time is told the same: the page is public, and asking costs the database something.
 const REMEMBERED: Duration = Duration::from_secs(10);
 /// Less free space than this, and writes will soon fail.
 pub const LOW: u64 = 64 * 1024 * 1024;
 
 pub async fn readiness(app: &App) -> Readiness {
-    let writable = tokio::time::timeout(PATIENCE, app.store.write(|_| Ok(())));
-    let database = !*app.store.broken().borrow() && matches!(writable.await, Ok(Ok(())));
+    let database = !*app.store.broken().borrow() && is_writable(app).await;
     let dir = app.store.path().parent().unwrap_or(app.store.path());
     let disk = store::backups::free_space(dir).is_ok_and(|free| free >= LOW);
     Readiness { database, disk, draining: app.draining.load(Relaxed) }
+}
+
+/// Whether the database takes a write, or did so lately. One asks it, and who comes meanwhile hears the same.
+async fn is_writable(app: &App) -> bool {
+    let mut probed = app.probed.lock().await;
+    if let Some((_, found)) = probed.filter(|(at, _)| app.clock.tick().since(*at) < FRESH) {
+        return found;
+    }
+    let found = matches!(tokio::time::timeout(PATIENCE, app.store.write(|_| Ok(()))).await, Ok(Ok(())));
+    *probed = Some((app.clock.tick(), found));
+    found
 }
 
 /// What was found last, or now if that is old.

@@ -9,6 +9,7 @@ pub mod backups;
 pub mod bulk;
 pub mod certificates;
 pub mod credentials;
+pub mod devices;
 pub mod export;
 pub mod go;
 pub mod grants;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::json;
 
 use super::grants;
-use super::guess::Guess;
+use super::guess::{Guess, Guesser};
 use super::sessions::{self, Token};
 use crate::app::App;
 use crate::app::callers::Concerns;
@@ -29,7 +29,7 @@ pub async fn change(
     cookie: &str,
     (current, new): (Password, Password),
 ) -> Result<Token> {
-    check(app, user, current, caller.ip).await.map_err(|err| match err {
+    check(app, user, current, caller.ip, cookie).await.map_err(|err| match err {
         AppError::Invalid(_) => AppError::invalid("current_password", "different", "This is not your current password."),
         err => err,
     })?;
@@ -61,7 +61,7 @@ pub async fn change(
 
 /// The password once more, before what matters: the session may do it for a quarter of an hour.
 pub async fn elevate(app: &App, caller: &Caller, user: &User, cookie: &str, password: Password) -> Result<()> {
-    check(app, user, password, caller.ip).await?;
+    check(app, user, password, caller.ip, cookie).await?;
     let (by, now, token) = (caller.clone(), app.clock.now(), SecretHash::of(cookie));
     let (id, name, account) = (user.id, user.name.clone(), user.account_id);
     app.change(
@@ -76,12 +76,17 @@ pub async fn elevate(app: &App, caller: &Caller, user: &User, cookie: &str, pass
     .await
 }
 
-/// Whether this is the user's password. Failures are counted as those of the sign-in are.
-async fn check(app: &App, user: &User, password: Password, ip: Option<IpAddr>) -> Result<()> {
-    let guess = ip.map(|ip| Guess::take(app, &user.email, ip)).transpose()?;
+/// Whether this is the password of the user whose session has this cookie. Failures are counted as those of the sign-in are.
+async fn check(app: &App, user: &User, password: Password, ip: Option<IpAddr>, cookie: &str) -> Result<()> {
+    let guess = ip.map(|ip| Guess::take(app, &user.email, ip, Guesser::Known(cookie.as_bytes()))).transpose()?;
     let id = user.id;
     let hash = app.store.read(move |conn| store::users::password_hash(conn, id)).await?;
-    if app.passwords.verify(password, hash).await? == Verdict::Wrong {
+    let verdict = app.passwords.verify(password, hash).await;
+    let verdict = match &guess {
+        Some(guess) => guess.unless_ours(app, verdict)?,
+        None => verdict?,
+    };
+    if verdict == Verdict::Wrong {
         return Err(AppError::invalid("password", "different", "This is not your password."));
     }
     guess.iter().for_each(|guess| guess.refund(app));

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::guess::Guess;
+use super::guess::{Guess, Guesser};
 use super::sessions::{self, Token};
 use crate::app::App;
 use crate::app::callers::Concerns;
@@ -123,8 +123,8 @@ pub async fn disable(app: &App, caller: &Caller, user: &User) -> Result<()> {
 
 /// Whether this is a code of the user's app, or one of their recovery codes; it is good no longer then. Failures are
 /// counted as those of passwords are.
-pub async fn prove(app: &App, user: &User, typed: &str, ip: IpAddr) -> Result<()> {
-    let guess = Guess::take(app, &format!("second factor of {}", user.id), ip)?;
+pub(super) async fn prove(app: &App, user: &User, typed: &str, (ip, who): (IpAddr, Guesser<'_>)) -> Result<()> {
+    let guess = Guess::take(app, &format!("second factor of {}", user.id), ip, who)?;
     let (typed, now) = (plain(typed), app.clock.now());
     let is_code = typed.len() == 6 && typed.bytes().all(|b| b.is_ascii_digit());
     let good = if is_code {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::guess::Guess;
+use super::devices;
+use super::guess::{Guess, Guesser};
 use crate::app::App;
 use crate::app::callers::Concerns;
 use crate::crypto::SecretHash;
@@ -30,6 +31,8 @@ use crate::store;
 pub struct NewSession {
     pub ip: IpAddr,
     pub user_agent: String,
+    /// What it keeps of a sign-in before ([`devices`]); empty if nothing.
+    pub note: String,
 }
 
 /// What the cookie holds.
@@ -71,11 +74,12 @@ const REFUSED: &str = "The email address or the password is not right.";
 /// Checks the password and begins a session, or awaits the second factor. Unknown addresses take as long as wrong passwords.
 pub async fn sign_in(app: &App, email: &str, password: Password, device: NewSession) -> Result<Entered> {
     let email = Email::parse(email).map_err(|_| refused())?;
-    let guess = Guess::take(app, email.canonical(), device.ip)?;
     let address = email.clone();
     let found = app.store.read(move |conn| store::users::find_to_sign_in(conn, &address)).await?;
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
-    let verdict = app.passwords.verify(password.clone(), hash.clone()).await?;
+    let known = devices::number(app, user.as_ref().map(|user| user.id), &device.note).await;
+    let guess = Guess::take(app, email.canonical(), device.ip, guesser(&known))?;
+    let verdict = guess.unless_ours(app, app.passwords.verify(password.clone(), hash.clone()).await)?;
     let user = user.filter(|user| verdict != Verdict::Wrong && user.status == UserStatus::Active);
     let Some(user) = user else {
         app.metrics.sign_ins_refused.add();
@@ -104,7 +108,7 @@ pub async fn sign_in(app: &App, email: &str, password: Password, device: NewSess
         }
         insert(tx, &user, draft, token_hash, ip).map(Some)
     });
-    let made = made.await?;
+    let made = guess.unless_ours(app, made.await)?;
     guess.refund(app);
     Ok(match made {
         Some(session) => Entered::In(SignedIn { session, token }),
@@ -124,7 +128,8 @@ pub async fn finish_sign_in(app: &App, half: &str, code: &str, device: NewSessio
     let waiting = app.store.write(move |tx| store::second_factors::try_once(tx, half, now, HALF_TRIES)).await?;
     let id = waiting.ok_or(AppError::NotFound("sign-in"))?;
     let user = app.store.read(move |conn| store::users::find(conn, id)).await?.ok_or(AppError::NotFound("sign-in"))?;
-    super::second_factor::prove(app, &user, code, device.ip).await?;
+    let known = devices::number(app, Some(id), &device.note).await;
+    super::second_factor::prove(app, &user, code, (device.ip, guesser(&known))).await?;
     let (ip, (draft, token)) = (device.ip, begin(now, device));
     let token_hash = token.hash();
     let made = app.store.write(move |tx| {
@@ -136,6 +141,10 @@ pub async fn finish_sign_in(app: &App, half: &str, code: &str, device: NewSessio
         insert(tx, &user, draft, token_hash, ip)
     });
     Ok(SignedIn { session: made.await?, token })
+}
+
+fn guesser(known: &Option<devices::Number>) -> Guesser<'_> {
+    known.as_ref().map_or(Guesser::Stranger, |number| Guesser::Known(number))
 }
 
 fn insert(tx: &store::Tx, user: &User, draft: Draft, token: SecretHash, ip: IpAddr) -> Result<Session> {

@@ -1,7 +1,8 @@
 //! Who may do what to whose: every operation with an id or a body, for every kind of caller and owner. Generated from the
 //! table of operations, so that a new one is tried without being named here.
 
-use keyrack::http::api::operations::{API_KEYS_PATH, Access, OPERATIONS, Operation};
+use data_encoding::BASE64;
+use keyrack::http::api::operations::{API_KEYS_PATH, Access, OAUTH, OPERATIONS, Operation};
 use keyrack::model::account::{AccountChanges, AccountStatus};
 use keyrack::model::dialect::DialectName;
 use keyrack::model::scope::Scope;
@@ -9,7 +10,7 @@ use keyrack::model::user::{Role, User, UserStatus};
 use serde_json::{Value, json};
 
 use crate::access::{all_of_a_member, body_of, call};
-use crate::support::{Client, TestServer};
+use crate::support::{Client, OauthApp, Reply, TestServer};
 
 /// Something of a user that an id in a path can name.
 async fn id_of(server: &TestServer, owner: &User, operation: &Operation) -> String {
@@ -139,4 +140,153 @@ fn every_operation_that_changes_something_is_tried_with_such_fields() {
         assert!(body_of(operation).is_some(), "{}", operation.id);
         assert!(operation.access != Access::Scope(Scope::Admin), "{}", operation.id);
     }
+}
+
+// What OAuth clients call.
+
+/// What a client sends to an endpoint about the tokens that it, or another, got.
+fn about(operation: &Operation, tokens: &Value) -> Vec<(String, String)> {
+    let text = |name: &str| tokens[name].as_str().expect("a token").to_owned();
+    match operation.id {
+        "issue_token" => {
+            vec![("grant_type".into(), "refresh_token".into()), ("refresh_token".into(), text("refresh_token"))]
+        }
+        "revoke_token" | "introspect_token" => vec![("token".into(), text("access_token"))],
+        other => panic!("say what a client sends to {other}"),
+    }
+}
+
+/// How a client shows who it is.
+#[derive(Clone, Copy, Debug)]
+enum Carrier {
+    Form,
+    Json,
+    Basic,
+}
+
+async fn as_client(
+    server: &TestServer,
+    who: (&str, Option<&str>),
+    carrier: Carrier,
+    path: &str,
+    fields: &[(String, String)],
+) -> Reply {
+    let mut all = fields.to_vec();
+    let http = match (carrier, who.1) {
+        (Carrier::Basic, secret) => {
+            let pair = BASE64.encode(format!("{}:{}", who.0, secret.unwrap_or_default()).as_bytes());
+            server.anonymous().header("Authorization", &format!("Basic {pair}"))
+        }
+        (_, secret) => {
+            all.push(("client_id".into(), who.0.into()));
+            all.extend(secret.map(|secret| ("client_secret".into(), secret.into())));
+            server.anonymous()
+        }
+    };
+    if let Carrier::Json = carrier {
+        let body: serde_json::Map<String, Value> = all.into_iter().map(|(name, value)| (name, value.into())).collect();
+        return http.post(path, Value::from(body)).await;
+    }
+    let fields: Vec<(&str, &str)> = all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    http.post_form(path, &fields).await
+}
+
+fn of_clients() -> impl Iterator<Item = &'static Operation> {
+    OAUTH.iter().filter(|operation| operation.access == Access::Client)
+}
+
+#[tokio::test]
+async fn every_endpoint_for_clients_answers_each_by_who_it_is_and_whose_the_token_is() {
+    let server = TestServer::with(|config| config.limits.anonymous_per_minute = 100_000).await;
+    let key = server.key(&[]).await;
+    server.set_windows(&key, &[(1_000_000, 1)]).await;
+    let user = key.user().clone();
+    let (own, foreign) = (server.oauth_app().await, server.oauth_app().await);
+    let (public, public_foreign) = (server.public_app().await, server.public_app().await);
+    let secret = |app: &OauthApp| app.secret.clone();
+    let nobody = "client_01h455vb4pex5vsknk084sn02q".to_owned();
+    // Whose tokens; who asks, with what; the answers of token, revoke and introspect; whether the tokens work on.
+    let cases = [
+        ("its own", &own, own.id.clone(), secret(&own), ["200", "200", "active"]),
+        ("another's secret", &own, own.id.clone(), secret(&foreign), ["invalid_client"; 3]),
+        ("a wrong secret", &own, own.id.clone(), Some("krs_wrong".into()), ["invalid_client"; 3]),
+        ("no secret", &own, own.id.clone(), None, ["invalid_client"; 3]),
+        ("a client that is not there", &own, nobody, secret(&own), ["invalid_client"; 3]),
+        ("another client", &own, foreign.id.clone(), secret(&foreign), ["invalid_grant", "200", "inactive"]),
+        ("another, public client", &own, public.id.clone(), None, ["invalid_grant", "200", "invalid_client"]),
+        ("a public client, its own", &public, public.id.clone(), None, ["200", "200", "invalid_client"]),
+        ("a public client with a secret", &public, public.id.clone(), secret(&own), ["invalid_client"; 3]),
+        ("another public client", &public, public_foreign.id.clone(), None, ["invalid_grant", "200", "invalid_client"]),
+        ("a confidential one of a public one's", &public, own.id.clone(), secret(&own), ["invalid_grant", "200", "inactive"]),
+    ];
+    for operation in of_clients() {
+        for carrier in [Carrier::Form, Carrier::Json, Carrier::Basic] {
+            for (what, whose, id, secret, answers) in &cases {
+                let tokens = server.tokens(whose, &user, "users:read").await;
+                let told = as_client(&server, (id, secret.as_deref()), carrier, operation.path, &about(operation, &tokens)).await;
+                let at = of_clients().position(|other| other.id == operation.id).expect("one of them");
+                let found = match (told.status, operation.id) {
+                    (200, "introspect_token") if told.json()["active"] == json!(true) => "active".to_owned(),
+                    (200, "introspect_token") => {
+                        assert_eq!(told.json(), json!({ "active": false }), "{what}");
+                        "inactive".to_owned()
+                    }
+                    (200, _) => "200".to_owned(),
+                    _ => told.error(),
+                };
+                assert_eq!(found, answers[at], "{} by {what}, {carrier:?}: {} {}", operation.id, told.status, told.text);
+                // Only its own client ends a token.
+                let ends = operation.id == "revoke_token" && id == &whose.id && answers[at] == "200";
+                let works = server.bearing(&tokens).get("/v1/users/me").await.status == 200;
+                assert_eq!(works, !ends, "{} by {what}, {carrier:?}", operation.id);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_endpoint_for_clients_takes_a_parameter_that_is_not_the_clients_to_set() {
+    let server = TestServer::start().await;
+    let (app, user) = (server.oauth_app().await, server.member().await);
+    let admin = server.admin().await;
+    let (admin_id, account) = (admin.user().id.to_string(), admin.user().account_id.to_string());
+    let theirs = [
+        ("sub", admin_id.as_str()),
+        ("user_id", &admin_id),
+        ("username", &admin.user().email),
+        ("account_id", &account),
+        ("role", "admin"),
+        ("scopes", "admin"),
+        ("expires_in", "999999999"),
+        ("exp", "9999999999"),
+        ("kind", "public"),
+        ("active", "true"),
+        ("is_trusted", "true"),
+        ("token_type", "mac"),
+    ];
+    for operation in of_clients() {
+        for carrier in [Carrier::Form, Carrier::Json] {
+            let mut tokens = server.tokens(&app, &user, "users:read").await;
+            let mut fields = about(operation, &tokens);
+            fields.extend(theirs.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+            let told = as_client(&server, (&app.id, app.secret.as_deref()), carrier, operation.path, &fields).await.expect(200);
+            if operation.id == "revoke_token" {
+                continue;
+            }
+            if operation.id == "issue_token" {
+                tokens = told.json();
+                assert_eq!((&tokens["scope"], &tokens["expires_in"]), (&json!("users:read"), &json!(3_600)), "{carrier:?}");
+            }
+            let worth = app.introspect(&tokens["access_token"]).await;
+            assert_eq!((&worth["sub"], &worth["scope"]), (&json!(user.id.to_string()), &json!("users:read")), "{worth}");
+            let me = server.bearing(&tokens).get("/v1/users/me").await.expect(200).json();
+            assert_eq!((&me["id"], &me["role"]), (&json!(user.id.to_string()), &json!("member")));
+        }
+    }
+    // More than was allowed is refused, not left out.
+    let tokens = server.tokens(&app, &user, "users:read").await;
+    let mut fields = about(&OAUTH[0], &tokens);
+    fields.push(("scope".into(), "users:read users:write".into()));
+    let wider = as_client(&server, (&app.id, app.secret.as_deref()), Carrier::Form, "/oauth/token", &fields).await;
+    assert_eq!(wider.expect(400).error(), "invalid_scope");
 }

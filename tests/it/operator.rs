@@ -383,3 +383,13 @@ impl Keyrack {
         crate::support::binary::Server { child, started }
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_core_is_dumped_of_a_process_that_holds_secrets() {
+    let keyrack = Keyrack::with_admin();
+    let server = keyrack.serve(&[]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.child.id())).expect("its limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("the limit of a core");
+    assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "soft and hard: {core}");
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use keyrack::limits::BucketKey;
 use keyrack::model::account::{AccountChanges, AccountStatus};
 use keyrack::model::user::{Password, Role, User, UserStatus};
 use keyrack::services;
@@ -181,6 +182,109 @@ async fn an_address_tries_thirty_passwords_a_minute_whoever_they_are_for() {
         browser.sign_in(&format!("user{n}@example.com"), PASSWORD).await.expect(400);
     }
     browser.sign_in("user30@example.com", PASSWORD).await.expect(429);
+}
+
+/// A browser at another address, as a trusted proxy tells of it.
+fn at(server: &TestServer, n: u32) -> Browser {
+    let mut browser = Browser::new(server);
+    let address = std::net::Ipv4Addr::from_bits(0xCB00_7100 + n).to_string();
+    browser.client = browser.client.header("X-Forwarded-For", &address).header("X-Forwarded-Proto", "http");
+    browser
+}
+
+async fn behind_a_proxy() -> TestServer {
+    let server = TestServer::with(|config| {
+        config.server.trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
+        config.server.insecure_http = true;
+    });
+    let server = server.await;
+    server.admin().await;
+    server
+}
+
+/// A browser in which this person signed in, and out again.
+async fn known(server: &TestServer, n: u32, user: &User) -> Browser {
+    let mut browser = at(server, n);
+    browser.sign_in(&user.email, PASSWORD).await.expect(303);
+    browser.cookies.retain(|name, _| name == "device");
+    assert_eq!(browser.cookies.len(), 1, "it keeps a note");
+    browser
+}
+
+#[tokio::test]
+async fn a_person_is_guessed_at_twenty_times_an_hour_from_wherever_and_still_gets_in_where_they_are_known() {
+    let server = behind_a_proxy().await;
+    let (victim, other) = (with_password(&server, Role::Admin).await, with_password(&server, Role::Member).await);
+    let mut own = known(&server, 0, &victim).await;
+    for n in 1..=20 {
+        at(&server, n).sign_in(&victim.email, "wrong-password").await.expect(400);
+    }
+    for password in ["wrong-password", PASSWORD] {
+        let refused = at(&server, 21).sign_in(&victim.email, password).await.expect(429);
+        assert!((3_000..=3_600).contains(&refused.number("retry-after")));
+    }
+    own.sign_in(&victim.email, PASSWORD).await.expect(303);
+    at(&server, 22).sign_in(&other.email, PASSWORD).await.expect(303);
+    server.advance(HOUR);
+    at(&server, 23).sign_in(&victim.email, PASSWORD).await.expect(303);
+}
+
+#[tokio::test]
+async fn a_known_browser_guesses_five_times_a_minute_wherever_it_is() {
+    let server = behind_a_proxy().await;
+    let user = with_password(&server, Role::Member).await;
+    let cookies = known(&server, 0, &user).await.cookies;
+    for n in 1..=6 {
+        let mut elsewhere = at(&server, n);
+        elsewhere.cookies = cookies.clone();
+        elsewhere.sign_in(&user.email, "wrong-password").await.expect(if n < 6 { 400 } else { 429 });
+    }
+}
+
+#[tokio::test]
+async fn a_note_of_another_person_or_that_is_old_or_altered_makes_nobody_known() {
+    let server = behind_a_proxy().await;
+    let (user, other) = (with_password(&server, Role::Member).await, with_password(&server, Role::Member).await);
+    let (own, foreign) = (known(&server, 0, &user).await.cookies, known(&server, 1, &other).await.cookies);
+    let guessed_at = async || {
+        for n in 2..22 {
+            at(&server, n).sign_in(&user.email, "wrong-password").await.expect(400);
+        }
+    };
+    guessed_at().await;
+    let mut altered = own["device"].clone();
+    altered.replace_range(40..41, if altered.as_bytes()[40] == b'A' { "B" } else { "A" });
+    for (n, note) in [(30, &foreign["device"]), (31, &altered), (32, &"nonsense".to_owned())] {
+        let mut browser = at(&server, n);
+        browser.cookies.insert("device".into(), note.clone());
+        browser.sign_in(&user.email, PASSWORD).await.expect(429);
+    }
+    server.advance(180 * DAY);
+    guessed_at().await;
+    let mut old = at(&server, 33);
+    old.cookies = own;
+    old.sign_in(&user.email, PASSWORD).await.expect(429);
+}
+
+#[tokio::test]
+async fn strangers_together_fail_six_hundred_times_a_minute_and_who_is_known_gets_in() {
+    let server = behind_a_proxy().await;
+    let user = with_password(&server, Role::Member).await;
+    let mut own = known(&server, 0, &user).await;
+    let (everyone, now) = (BucketKey::of_parts(&[]), server.clock.tick());
+    // One that hammers on, and is refused, takes nothing from the others.
+    for _ in 0..40 {
+        at(&server, 1).sign_in("nobody@example.com", PASSWORD).await;
+    }
+    let left = server.app.guesses.of_everyone.peek(everyone, now).windows()[0].remaining;
+    assert_eq!(left, 595);
+    for _ in 0..left {
+        assert!(server.app.guesses.of_everyone.take(everyone, now).admitted());
+    }
+    at(&server, 2).sign_in(&user.email, PASSWORD).await.expect(429);
+    own.sign_in(&user.email, PASSWORD).await.expect(303);
+    server.advance(MINUTE);
+    at(&server, 2).sign_in(&user.email, PASSWORD).await.expect(303);
 }
 
 #[tokio::test]

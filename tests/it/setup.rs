@@ -14,7 +14,7 @@ use crate::sessions::Browser;
 use crate::support::TestServer;
 
 fn browser() -> NewSession {
-    NewSession { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: "test".into() }
+    NewSession { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: "test".into(), note: String::new() }
 }
 
 fn first(public_url: Option<&str>) -> FirstAdmin {

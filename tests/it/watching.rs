@@ -139,12 +139,28 @@ async fn readiness_says_what_is_wrong_and_soon() {
     let server = TestServer::start().await;
     assert_eq!(server.anonymous().get("/readyz").await.expect(200).json()["checks"]["database"], "ok");
     let held = server.hold_writer();
+    assert_eq!(server.anonymous().get("/readyz").await.expect(200).json()["status"], "ready", "as a moment ago");
+    server.advance(SECOND);
     let began = std::time::Instant::now();
     let unready = server.anonymous().get("/readyz").await.expect(503).json();
     assert_eq!((&unready["status"], &unready["checks"]["database"]), (&"unavailable".into(), &"not writable".into()));
     assert!(began.elapsed() < 4 * SECOND, "{:?}", began.elapsed());
     drop(held);
+    server.advance(SECOND);
     server.anonymous().get("/readyz").await.expect(200);
+}
+
+#[tokio::test]
+async fn asking_for_readiness_again_and_again_asks_the_database_once_a_second() {
+    let server = TestServer::start().await;
+    let writes = || server.app.store.commits().changes.read().counts.iter().sum::<u64>();
+    server.anonymous().get("/readyz").await.expect(200);
+    let before = writes();
+    futures_util::future::join_all((0..50).map(|_| async { server.anonymous().get("/readyz").await.expect(200) })).await;
+    assert_eq!(writes(), before);
+    server.advance(SECOND);
+    server.anonymous().get("/readyz").await.expect(200);
+    assert_eq!(writes(), before + 1);
 }
 
 #[tokio::test]

@@ -1,17 +1,22 @@
 """Scanners of others against a running server, a few minutes each. Reports go to target/scan; what they must not find fails."""
 
 import contextlib
+import http.client
 import http.cookiejar
 import json
 import os
+import random
 import re
 import ssl
+import statistics
+import string
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.parse
 import urllib.request
+import zlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -29,14 +34,14 @@ def keyrack(data, *args, stdin=None):
 
 
 @contextlib.contextmanager
-def server(tls=False):
+def server(tls=False, env=()):
     """A server with somebody in it; gives its address and a key that may do everything."""
     with tempfile.TemporaryDirectory(prefix="keyrack-scan.") as data:
         keyrack(data, "admin", "create", "--email", "admin@example.com", "--password-file", "-", stdin="a long password")
         keyrack(data, "tier", "set", "Wide", "--window", "1000000/1s")
         keyrack(data, "account", "set", "Default", "--tier", "Wide")
         secret = keyrack(data, "key", "create", "scanner", "--scope", "admin")["secret"]
-        env = {**ENV, **({"KEYRACK_TLS_MODE": "self-signed"} if tls else {})}
+        env = {**ENV, **dict(env), **({"KEYRACK_TLS_MODE": "self-signed"} if tls else {})}
         with open(REPORTS / "server.log", "a") as log:
             process = subprocess.Popen(
                 [KEYRACK, "--data", data, "--json", "serve", "--listen", "127.0.0.1:0"], env=env, text=True, stdout=subprocess.PIPE, stderr=log
@@ -105,13 +110,19 @@ def wapiti():
         report = REPORTS / "wapiti.json"
         report.unlink(missing_ok=True)
         starts = [f"{url}{path}" for path in ["/admin", "/admin/users", "/admin/keys", "/settings/api-keys", "/docs", "/status"]]
-        command = ["wapiti", "-u", f"{url}/", "--verify-ssl", "0", "--flush-session", "-f", "json", "-o", report, "--scope", "domain", "-d", "3",
-                   "-H", f"Cookie: {signed_in(url)}", "-H", "Sec-Fetch-Site: same-origin", "--max-links-per-page", "30",
+        cookie = signed_in(url)
+        # "domain" follows no link to an address with a port. What ends the session itself is left out.
+        command = ["wapiti", "-u", f"{url}/", "--verify-ssl", "0", "--flush-session", "-f", "json", "-o", report, "--scope", "folder", "-d", "3",
+                   "-x", f"{url}/sign-out*", "-x", f"{url}/settings/security*", "-H", f"Cookie: {cookie}", "-H", "Sec-Fetch-Site: same-origin", "--max-links-per-page", "30",
                    "--max-scan-time", BOUND // 3, "--max-attack-time", BOUND // 12, "-v", "1", "--no-bugreport",
                    "-m", "sql,xss,permanentxss,crlf,redirect,file,exec,csp,http_headers,cookieflags,backup,htaccess,methods"]
         for start in starts:
             command += ["-s", start]
-        said = run("wapiti", command, BOUND)
+        said = run("wapiti", command, 3 * BOUND)
+        tls = urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
+        last = urllib.request.build_opener(tls).open(urllib.request.Request(f"{url}/admin", headers={"Cookie": cookie}))
+        if not last.geturl().endswith("/admin"):
+            sys.exit("wapiti lost its session")
     found = json.loads(report.read_text())
     flaws = [
         f"{kind}: {flaw['info'].strip()} ({flaw['path']})"
@@ -119,7 +130,64 @@ def wapiti():
         for flaw in list_
         if flaw["info"].strip() not in OLD
     ]
-    return flaws, f"{len(set(re.findall(r'GET (https?://[^ ?]+)', said)))} pages as an administrator, over TLS"
+    pages = set(re.findall(r"GET https?://[^/]+(/[^ ?]*)", said))
+    forms = len(set(re.findall(r"POST https?://[^/]+(/[^ ?]*)", said)))
+    inside = len([page for page in pages if page.startswith("/admin")])
+    if inside < 20:
+        flaws.append(f"it found {inside} pages below /admin alone")
+    return flaws, f"{len(pages)} pages as an administrator, {inside} of them below /admin, and {forms} forms, over TLS"
+
+
+def timing():
+    """Whether the time of a refusal tells how much of a key was right."""
+    env = {"KEYRACK_LIMITS_ANONYMOUS_PER_MINUTE": "1000000000"}
+    with server(env=env) as (url, secret):
+        host = url.removeprefix("http://")
+        body = secret.removeprefix("kr_")[:43]
+        other = lambda at: with_checksum("kr_" + body[:at] + ("0" if body[at] != "0" else "1") + body[at + 1 :])
+        wrong = [other(0), other(42), with_checksum("kr_" + "".join(random.choices(ALPHABET, k=43)))]
+        line = http.client.HTTPConnection(host)
+
+        def refused(key):
+            began = time.perf_counter_ns()
+            line.request("GET", "/v1/users", headers={"Authorization": f"Bearer {key}"})
+            answer = line.getresponse()
+            answer.read()
+            assert answer.status == 401, answer.status
+            return time.perf_counter_ns() - began
+
+        keys = interleaved(wrong, refused, 4000)
+    pairs = {"first and last character": (0, 1), "last character and all": (1, 2), "first character and all": (0, 2)}
+    told = {name: welch(keys[one], keys[two]) for name, (one, two) in pairs.items()}
+    flaws = [f"{name}: t = {t:.1f}" for name, t in told.items() if abs(t) > 4.5]
+    return flaws, "a key wrong in its first character, in its last and in all, 4000 of each in turns: Welch's t at most " + f"{max(map(abs, told.values())):.1f}"
+
+
+ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+
+def with_checksum(text):
+    rest, digits = zlib.crc32(text.encode()), ""
+    for _ in range(6):
+        rest, digit = divmod(rest, 62)
+        digits = ALPHABET[digit] + digits
+    return text + digits
+
+
+def interleaved(kinds, measure, count):
+    """Samples of each kind, in an order of chance within each turn."""
+    samples = [[] for _ in kinds]
+    for _ in range(count):
+        for kind in random.sample(range(len(kinds)), len(kinds)):
+            samples[kind].append(measure(kinds[kind]))
+    return samples
+
+
+def welch(one, two):
+    """Welch's t, without the slowest tenth, which is the machine's."""
+    one, two = (sorted(samples)[: len(samples) * 9 // 10] for samples in (one, two))
+    spread = statistics.variance(one) / len(one) + statistics.variance(two) / len(two)
+    return (statistics.mean(one) - statistics.mean(two)) / spread**0.5
 
 
 def sqlmap():
@@ -147,7 +215,7 @@ def main():
     REPORTS.mkdir(parents=True, exist_ok=True)
     only, failed = sys.argv[1:], False
     print("| scanner | looked at | found |\n|---|---|---|", flush=True)
-    for scan in [sslyze, wapiti, sqlmap, slowhttptest]:
+    for scan in [sslyze, wapiti, sqlmap, slowhttptest, timing]:
         if only and scan.__name__ not in only:
             continue
         flaws, looked_at = scan()

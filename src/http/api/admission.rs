@@ -23,7 +23,7 @@ use crate::app::App;
 use crate::app::callers::Credential;
 use crate::http::api::dialect::Dialect;
 use crate::http::arrival::{Arrival, Arrived};
-use crate::http::body;
+use crate::http::{authorization, body};
 use crate::limits::{BucketKey, Decision, Slot};
 use crate::model::clock::{Tick, Timestamp};
 use crate::model::service::ServiceName;
@@ -330,20 +330,13 @@ pub fn finish(headers: &mut HeaderMap, dialect: &Dialect, left: &Decision, now: 
     headers.insert(CONTENT_SECURITY_POLICY, NOTHING_LOADS);
 }
 
-/// What stands in a header of its own: the secret, which some clients put behind `Bearer` there too.
+/// What stands in a header of its own.
 fn bare<'h>(headers: &'h HeaderMap, name: &str) -> Result<&'h str> {
-    let text = only(headers.get_all(name))?.trim();
-    let secret =
-        text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map_or(text, |(_, rest)| rest.trim());
-    if secret.is_empty() { Err(AppError::MissingApiKey) } else { Ok(secret) }
+    authorization::bare(only(headers.get_all(name))?).ok_or(AppError::MissingApiKey)
 }
 
-/// What stands behind `Bearer` (RFC 6750 §2.1).
 fn bearer(headers: &HeaderMap) -> Result<&str> {
-    let text = only(headers.get_all(AUTHORIZATION))?;
-    let (scheme, secret) = text.trim_start().split_once(' ').unwrap_or((text, ""));
-    let secret = secret.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || secret.is_empty() { Err(AppError::MissingApiKey) } else { Ok(secret) }
+    authorization::bearer(only(headers.get_all(AUTHORIZATION))?).ok_or(AppError::MissingApiKey)
 }
 
 /// Two credentials are none: which of them would count?

@@ -6,13 +6,13 @@ use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::params::Params;
 use crate::app::App;
 use crate::crypto::Secret;
 use crate::http::csrf::Posted;
 use crate::http::moment::{Moment, span_in_words};
 use crate::http::oauth_refusal::plain;
 use crate::http::page::{Banner, Frame, PageError, Place};
+use crate::http::params::Params;
 use crate::http::shell::allow_form_to;
 use crate::http::signed_in::{SignedIn, Visit};
 use crate::model::AppError;

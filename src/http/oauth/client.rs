@@ -11,15 +11,14 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, ResponseError};
-use data_encoding::BASE64;
 use futures_util::future::LocalBoxFuture;
 
-use super::params::{Params, decoded};
 use crate::app::App;
 use crate::http::arrival::{Arrived, path_of};
-use crate::http::body;
 use crate::http::oauth_refusal::Refusal;
+use crate::http::params::Params;
 use crate::http::signed_in::app_of;
+use crate::http::{authorization, body};
 use crate::model::AppError;
 use crate::model::caller::Caller;
 use crate::model::oauth_client::OauthClient;
@@ -132,14 +131,7 @@ fn presented(req: &HttpRequest, params: &Params) -> Result<(String, Option<Strin
         return Err(OauthCode::InvalidRequest.because("Authorization was sent more than once."));
     }
     let wrong = || OauthCode::InvalidClient.because("Authorization is not Basic with an id and a secret.");
-    let (scheme, rest) = header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(wrong)?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(wrong());
-    }
-    let decoded_pair = BASE64.decode(rest.trim().as_bytes()).map_err(|_| wrong())?;
-    let at = decoded_pair.iter().position(|&b| b == b':').ok_or_else(wrong)?;
-    let text = |bytes: &[u8]| String::from_utf8(decoded(bytes)).map_err(|_| wrong());
-    let (by_header, its_secret) = (text(&decoded_pair[..at])?, text(&decoded_pair[at + 1..])?);
+    let (by_header, its_secret) = header.to_str().ok().and_then(authorization::basic).ok_or_else(wrong)?;
     if secret.is_some() {
         return Err(OauthCode::InvalidRequest.because("The client's secret was sent twice: by Basic and in the body."));
     }

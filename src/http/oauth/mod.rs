@@ -4,7 +4,6 @@
 mod authorize;
 mod client;
 mod metadata;
-mod params;
 mod token;
 
 use actix_web::middleware::from_fn;

@@ -9,7 +9,7 @@ use crate::crypto::common::is_common;
 use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
-use crate::http::signed_in::{Visit, to, with_session};
+use crate::http::signed_in::{Visit, signed_in_to, to};
 use crate::model::error::FieldErrors;
 use crate::model::name::Name;
 use crate::model::password_link::LinkKind;
@@ -60,7 +60,7 @@ pub async fn follow(visit: Visit, code: Path<String>, form: Posted) -> Result<Ht
         return Ok(visit.page(StatusCode::BAD_REQUEST, &page(&visit, &user, kind, typed, errors.into())));
     };
     match services::password_links::follow(&visit.app, &code, name, password, visit.facts.device()).await {
-        Ok(Followed::SignedIn(signed_in)) => Ok(with_session(to("/"), &visit.facts, signed_in.token.expose())),
+        Ok(Followed::SignedIn(signed_in)) => signed_in_to("/", &visit, &signed_in).await,
         Ok(Followed::PasswordSet) => Ok(to("/sign-in?done=password-set")),
         Ok(Followed::Gone) => Ok(gone(&visit)),
         Err(err) => {

@@ -10,7 +10,7 @@ use crate::crypto::common::is_common;
 use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
-use crate::http::signed_in::{Visit, to, with_session};
+use crate::http::signed_in::{Visit, signed_in_to, to};
 use crate::model::email::Email;
 use crate::model::error::{FieldErrors, Problem};
 use crate::model::user::{Password, parse_time_zone};
@@ -99,9 +99,7 @@ pub async fn finish(visit: Visit, code: Path<String>, form: Posted) -> Result<Ht
         Err(errors) => return Ok(visit.page(StatusCode::BAD_REQUEST, &form_page(&visit, typed, errors.into()))),
     };
     match services::setup::finish(&visit.app, &code, first, visit.facts.device()).await {
-        Ok(Finished::SignedIn(signed_in)) => {
-            Ok(with_session(to("/settings/api-keys/new"), &visit.facts, signed_in.token.expose()))
-        }
+        Ok(Finished::SignedIn(signed_in)) => signed_in_to("/settings/api-keys/new", &visit, &signed_in).await,
         Ok(Finished::Gone(state)) => Ok(gone(&visit, state)),
         Err(err) => {
             let code = status(&err);

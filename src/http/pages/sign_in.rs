@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place, sign_in_path};
-use crate::http::signed_in::{SignedIn, Visit, safe_next, to, with_half, with_session, without_session};
+use crate::http::signed_in::{SignedIn, Visit, safe_next, signed_in_to, to, with_half, without_session};
 use crate::model::AppError;
 use crate::model::user::{Password, Role};
 use crate::services;
@@ -128,7 +128,7 @@ async fn entered(visit: &Visit, signed_in: &services::sessions::SignedIn, next: 
     if let Some(before) = visit.session_cookie() {
         services::sessions::sign_out(&visit.app, before).await?;
     }
-    Ok(with_session(to(safe_next(next)), &visit.facts, signed_in.token.expose()))
+    signed_in_to(safe_next(next), visit, signed_in).await
 }
 
 fn code_page(next: &str, recovery: bool) -> String {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
 
+use super::BUSY_TIMEOUT;
 use crate::model::histogram::Histogram;
 use crate::model::{AppError, Result};
 
@@ -20,6 +21,8 @@ use crate::model::{AppError, Result};
 const BATCH: usize = 256;
 /// The most changes that may wait; past it the answer is `Busy`.
 const WAITING: usize = 4096;
+/// However long a change has waited behind others, another process's lock is waited for so long.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 /// How often another process's commits are looked for.
 const LOOK_AROUND: Duration = Duration::from_millis(500);
 
@@ -55,6 +58,7 @@ impl Default for Commits {
 
 /// A change on its way: run inside a transaction, answered when that is committed.
 trait Job: Send {
+    fn asked_at(&self) -> Instant;
     fn run(&mut self, tx: &Transaction) -> Ran;
     fn answer(self: Box<Self>, committed: Result<()>);
 }
@@ -69,6 +73,7 @@ enum Ran {
 }
 
 struct Change<T, F, Then> {
+    asked_at: Instant,
     work: Option<F>,
     then: Then,
     outcome: Option<Result<T>>,
@@ -81,6 +86,10 @@ where
     F: FnOnce(&Transaction) -> Result<T> + Send,
     Then: FnOnce(&T) + Send,
 {
+    fn asked_at(&self) -> Instant {
+        self.asked_at
+    }
+
     fn run(&mut self, tx: &Transaction) -> Ran {
         let work = self.work.take().expect("a change runs once");
         let outcome = catch_unwind(AssertUnwindSafe(|| work(tx)))
@@ -129,7 +138,8 @@ impl Writer {
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let jobs = self.jobs.as_ref().expect("the channel is open until the writer is dropped");
-        jobs.try_send(Box::new(Change { work: Some(work), then, outcome: None, reply })).map_err(|err| match err {
+        let change = Change { asked_at: Instant::now(), work: Some(work), then, outcome: None, reply };
+        jobs.try_send(Box::new(change)).map_err(|err| match err {
             TrySendError::Full(_) => AppError::Busy { retry_after: Duration::from_secs(1) },
             TrySendError::Disconnected(_) => AppError::internal("the writer has stopped"),
         })?;
@@ -174,18 +184,21 @@ impl Loop {
     fn run(mut self) {
         let mut seen = data_version(&self.conn);
         let mut looked = Instant::now();
+        let mut batch = Vec::new();
         loop {
-            let mut batch = match self.queue.recv_timeout(LOOK_AROUND) {
-                Ok(first) => vec![first],
-                Err(RecvTimeoutError::Timeout) => Vec::new(),
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
+            if batch.is_empty() {
+                match self.queue.recv_timeout(LOOK_AROUND) {
+                    Ok(first) => batch.push(first),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
             while !batch.is_empty() && batch.len() < BATCH {
                 let Ok(next) = self.queue.try_recv() else { break };
                 batch.push(next);
             }
             if !batch.is_empty() {
-                self.commit(batch);
+                batch = self.commit(batch);
             }
             if looked.elapsed() >= LOOK_AROUND {
                 looked = Instant::now();
@@ -200,9 +213,22 @@ impl Loop {
         drop(self.conn.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)"));
     }
 
-    fn commit(&mut self, mut batch: Vec<Box<dyn Job>>) {
+    /// Commits and answers. What has time left where another process holds the lock comes back.
+    fn commit(&mut self, mut batch: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
         let began = Instant::now();
-        let mut committed = if *self.broken.borrow() { Err(Fault::Broken) } else { run_batch(&mut self.conn, &mut batch) };
+        let waited = |job: &Box<dyn Job>| job.asked_at().elapsed();
+        // Each waits as long as one that came first: the batch until the oldest has, and then the others again.
+        let patience = BUSY_TIMEOUT.saturating_sub(batch.iter().map(waited).max().unwrap_or_default()).max(SHORTEST_WAIT);
+        let mut committed = match (*self.broken.borrow(), self.conn.busy_timeout(patience)) {
+            (true, _) => Err(Fault::Broken),
+            (_, Err(err)) => Err(Fault::from(err)),
+            (_, Ok(())) => run_batch(&mut self.conn, &mut batch),
+        };
+        let mut left = Vec::new();
+        if matches!(committed, Err(Fault::Locked)) {
+            (left, batch) = batch.into_iter().partition(|job| waited(job) + SHORTEST_WAIT < BUSY_TIMEOUT);
+            committed = Err(Fault::Busy);
+        }
         if committed.is_ok() && !self.probe.is_writable() {
             committed = Err(Fault::Broken);
         }
@@ -218,11 +244,15 @@ impl Loop {
         for job in batch {
             job.answer(committed.map_err(Fault::to_error));
         }
+        left
     }
 }
 
 fn run_batch(conn: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Fault> {
-    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|err| match Fault::from(err) {
+        Fault::Busy => Fault::Locked,
+        fault => fault,
+    })?;
     for job in batch {
         run(&tx, "SAVEPOINT change")?;
         match job.run(&tx) {
@@ -261,6 +291,8 @@ fn run(tx: &Transaction, sql: &str) -> rusqlite::Result<()> {
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     Full,
+    /// Another process had the lock, and nothing has been done yet.
+    Locked,
     Busy,
     Broken,
     Other,
@@ -292,7 +324,7 @@ impl Fault {
     fn to_error(self) -> AppError {
         match self {
             Self::Full => AppError::StorageFull,
-            Self::Busy => AppError::Busy { retry_after: Duration::from_secs(5) },
+            Self::Locked | Self::Busy => AppError::Busy { retry_after: Duration::from_secs(5) },
             Self::Broken => AppError::internal("the database file could not be written"),
             Self::Other => AppError::internal("the commit failed; see the log"),
         }

@@ -1,0 +1,4 @@
+//! Fuzzes `oracles::authorization`.
+#![no_main]
+
+keyrack_fuzz::target!(authorization);

@@ -1,0 +1,4 @@
+//! Fuzzes `oracles::challenge`.
+#![no_main]
+
+keyrack_fuzz::target!(challenge);

@@ -1,0 +1,4 @@
+//! Fuzzes `oracles::cursor`.
+#![no_main]
+
+keyrack_fuzz::target!(cursor);

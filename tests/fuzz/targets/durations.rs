@@ -1,0 +1,4 @@
+//! Fuzzes `oracles::durations`.
+#![no_main]
+
+keyrack_fuzz::target!(durations);

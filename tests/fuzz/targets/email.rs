@@ -1,0 +1,4 @@
+//! Fuzzes `oracles::email`.
+#![no_main]
+
+keyrack_fuzz::target!(email);

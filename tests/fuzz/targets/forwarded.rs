@@ -1,0 +1,4 @@
+//! Fuzzes `oracles::forwarded`.
+#![no_main]
+
+keyrack_fuzz::target!(forwarded);

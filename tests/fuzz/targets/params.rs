@@ -1,0 +1,4 @@
+//! Fuzzes `oracles::params`.
+#![no_main]
+
+keyrack_fuzz::target!(params);

@@ -1,0 +1,4 @@
+//! Fuzzes `oracles::secret`.
+#![no_main]
+
+keyrack_fuzz::target!(secret);

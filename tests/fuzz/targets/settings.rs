@@ -1,0 +1,4 @@
+//! Fuzzes `oracles::settings`.
+#![no_main]
+
+keyrack_fuzz::target!(settings);
