@@ -218,7 +218,8 @@ impl Loop {
         let began = Instant::now();
         let waited = |job: &dyn Job| job.asked_at().elapsed();
         // Each waits as long as one that came first: the batch until the oldest has, and then the others again.
-        let patience = BUSY_TIMEOUT.saturating_sub(batch.iter().map(|job| waited(&**job)).max().unwrap_or_default()).max(SHORTEST_WAIT);
+        let patience =
+            BUSY_TIMEOUT.saturating_sub(batch.iter().map(|job| waited(&**job)).max().unwrap_or_default()).max(SHORTEST_WAIT);
         let mut committed = match (*self.broken.borrow(), self.conn.busy_timeout(patience)) {
             (true, _) => Err(Fault::Broken),
             (_, Err(err)) => Err(Fault::from(err)),
