@@ -118,19 +118,25 @@ bench-build: dist
 	$(CARGO) build --quiet --locked --profile dist --examples
 
 bench: bench-build ## what a request costs beside a bare handler, in one run
-	benches/load/run.sh
+	benches/all.sh target/dist/keyrack target/dist/examples/bare target/bench requests
+
+bench-peers: bench-build ## the same work by haproxy, nginx, Caddy, Express, FastAPI, better-auth and Django
+	benches/all.sh target/dist/keyrack target/dist/examples/bare target/bench peers
+
+bench-growth: bench-build ## what a request costs with 1,000,000 keys, 1,024 connections, 100,000 active accounts
+	benches/all.sh target/dist/keyrack target/dist/examples/bare target/bench growth
+
+bench-all: bench-build ## everything that docs/BENCHMARKS.md tells, into it; a quarter of an hour
+	benches/all.sh target/dist/keyrack target/dist/examples/bare target/bench
 
 bench-check: bench-build ## instructions per request under callgrind, against the figures that are kept
 	@command -v valgrind >/dev/null || echo "valgrind is not installed: apt-get install valgrind"
 	python3 benches/instructions.py target/dist/keyrack target/dist/examples/bare --check
-
-bench-scale: dist ## what a check costs with 1,000 keys and with 1,000,000
-	python3 benches/scale.py target/dist/keyrack
 
 package: dist ## the smallest and fastest binary, target/dist/keyrack, and packages of it
 	@command -v cargo-deb >/dev/null || $(CARGO) install --quiet --locked cargo-deb
 	@command -v cargo-generate-rpm >/dev/null || $(CARGO) install --quiet --locked cargo-generate-rpm
 	packaging/package.sh
 
-.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-faults test-faults-short test-scan fuzz fuzz-short test-webhook-crash test-webhook-crash-short test-clients test-docs test-schema test-schema-short test-gateways test-acme test-systemd test-browser bench bench-check bench-build bench-scale dist package
+.PHONY: help run demo check fmt lint docs deny screenshots test test-rust test-faults test-faults-short test-scan fuzz fuzz-short test-webhook-crash test-webhook-crash-short test-clients test-docs test-schema test-schema-short test-gateways test-acme test-systemd test-browser bench bench-all bench-build bench-check bench-growth bench-peers dist package
 .DEFAULT_GOAL := help

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Instructions per request under callgrind, as a multiple of what the bare handler takes: a figure that does not drift with
-the machine. With --check it fails where a path has become dearer than `instructions.json` lets; --write renews that file."""
+the machine. With --check it fails where a path has become dearer than `instructions.json` lets; --write renews that file. `OUT=DIR` keeps the figures."""
 import http.client, json, os, re, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
+
+import harness
 
 KEYRACK, BARE = sys.argv[1], sys.argv[2]
 MODE = sys.argv[3] if len(sys.argv) > 3 else "--show"
@@ -102,6 +104,8 @@ def main():
         print(f"{name:24} {count:10,.0f}  {ratios[name]:6.2f}  kept {kept.get(name, 0):6.2f}")
         if name in kept and ratios[name] > kept[name] * (1 + TOLERANCE):
             dearer.append(name)
+    if os.environ.get("OUT"):
+        harness.save(os.environ["OUT"], "instructions", {"instructions": figures["GET /v1/users/me"] / base}, ratios=ratios, counts=figures)
     if MODE == "--write":
         KEPT.write_text(json.dumps(ratios, indent=2) + "\n")
     if MODE == "--check" and dearer:

@@ -2,12 +2,14 @@
 """How long the lists of the dashboard take over many rows: `lists.py KEYRACK [USERS] [KEYS]`. Every page is asked for many
 times, over one connection on this machine; the slowest of twenty is what counts (p95). Ends with 1 when one is over 50 ms.
 Beside it stands the processor time that the server spent, which other work on the machine does not change (Linux alone).
-`DATA=DIR` uses rows that are there already."""
-import glob, http.client, os, re, signal, sqlite3, statistics, subprocess, sys, tempfile, time, urllib.parse
+`DATA=DIR` uses rows that are there already, `--fill` only puts them there, `OUT=DIR` keeps the figures."""
+import glob, http.client, os, re, shutil, signal, sqlite3, statistics, subprocess, sys, tempfile, time, urllib.parse
+
+import harness
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "data"))
 KEYRACK = os.path.abspath(sys.argv[1])
-SIZES = sys.argv[2:4] or ["1000000", "1000000"]
+SIZES = [size for size in sys.argv[2:4] if size.isdigit()] or ["1000000", "1000000"]
 ROUNDS = int(os.environ.get("ROUNDS", 40))
 MOST_MS = 50.0
 EMAIL, PASSWORD = "bench@example.com", "a well kept cabinet of keys"
@@ -107,12 +109,21 @@ def pages(data):
     }
 
 
+def fill(data):
+    """Under another name until it is whole."""
+    rising = f"{data}.filling"
+    shutil.rmtree(rising, ignore_errors=True)
+    keyrack(rising, "admin", "create", "--email", EMAIL, "--password-file", "-", feed=PASSWORD)
+    subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "data/fill.py"), rising, *SIZES], check=True)
+    os.rename(rising, data)
+
+
 def main():
-    data = os.environ.get("DATA") or tempfile.mkdtemp(prefix="keyrack-lists-")
+    data = os.environ.get("DATA") or os.path.join(tempfile.mkdtemp(prefix="keyrack-lists-"), "data")
     if not os.path.exists(f"{data}/keyrack.db"):
-        os.makedirs(data, mode=0o700, exist_ok=True)
-        keyrack(data, "admin", "create", "--email", EMAIL, "--password-file", "-", feed=PASSWORD)
-        subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "data/fill.py"), data, *SIZES], check=True)
+        fill(data)
+    if "--fill" in sys.argv:
+        return
     asked = pages(data)
     server = subprocess.Popen([KEYRACK, "--data", data, "serve", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
@@ -122,7 +133,7 @@ def main():
             port = found and int(found[1])
         browser = Browser(port)
         browser.sign_in()
-        slow = []
+        slow, worst = [], {}
         print(f"| page | p50 ms | p95 ms | CPU p50 ms | CPU p95 ms | addresses |\n|---|---:|---:|---:|---:|---:|")
         for name, paths in asked.items():
             for path in paths:
@@ -138,14 +149,17 @@ def main():
             times = [t for t, _ in took]
             print(f"| {name} | {statistics.median(times):.1f} | {p95(times):.1f} | {statistics.median(cpu):.1f} | {p95(cpu):.1f} | {len(paths)} |",
                   flush=True)
+            worst[name] = p95(times)
             if p95(times) > MOST_MS:
                 slow.append((name, sorted(set((round(t), p) for t, p in took if t > MOST_MS), reverse=True)[:3]))
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait()
-    for name, worst in slow:
-        print(f"over {MOST_MS:.0f} ms: {name}: {worst}", file=sys.stderr)
-    sys.exit(bool(slow))
+    for name, times in slow:
+        print(f"over {MOST_MS:.0f} ms: {name}: {times}", file=sys.stderr)
+    if os.environ.get("OUT"):
+        harness.save(os.environ["OUT"], "lists", {"dashboard.p95": max(worst.values())}, p95=worst)
+    sys.exit(bool(slow) and not os.environ.get("OUT"))
 
 
 if __name__ == "__main__":
