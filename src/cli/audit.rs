@@ -10,7 +10,7 @@ use super::data::{Opened, Place};
 use super::failure::Failure;
 use super::output::Output;
 use super::values;
-use crate::http::audit::{AuditEventBody, CSV_HEAD, Sentence, csv_row};
+use crate::http::audit::{AuditEventBody, CSV_HEAD, csv_row, sentence};
 use crate::model::audit_event::{ActorFilter, AuditEvent, AuditFilter, Head};
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
@@ -95,7 +95,7 @@ fn list(open: &Opened, filter: &AuditFilter, limit: u32, out: &Output) -> Result
     let bodies: Vec<AuditEventBody> = events.iter().map(AuditEventBody::from).collect();
     out.result(&bodies, || {
         let rows = events.iter().map(|event| {
-            [event.at.to_string(), Sentence::of(event, |at| at.to_string()).plain(), event.ip.clone(), event.id.to_string()]
+            [event.at.to_string(), sentence(event, |at| at.to_string()).into(), event.ip.clone(), event.id.to_string()]
         });
         out.table(["TIME", "WHAT HAPPENED", "ADDRESS", "ID"], &rows.collect::<Vec<_>>())
     })

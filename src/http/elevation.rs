@@ -8,6 +8,7 @@ use super::csrf::Posted;
 use super::faults::status;
 use super::page::{FormErrors, Frame, PageError};
 use super::signed_in::{SignedIn, safe_next};
+use super::words::{filters, t, t_refusal};
 use crate::model::AppError;
 use crate::model::user::Password;
 use crate::services;
@@ -88,8 +89,8 @@ impl Posted {
 
 impl ElevationPage {
     pub fn new(frame: Frame, kept: &Kept) -> Self {
-        let errors = kept.refused.clone().map_or_else(FormErrors::default, FormErrors::at_large);
+        let errors = kept.refused.clone().map_or_else(FormErrors::default, |words| FormErrors::at_large(t_refusal(&words)));
         let email = frame.who.as_ref().map(|who| who.email.clone()).unwrap_or_default();
-        Self { frame: frame.titled("Confirm that it is you").faulty(&errors), errors, kept: kept.clone(), email }
+        Self { frame: frame.titled(t("Confirm that it is you")).faulty(&errors), errors, kept: kept.clone(), email }
     }
 }

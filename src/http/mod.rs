@@ -24,6 +24,7 @@ mod shell;
 mod shown_path;
 mod signed_in;
 mod well_known;
+pub mod words;
 
 use std::net::TcpListener;
 use std::panic::AssertUnwindSafe;

@@ -2,8 +2,10 @@
 
 use jiff::tz::TimeZone;
 
+use super::words::{count, in_words, msg, t};
 use crate::model::clock::Timestamp;
-use crate::model::tier::counted;
+
+const DAY: &str = msg!("%-d %b %Y");
 
 /// What times are shown against.
 #[derive(Clone)]
@@ -26,9 +28,9 @@ impl Now {
         let zoned = at.to_jiff().to_zoned(self.zone.clone());
         Moment {
             iso: at.to_string(),
-            day: zoned.strftime("%-d %b %Y").to_string(),
-            full: zoned.strftime("%a %-d %b %Y %H:%M %Z").to_string(),
-            relative: relative(at.seconds() - self.at.seconds(), || zoned.strftime("%-d %b %Y").to_string()),
+            day: in_words(&zoned, DAY),
+            full: in_words(&zoned, msg!("%a %-d %b %Y %H:%M %Z")),
+            relative: relative(at.seconds() - self.at.seconds(), || in_words(&zoned, DAY)),
         }
     }
 }
@@ -45,10 +47,14 @@ pub struct Moment {
 /// `30 days`, in the largest unit that has no rest.
 pub fn span_in_words(span: std::time::Duration) -> String {
     let seconds = span.as_secs();
-    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
-    let (size, unit) = units.into_iter().find(|(size, _)| seconds > 0 && seconds.is_multiple_of(*size)).unwrap_or((1, "second"));
-    let count = seconds / size;
-    counted(count, unit)
+    let is_whole = |size: u64| seconds > 0 && seconds.is_multiple_of(size);
+    let words = match seconds {
+        _ if is_whole(86_400) => count(seconds / 86_400, "{n} day", "{n} days"),
+        _ if is_whole(3_600) => count(seconds / 3_600, "{n} hour", "{n} hours"),
+        _ if is_whole(60) => count(seconds / 60, "{n} minute", "{n} minutes"),
+        _ => count(seconds, "{n} second", "{n} seconds"),
+    };
+    words.into()
 }
 
 fn relative(seconds: i64, day: impl FnOnce() -> String) -> String {
@@ -59,19 +65,20 @@ fn relative(seconds: i64, day: impl FnOnce() -> String) -> String {
         60.. => away + 30,
         _ => away,
     };
-    let span = match away {
-        0..60 => format!("{away} s"),
-        60..3600 => format!("{} min", away / 60),
-        3600..172_800 => format!("{} h", away / 3600),
-        172_800..2_592_000 => format!("{} days", away / 86_400),
-        _ if seconds < 0 => return day(),
-        _ => format!("{} days", away / 86_400),
+    let will_be = seconds > 0;
+    let words = match away {
+        0 => t("now"),
+        1..60 if will_be => t("in {n} s").with("n", away),
+        1..60 => t("{n} s ago").with("n", away),
+        60..3600 if will_be => t("in {n} min").with("n", away / 60),
+        60..3600 => t("{n} min ago").with("n", away / 60),
+        3600..172_800 if will_be => t("in {n} h").with("n", away / 3600),
+        3600..172_800 => t("{n} h ago").with("n", away / 3600),
+        _ if will_be => t("in {n} days").with("n", away / 86_400),
+        172_800..2_592_000 => t("{n} days ago").with("n", away / 86_400),
+        _ => return day(),
     };
-    match seconds {
-        0 => "now".into(),
-        1.. => format!("in {span}"),
-        _ => format!("{span} ago"),
-    }
+    words.into()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::assets::AssetUrls;
 use super::elevation::Kept;
 use super::faults::status;
+use super::words::{self, Language, Message, filters, t, t_refusal};
 use crate::model::AppError;
 use crate::model::error::{FieldError, FieldErrors};
 use crate::model::look::Look;
@@ -23,6 +24,9 @@ pub struct Frame {
     pub csrf: String,
     pub look: Look,
     pub assets: AssetUrls,
+    pub language: Language,
+    /// What scripts say; empty in English.
+    pub script_words: String,
     /// The time zone that the page's times are in.
     pub zone: String,
     pub banner: Option<Banner>,
@@ -46,6 +50,8 @@ impl Frame {
             csrf: String::new(),
             look: Look::default(),
             assets: AssetUrls::current(),
+            language: words::spoken(),
+            script_words: words::for_script(),
             zone: "UTC".into(),
             banner: None,
             plain_http: false,
@@ -153,7 +159,7 @@ impl Banner {
 
     /// A stale form is shown again.
     pub fn renewed() -> Self {
-        Self::warn("Your session was renewed. Submit again", "Nothing was changed yet.")
+        Self::warn(t("Your session was renewed. Submit again"), t("Nothing was changed yet."))
     }
 
     pub fn warn(heading: impl Into<String>, text: impl Into<String>) -> Self {
@@ -172,26 +178,27 @@ impl Done {
     pub fn banner(&self) -> Option<Banner> {
         match self.done.as_str() {
             "renewed" => Some(Banner::renewed()),
-            "switched" => Some(Banner::ok("Saved", "It holds for every request from now on.")),
-            "deleted" => Some(Banner::ok("User deleted", "Their keys and sessions have stopped.")),
-            "password-set" => Some(Banner::ok("Password set", "Sign in with it.")),
-            "password" => Some(Banner::ok("Password changed", "Everywhere else you are signed out.")),
-            "signed-out" => Some(Banner::ok("Signed out", "Whoever uses that device has to sign in again.")),
-            "factor-removed" => Some(Banner::ok("Second factor removed", "Everywhere else you are signed out.")),
-            "factor-needed" => {
-                Some(Banner::warn("Set a second factor up first", "Administrators of this server need one before anything else."))
-            }
-            "backed-up" => Some(Banner::ok("Backup made", "")),
-            "whole" => Some(Banner::ok(
-                "The backup is whole",
-                "Digest, structure, references, the chain of the audit log and all counts are as they were.",
+            "switched" => Some(Banner::ok(t("Saved"), t("It holds for every request from now on."))),
+            "deleted" => Some(Banner::ok(t("User deleted"), t("Their keys and sessions have stopped."))),
+            "password-set" => Some(Banner::ok(t("Password set"), t("Sign in with it."))),
+            "password" => Some(Banner::ok(t("Password changed"), t("Everywhere else you are signed out."))),
+            "signed-out" => Some(Banner::ok(t("Signed out"), t("Whoever uses that device has to sign in again."))),
+            "factor-removed" => Some(Banner::ok(t("Second factor removed"), t("Everywhere else you are signed out."))),
+            "factor-needed" => Some(Banner::warn(
+                t("Set a second factor up first"),
+                t("Administrators of this server need one before anything else."),
             )),
-            "replayed" => Some(Banner::ok("Waiting to be sent again", "Load the page again to see what became of it.")),
-            "nothing-failed" => Some(Banner::ok("Nothing to send again", "No message failed since then.")),
-            "webhook-deleted" => Some(Banner::ok("Webhook deleted", "Its URL is not called any more.")),
-            "client-deleted" => Some(Banner::ok("Client deleted", "Its tokens have stopped.")),
-            "access-revoked" => Some(Banner::ok("Access revoked", "Its tokens have stopped.")),
-            "saved" => Some(Banner::ok("Saved", "")),
+            "backed-up" => Some(Banner::ok(t("Backup made"), "")),
+            "whole" => Some(Banner::ok(
+                t("The backup is whole"),
+                t("Digest, structure, references, the chain of the audit log and all counts are as they were."),
+            )),
+            "replayed" => Some(Banner::ok(t("Waiting to be sent again"), t("Load the page again to see what became of it."))),
+            "nothing-failed" => Some(Banner::ok(t("Nothing to send again"), t("No message failed since then."))),
+            "webhook-deleted" => Some(Banner::ok(t("Webhook deleted"), t("Its URL is not called any more."))),
+            "client-deleted" => Some(Banner::ok(t("Client deleted"), t("Its tokens have stopped."))),
+            "access-revoked" => Some(Banner::ok(t("Access revoked"), t("Its tokens have stopped."))),
+            "saved" => Some(Banner::ok(t("Saved"), "")),
             _ => None,
         }
     }
@@ -212,6 +219,11 @@ impl FormErrors {
 
     pub fn iter(&self) -> impl Iterator<Item = &FieldError> {
         self.0.as_slice().iter()
+    }
+
+    /// What a service refused, in the reader's words.
+    pub fn refused(err: &AppError) -> Self {
+        Self::at_large(t_refusal(&err.to_string()))
     }
 
     /// The same, with the form's name for a field that the API calls otherwise.
@@ -235,9 +247,9 @@ impl FormErrors {
     /// What a form can mend comes back as errors of its fields; anything else is an error of the page.
     pub fn of_refusal(err: AppError) -> Result<Self, PageError> {
         match err {
-            AppError::Invalid(errors) => Ok(Self(errors)),
+            AppError::Invalid(errors) => Ok(errors.into()),
             AppError::LastAdmin | AppError::KeyRevoked | AppError::KeyExpired | AppError::ScopeBeyondCaller(_) => {
-                Ok(Self::at_large(err.to_string()))
+                Ok(Self::refused(&err))
             }
             err => Err(err.into()),
         }
@@ -246,7 +258,11 @@ impl FormErrors {
 
 impl From<FieldErrors> for FormErrors {
     fn from(errors: FieldErrors) -> Self {
-        Self(errors)
+        let mut said = FieldErrors::default();
+        for error in errors.as_slice() {
+            said.add(&error.field, error.code, t_refusal(&error.message));
+        }
+        Self(said)
     }
 }
 
@@ -332,16 +348,16 @@ impl ErrorPage {
     pub fn new(frame: Frame, err: &PageError, request_id: &str) -> Self {
         let (title, next) = match err {
             PageError::App(err) => words(err),
-            _ => ("Not sent from here", "Go back, load the page again, and send the form from there. Nothing was changed."),
+            _ => (t("Not sent from here"), t("Go back, load the page again, and send the form from there. Nothing was changed.")),
         };
         let signed_in = frame.who.is_some();
         Self {
             frame: Frame { reading: true, ..frame.titled(title) },
-            what: err.to_string(),
+            what: t_refusal(&err.to_string()),
             next: next.into(),
             link: Some(Link {
                 href: if signed_in { "/" } else { "/sign-in" }.into(),
-                words: if signed_in { "Back to the start" } else { "Sign in" }.into(),
+                words: if signed_in { t("Back to the start") } else { t("Sign in") }.into(),
             }),
             status: err.status_code().as_u16(),
             request_id: request_id.into(),
@@ -350,23 +366,23 @@ impl ErrorPage {
 }
 
 /// The title of an error, and the one next step.
-fn words(err: &AppError) -> (&'static str, &'static str) {
+fn words(err: &AppError) -> (Message, Message) {
     match err {
-        AppError::NoRoute => ("Page not found", "Check the address, or begin again at the start."),
-        AppError::NotFound(_) => ("Nothing with this id", "It may have been deleted. The lists show what is there."),
-        AppError::NotAnAdmin => ("For administrators", "Ask an administrator to do it, or to make you one."),
-        AppError::MethodNotAllowed { .. } => ("Not this way", "Go back and use the buttons of the page."),
-        AppError::BodyTooLarge { .. } => ("Too much text", "Go back and send less."),
+        AppError::NoRoute => (t("Page not found"), t("Check the address, or begin again at the start.")),
+        AppError::NotFound(_) => (t("Nothing with this id"), t("It may have been deleted. The lists show what is there.")),
+        AppError::NotAnAdmin => (t("For administrators"), t("Ask an administrator to do it, or to make you one.")),
+        AppError::MethodNotAllowed { .. } => (t("Not this way"), t("Go back and use the buttons of the page.")),
+        AppError::BodyTooLarge { .. } => (t("Too much text"), t("Go back and send less.")),
         AppError::RateLimited { .. } | AppError::TooManyAttempts { .. } => {
-            ("Too many attempts", "Wait that long, then go back and try again. Nothing was changed.")
+            (t("Too many attempts"), t("Wait that long, then go back and try again. Nothing was changed."))
         }
-        AppError::Busy { .. } => ("The server is busy", "Wait that long, then go back and try again. Nothing was changed."),
-        AppError::StorageFull => ("The disk is full", "Whoever runs this server has to make room. Nothing was changed."),
-        AppError::HttpsRequired => ("HTTPS needed", "Open this page with https:// in its address."),
+        AppError::Busy { .. } => (t("The server is busy"), t("Wait that long, then go back and try again. Nothing was changed.")),
+        AppError::StorageFull => (t("The disk is full"), t("Whoever runs this server has to make room. Nothing was changed.")),
+        AppError::HttpsRequired => (t("HTTPS needed"), t("Open this page with https:// in its address.")),
         AppError::Internal(_) => (
-            "Something went wrong",
-            "The change was not saved. Try again, and if it happens twice, tell whoever runs this server the request id.",
+            t("Something went wrong"),
+            t("The change was not saved. Try again, and if it happens twice, tell whoever runs this server the request id."),
         ),
-        _ => ("This did not work", "Go back, change it and try again."),
+        _ => (t("This did not work"), t("Go back, change it and try again.")),
     }
 }

@@ -8,7 +8,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
-    STRICT_TRANSPORT_SECURITY,
+    STRICT_TRANSPORT_SECURITY, VARY,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
@@ -23,7 +23,7 @@ use super::faults::{chain, words_of};
 use super::page::{ErrorPage, Frame, PageError, Place, render};
 use super::shown_path::shown_path;
 use super::signed_in::{Visit, app_of};
-use super::{HTTPS_FOR_LONG, X_REQUEST_ID};
+use super::{HTTPS_FOR_LONG, X_REQUEST_ID, words};
 use crate::app::App;
 use crate::model::AppError;
 use crate::model::usage::Outcome;
@@ -41,10 +41,16 @@ const HEADERS: &[(&str, &str)] = &[
     ("permissions-policy", "accelerometer=(), camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ];
 
+/// The answer, in the language of whoever asks.
 pub async fn shell(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let language = words::language_for(req.request(), None);
+    words::answering(language, answer(req, next)).await
+}
+
+async fn answer(req: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let arrival = req.request().arrival();
     let began = Instant::now();
     let (app, is_form) = (app_of(req.request()), req.method() == Method::POST);
@@ -155,6 +161,7 @@ pub fn allow_form_to(response: &mut HttpResponse, place: &str) {
 }
 
 fn add_headers(headers: &mut HeaderMap, is_alone: bool) {
+    headers.append(VARY, HeaderValue::from_static("accept-language"));
     for (name, value) in HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }

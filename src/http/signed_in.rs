@@ -18,6 +18,7 @@ use super::arrival::{Arrived, base_url, path_of};
 use super::csrf;
 use super::moment::Now;
 use super::page::{Frame, PageError, Place, Who, render};
+use super::words;
 use crate::app::App;
 use crate::crypto::secret::random_token;
 use crate::model::AppError;
@@ -156,6 +157,7 @@ impl Visit {
         // A form is not sent again by itself: whoever was signed out while filling it begins anew.
         let is_page = req.method() == Method::GET;
         let asked = req.uri().path_and_query().filter(|_| is_page).map_or_else(|| "/".to_owned(), ToString::to_string);
+        words::speak(words::language_for(req, look.language));
         Ok(Self { facts: Facts::of(req, &app), app, who, cookies, look, path: path_of(req).into(), asked })
     }
 

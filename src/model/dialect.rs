@@ -1,5 +1,6 @@
 //! What a dialect says of keys, windows and tiers. How it looks on the wire is in `http::api::dialect`.
 
+use super::language::msg;
 use super::tier::{Tier, Window, Windows};
 
 /// The set of conventions in which the API answers.
@@ -27,21 +28,21 @@ struct Facts {
 const FACTS: [Facts; 5] = [
     Facts {
         name: "native",
-        words: "Keyrack's own: stable error codes, every limit header, bare lists.",
+        words: msg!("Keyrack's own: stable error codes, every limit header, bare lists."),
         key_prefix: "kr_",
         default_windows: &[Window::new(50, 1), Window::new(1_000, 3_600)],
         tiers: &[],
     },
     Facts {
         name: "plain",
-        words: "Errors as one text, two limit headers, bare lists.",
+        words: msg!("Errors as one text, two limit headers, bare lists."),
         key_prefix: "kr_",
         default_windows: &[Window::new(100, 60), Window::new(5_000, 3_600)],
         tiers: &[],
     },
     Facts {
         name: "usertour",
-        words: "E-codes with links, limits by plan and minute, lists with next and previous.",
+        words: msg!("E-codes with links, limits by plan and minute, lists with next and previous."),
         key_prefix: "ak_",
         default_windows: &[Window::new(100, 60)],
         tiers: &[
@@ -53,14 +54,14 @@ const FACTS: [Facts; 5] = [
     },
     Facts {
         name: "resend",
-        words: "Named errors, five requests a second, /api-keys for Resend's client libraries, a User-Agent required.",
+        words: msg!("Named errors, five requests a second, /api-keys for Resend's client libraries, a User-Agent required."),
         key_prefix: "re_",
         default_windows: &[Window::new(5, 1)],
         tiers: &[],
     },
     Facts {
         name: "mitwirken",
-        words: "Keyrack's errors, two requests a second, lists without paging.",
+        words: msg!("Keyrack's errors, two requests a second, lists without paging."),
         key_prefix: "mit_",
         default_windows: &[Window::new(2, 1)],
         tiers: &[],

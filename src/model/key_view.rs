@@ -1,6 +1,7 @@
 //! The lists of keys that the dashboard offers. Each is one that an index serves, however many keys there are.
 
 use super::ids::ApiKeyId;
+use super::language::msg;
 use super::page::Order;
 
 /// Which keys a list shows, and with that in what order.
@@ -59,15 +60,15 @@ impl KeyView {
 
     pub const fn words(self) -> &'static str {
         match self {
-            Self::All => "All",
-            Self::Active => "Active",
-            Self::Unused => "Unused 30 days",
-            Self::Expiring => "Expiring",
-            Self::NoExpiry => "No expiry",
-            Self::Rotating => "Rotating",
-            Self::Disabled => "Disabled",
-            Self::Expired => "Expired",
-            Self::Revoked => "Revoked",
+            Self::All => msg!("All"),
+            Self::Active => msg!("Active"),
+            Self::Unused => msg!("Unused 30 days"),
+            Self::Expiring => msg!("Expiring"),
+            Self::NoExpiry => msg!("No expiry"),
+            Self::Rotating => msg!("Rotating"),
+            Self::Disabled => msg!("Disabled"),
+            Self::Expired => msg!("Expired"),
+            Self::Revoked => msg!("Revoked"),
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod imported_key;
 pub mod imported_user;
 pub mod json_records;
 pub mod key_view;
+pub mod language;
 pub mod look;
 pub mod name;
 pub mod network;

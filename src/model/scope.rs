@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::error::{AppError, Problem, Result};
+use super::language::msg;
 
 macro_rules! scopes {
-    ($($variant:ident $name:literal $words:literal,)*) => {
+    ($($variant:ident $name:literal $words:expr,)*) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Scope { $($variant,)* }
@@ -26,15 +27,15 @@ macro_rules! scopes {
 }
 
 scopes! {
-    UsersRead "users:read" "read users",
-    UsersWrite "users:write" "create, change and delete users",
-    KeysRead "keys:read" "read API keys, never their secrets",
-    KeysWrite "keys:write" "create, rotate and revoke API keys",
-    KeysVerify "keys:verify" "check other keys for a service",
-    WebhooksRead "webhooks:read" "read webhooks and their deliveries",
-    WebhooksWrite "webhooks:write" "create, change and delete webhooks",
-    AuditRead "audit:read" "read the audit log",
-    Admin "admin" "do everything, in every account",
+    UsersRead "users:read" msg!("read users"),
+    UsersWrite "users:write" msg!("create, change and delete users"),
+    KeysRead "keys:read" msg!("read API keys, never their secrets"),
+    KeysWrite "keys:write" msg!("create, rotate and revoke API keys"),
+    KeysVerify "keys:verify" msg!("check other keys for a service"),
+    WebhooksRead "webhooks:read" msg!("read webhooks and their deliveries"),
+    WebhooksWrite "webhooks:write" msg!("create, change and delete webhooks"),
+    AuditRead "audit:read" msg!("read the audit log"),
+    Admin "admin" msg!("do everything, in every account"),
 }
 
 impl Scope {

@@ -3,13 +3,14 @@
 use super::clock::Timestamp;
 use super::error::Problem;
 use super::ids::{AccountId, AuditEventId, DeliveryId, WebhookId};
+use super::language::msg;
 use super::target::Target;
 
 /// An event that is also an audit event has the same id.
 pub type EventId = AuditEventId;
 
 macro_rules! event_types {
-    ($($variant:ident $name:literal $words:literal,)*) => {
+    ($($variant:ident $name:literal $words:expr,)*) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum EventType { $($variant,)* }
@@ -30,17 +31,17 @@ macro_rules! event_types {
 }
 
 event_types! {
-    UserCreated "user.created" "A user was added",
-    UserUpdated "user.updated" "A user was changed",
-    UserDeleted "user.deleted" "A user was deleted",
-    KeyCreated "key.created" "An API key was made",
-    KeyRotated "key.rotated" "An API key got a new secret",
-    KeyRevoked "key.revoked" "An API key was ended for good",
-    KeyDisabled "key.disabled" "An API key was disabled",
-    KeyExpiring "key.expiring" "An API key ends within 7 days, and again within a day",
-    RateLimitExceeded "rate_limit.exceeded" "An account met one of its limits, once for each window",
-    GrantCreated "oauth.grant.created" "A user allowed an app",
-    GrantRevoked "oauth.grant.revoked" "An app lost what it was allowed",
+    UserCreated "user.created" msg!("A user was added"),
+    UserUpdated "user.updated" msg!("A user was changed"),
+    UserDeleted "user.deleted" msg!("A user was deleted"),
+    KeyCreated "key.created" msg!("An API key was made"),
+    KeyRotated "key.rotated" msg!("An API key got a new secret"),
+    KeyRevoked "key.revoked" msg!("An API key was ended for good"),
+    KeyDisabled "key.disabled" msg!("An API key was disabled"),
+    KeyExpiring "key.expiring" msg!("An API key ends within 7 days, and again within a day"),
+    RateLimitExceeded "rate_limit.exceeded" msg!("An account met one of its limits, once for each window"),
+    GrantCreated "oauth.grant.created" msg!("A user allowed an app"),
+    GrantRevoked "oauth.grant.revoked" msg!("An app lost what it was allowed"),
 }
 
 impl EventType {

@@ -3,19 +3,17 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::authorize::seen_key;
 use super::credentials;
 use crate::app::App;
 use crate::app::callers::{Credential, Found, State};
-use crate::limits::Decision;
+use crate::limits::{Decision, WindowState};
 use crate::model::caller::{Caller, Reach};
 use crate::model::clock::Timestamp;
 use crate::model::ids::ApiKeyId;
 use crate::model::scope::ScopesAsked;
 use crate::model::service::ServiceName;
-use crate::model::tier::Window;
 use crate::model::usage::Outcome;
 use crate::model::{AppError, Result};
 use crate::store;
@@ -135,8 +133,18 @@ fn judge(app: &App, found: &Found, question: Question, now: Timestamp) -> (Code,
     (if left.admitted() { Code::Valid } else { Code::RateLimited }, Some(left))
 }
 
-/// What a request with the key would meet now, in words for people. Counts nothing.
-pub async fn explain(app: &App, caller: &Caller, id: ApiKeyId) -> Result<String> {
+/// What a request with a key would meet now.
+pub enum Outlook {
+    /// Nothing limits it.
+    Free,
+    /// It passes, and the tightest window, where one has anything to tell, is this.
+    Passes(Option<WindowState>),
+    UsedUp(WindowState),
+    Refused(State),
+}
+
+/// Counts nothing.
+pub async fn outlook(app: &App, caller: &Caller, id: ApiKeyId) -> Result<Outlook> {
     let look = move |conn: &store::Conn| Ok((store::api_keys::find(conn, id)?, store::api_keys::find_presented_of(conn, id)?));
     let (key, presented) = app.store.read(look).await?;
     let key = seen_key(caller, key)?;
@@ -146,58 +154,15 @@ pub async fn explain(app: &App, caller: &Caller, id: ApiKeyId) -> Result<String>
     let ip = key.ip_allow.an_address();
     let question = Question { scopes: ScopesAsked::default(), ip, cost: 1, dry_run: true };
     let (_, left) = judge(app, &found, question, now);
-    let words = match found.state(now) {
-        State::Good => return Ok(limits_in_words(left.as_ref())),
-        State::Revoked => "the key is revoked",
-        State::Disabled => "the key is disabled",
-        State::OwnerDisabled => "its owner is disabled",
-        State::AccountSuspended => "its account is suspended",
-        State::Expired | State::TokenExpired => "the key has expired",
-        State::Replaced => "its secret was replaced",
-    };
-    Ok(format!("It would be refused: {words}."))
-}
-
-fn limits_in_words(left: Option<&Decision>) -> String {
-    let Some(left) = left.filter(|left| !left.windows().is_empty()) else { return "It would pass. Nothing limits it.".into() };
+    let state = found.state(now);
+    if state != State::Good {
+        return Ok(Outlook::Refused(state));
+    }
+    let Some(left) = left.filter(|left| !left.windows().is_empty()) else { return Ok(Outlook::Free) };
     if let Some(window) = left.refused_by() {
-        let name = Window::new(window.limit, window.seconds).in_words();
-        return format!("It would be refused: the window {name} is used up, {} left.", span_in_words(window.reset));
+        return Ok(Outlook::UsedUp(*window));
     }
     // The tightest is what stops it first; of a second's window there is nothing to tell.
     let told = left.windows().iter().filter(|window| window.seconds > 1).min_by_key(|window| window.remaining);
-    match told.or_else(|| left.tightest()) {
-        Some(window) => {
-            let name = Window::new(window.limit, window.seconds).in_words();
-            format!("It would pass: of the window {name}, {} are left.", crate::model::tier::grouped(window.remaining))
-        }
-        None => "It would pass.".into(),
-    }
-}
-
-/// `12 minutes`, rounded up, so that waiting for it is enough.
-fn span_in_words(span: Duration) -> String {
-    let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
-    let (number, unit) = match seconds {
-        0..=90 => (seconds.max(1), "second"),
-        91..=5_400 => (seconds.div_ceil(60), "minute"),
-        5_401..=172_800 => (seconds.div_ceil(3_600), "hour"),
-        _ => (seconds.div_ceil(86_400), "day"),
-    };
-    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_are_told_in_the_unit_that_people_would_take() {
-        let told = |seconds: f64| span_in_words(Duration::from_secs_f64(seconds));
-        assert_eq!(told(0.2), "1 second");
-        assert_eq!(told(59.1), "60 seconds");
-        assert_eq!(told(661.0), "12 minutes");
-        assert_eq!(told(5_401.0), "2 hours");
-        assert_eq!(told(200_000.0), "3 days");
-    }
+    Ok(Outlook::Passes(told.or_else(|| left.tightest()).copied()))
 }

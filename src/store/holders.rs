@@ -15,7 +15,7 @@ macro_rules! holder_columns {
     () => {
         "u.id AS holder_id, u.account_id AS user_account_id, u.name AS user_name, u.email AS user_email,
     u.role AS user_role, u.status AS user_status, u.time_zone AS user_time_zone, u.theme AS user_theme,
-    u.shortcuts AS user_shortcuts, CASE WHEN u.totp_seed IS NULL THEN 0 ELSE 1 END AS user_has_second_factor, u.created_at AS user_created_at,
+    u.shortcuts AS user_shortcuts, u.language AS user_language, CASE WHEN u.totp_seed IS NULL THEN 0 ELSE 1 END AS user_has_second_factor, u.created_at AS user_created_at,
     u.updated_at AS user_updated_at, u.revision AS user_revision, a.name AS account_name, a.metadata AS account_metadata, a.status AS account_status,
     t.name AS account_tier, coalesce(a.windows, t.windows) AS account_windows"
     };
@@ -58,7 +58,11 @@ pub(super) fn from_row(row: &Row) -> rusqlite::Result<Holder> {
             role: Role::parse(&row.get::<_, String>("user_role")?).map_err(|problem| damaged(problem.message))?,
             status: UserStatus::parse(&row.get::<_, String>("user_status")?).map_err(|problem| damaged(problem.message))?,
             time_zone: row.get("user_time_zone")?,
-            look: Look::new(&row.get::<_, String>("user_theme")?, row.get("user_shortcuts")?),
+            look: Look::new(
+                &row.get::<_, String>("user_theme")?,
+                row.get("user_shortcuts")?,
+                &row.get::<_, String>("user_language")?,
+            ),
             has_second_factor: row.get("user_has_second_factor")?,
             created_at: at(row, "user_created_at")?,
             updated_at: at(row, "user_updated_at")?,

@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0011_webhooks.sql"),
     include_str!("migrations/0012_oauth.sql"),
     include_str!("migrations/0013_lists.sql"),
+    include_str!("migrations/0014_language.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();

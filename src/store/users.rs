@@ -13,7 +13,7 @@ use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::user::{Role, User, UserStatus, UserText};
 use crate::model::{AppError, Result};
 
-const COLUMNS: &str = "id, account_id, name, email, role, status, time_zone, theme, shortcuts,
+const COLUMNS: &str = "id, account_id, name, email, role, status, time_zone, theme, shortcuts, language,
      CASE WHEN totp_seed IS NULL THEN 0 ELSE 1 END AS has_second_factor, created_at,
      updated_at, revision";
 
@@ -275,8 +275,8 @@ pub fn rehash(tx: &Transaction, id: UserId, old: &str, new: &str) -> Result<()> 
 
 /// How the user wants the pages to be: no change of what anyone else sees.
 pub fn set_look(tx: &Transaction, id: UserId, look: &Look) -> Result<()> {
-    let mut set = tx.prepare_cached("UPDATE users SET theme = $1, shortcuts = $2 WHERE id = $3")?;
-    set.execute(params![look.theme, look.shortcuts, id])?;
+    let mut set = tx.prepare_cached("UPDATE users SET theme = $1, shortcuts = $2, language = $3 WHERE id = $4")?;
+    set.execute(params![look.theme, look.shortcuts, look.language_tag(), id])?;
     Ok(())
 }
 
@@ -309,7 +309,7 @@ pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
         role: Role::parse(cells.text()?).map_err(|problem| damaged(problem.message))?,
         status: UserStatus::parse(cells.text()?).map_err(|problem| damaged(problem.message))?,
         time_zone: cells.next()?,
-        look: Look::new(cells.text()?, cells.next()?),
+        look: Look::new(cells.text()?, cells.next()?, cells.text()?),
         has_second_factor: cells.next()?,
         created_at: cells.at()?,
         updated_at: cells.at()?,

@@ -7,6 +7,10 @@ const html = window.trustedTypes
   ? window.trustedTypes.createPolicy("keyrack", { createHTML: (text) => text })
   : { createHTML: (text) => text };
 
+// Words in the reader's language: the page brings those of this file where it is not in English.
+const translated = JSON.parse(document.body.dataset.words ?? "{}");
+const t = (text, values = {}) => (translated[text] ?? text).replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
+
 // One live line for the whole page.
 const live = document.createElement("p");
 live.className = "quiet";
@@ -44,8 +48,8 @@ async function copy(button) {
   const before = label.dataset.before ??= label.textContent;
   if (await toClipboard(isField ? source.value : source.textContent, button)) {
     button.focus();
-    label.textContent = "Copied";
-    say("Copied");
+    label.textContent = t("Copied");
+    say(t("Copied"));
     if (button.dataset.stores !== undefined) stored();
     await wait(2000);
     label.textContent = before;
@@ -56,8 +60,8 @@ async function copy(button) {
   source.focus();
   const keys = /Mac|iP/.test(navigator.platform) ? "Command+C" : "Ctrl+C";
   const how = one("[data-copy-how]");
-  if (how) how.textContent = `The browser did not copy. The text is selected: press ${keys}.`;
-  say(`The text is selected. Press ${keys}.`);
+  if (how) how.textContent = t("The browser did not copy. The text is selected: press {keys}.", { keys });
+  say(t("The text is selected. Press {keys}.", { keys }));
 }
 
 // The page that shows a secret once asks before it is left, until the secret was copied, downloaded or acknowledged.
@@ -73,7 +77,7 @@ async function testKey(form) {
   const result = one("[data-test-result]");
   result.hidden = false;
   result.className = "banner";
-  result.textContent = "Asking…";
+  result.textContent = t("Asking…");
   let tone = "bad";
   let words;
   try {
@@ -87,13 +91,13 @@ async function testKey(form) {
       tone = "ok";
       const left = answer.headers.get("X-RateLimit-Remaining");
       const limit = answer.headers.get("X-RateLimit-Limit");
-      words = `${answer.status} OK. The key works, as ${body.email}.`;
-      if (left && limit) words += ` ${left} of ${limit} requests left.`;
+      words = t("{status} OK. The key works, as {email}.", { status: answer.status, email: body.email });
+      if (left && limit) words += ` ${t("{left} of {limit} requests left.", { left, limit })}`;
     } else {
       words = `${answer.status}. ${body.message ?? ""}`;
     }
   } catch {
-    words = "No answer. Look whether the server runs and this machine reaches it.";
+    words = t("No answer. Look whether the server runs and this machine reaches it.");
   }
   result.className = `banner ${tone}`;
   result.textContent = words;
@@ -158,7 +162,7 @@ addEventListener("popstate", () => {
 });
 
 // How long something still lasts, counted down.
-const spans = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+const spans = [[t("{n} d"), 86400], [t("{n} h"), 3600], [t("{n} min"), 60], [t("{n} s"), 1]];
 function countDown() {
   for (const clock of all("[data-until]")) {
     let left = Math.max(0, Math.round((Date.parse(clock.dataset.until) - Date.now()) / 1000));
@@ -169,11 +173,12 @@ function countDown() {
     }
     clock.dataset.runs = "yes";
     const first = spans.findIndex(([, seconds]) => left >= seconds);
-    clock.textContent = `in ${spans.slice(first, first + 2).map(([unit, seconds]) => {
+    const span = spans.slice(first, first + 2).map(([words, seconds]) => {
       const count = Math.floor(left / seconds);
       left -= count * seconds;
-      return `${count} ${unit}`;
-    }).join(" ")}`;
+      return words.replace("{n}", count);
+    }).join(" ");
+    clock.textContent = t("in {span}", { span });
   }
 }
 if (one("[data-until]")) setInterval(countDown, 1000);
@@ -186,7 +191,7 @@ document.addEventListener("click", (event) => {
     const field = one(shows.dataset.show);
     const hidden = field.type === "password";
     field.type = hidden ? "text" : "password";
-    shows.textContent = hidden ? "Hide" : "Show";
+    shows.textContent = hidden ? t("Hide") : t("Show");
     shows.setAttribute("aria-pressed", String(hidden));
     return;
   }
@@ -279,6 +284,7 @@ if (liveButton) {
   let shown = 0;
   let missed = 0;
   let waits = [];
+  let state = "ended";
 
   const rowOf = (data) => {
     const row = sample.cloneNode(true);
@@ -295,7 +301,7 @@ if (liveButton) {
     if (data.key) {
       at("key").textContent = data.key;
       at("key").href = data.key_href;
-    } else at("key").replaceWith("None");
+    } else at("key").replaceWith(t("None"));
     return row;
   };
   // At most once a second: the line is read aloud.
@@ -303,10 +309,10 @@ if (liveButton) {
   const tell = () => { telling ||= setTimeout(tellNow, 1000); };
   const tellNow = () => {
     telling = 0;
-    const parts = [liveButton.textContent === "Pause" ? "Live." : liveButton.textContent === "Go on" ? "Paused." : ""];
-    if (shown) parts.push(`${shown} new since it began.`);
-    if (waits.length) parts.push(`${waits.length} hidden.`);
-    if (missed) parts.push(`${missed} missed: more came than could be shown.`);
+    const parts = [state === "runs" ? t("Live.") : state === "waits" ? t("Paused.") : ""];
+    if (shown) parts.push(t("{n} new since it began.", { n: shown }));
+    if (waits.length) parts.push(t("{n} hidden.", { n: waits.length }));
+    if (missed) parts.push(t("{n} missed: more came than could be shown.", { n: missed }));
     words.textContent = parts.join(" ");
   };
   const show = (list) => {
@@ -322,22 +328,24 @@ if (liveButton) {
     source.addEventListener("message", (event) => {
       waits.push(JSON.parse(event.data));
       if (waits.length > most) { waits.shift(); missed += 1; }
-      if (liveButton.textContent === "Pause") { show(waits); waits = []; }
+      if (state === "runs") { show(waits); waits = []; }
       tell();
     });
     source.addEventListener("missed", (event) => { missed += Number(event.data); tell(); });
     source.addEventListener("error", () => {
       if (source.readyState !== EventSource.CLOSED) return;
-      words.textContent = "The live tail ended. Load the page again to see whether you are still signed in.";
-      liveButton.textContent = "Live";
+      words.textContent = t("The live tail ended. Load the page again to see whether you are still signed in.");
+      liveButton.textContent = t("Live");
+      state = "ended";
       source = undefined;
     });
   };
   liveButton.addEventListener("click", () => {
-    const goesOn = liveButton.textContent !== "Pause";
+    const goesOn = state !== "runs";
     if (goesOn && !source) begin();
     if (goesOn) { show(waits); waits = []; }
-    liveButton.textContent = goesOn ? "Pause" : "Go on";
+    liveButton.textContent = goesOn ? t("Pause") : t("Go on");
+    state = goesOn ? "runs" : "waits";
     tellNow();
   });
   addEventListener("pagehide", () => source?.close());
@@ -359,12 +367,12 @@ async function openPalette() {
   if (palette) return;
   palette = document.createElement("dialog");
   palette.className = "palette";
-  palette.setAttribute("aria-label", "Go to");
+  palette.setAttribute("aria-label", t("Go to"));
   const field = document.createElement("input");
   field.type = "search";
   field.autocomplete = "off";
   field.spellcheck = false;
-  field.setAttribute("aria-label", "Search pages, keys, users and ids");
+  field.setAttribute("aria-label", t("Search pages, keys, users and ids"));
   const results = document.createElement("div");
   results.className = "results";
   palette.append(field, results);
@@ -381,7 +389,7 @@ async function openPalette() {
       if (answer.redirected || !answer.ok) {
         const link = document.createElement("a");
         link.href = answer.url;
-        link.textContent = answer.ok ? "Open it" : "Open the search";
+        link.textContent = answer.ok ? t("Open it") : t("Open the search");
         if (!answer.ok && !answer.redirected) link.href = "/go";
         return results.replaceChildren(link);
       }
@@ -389,7 +397,7 @@ async function openPalette() {
       const found = one("[data-results]", page);
       results.replaceChildren(...found.childNodes);
       const count = all("a, button", results).length;
-      say(count === 1 ? "1 result" : `${count} results`);
+      say(count === 1 ? t("1 result") : t("{n} results", { n: count }));
     } catch (error) {
       if (error.name !== "AbortError") location.assign("/go");
     }
@@ -449,10 +457,10 @@ function showKeys() {
   dialog.setAttribute("aria-labelledby", "keys-title");
   const title = document.createElement("h2");
   title.id = "keys-title";
-  title.textContent = "Keys";
+  title.textContent = t("Keyboard");
   const list = document.createElement("dl");
   list.className = "keys-help";
-  const keys = [["Ctrl K", "Go to anything"], ["/", "Search"], ["c", "Create"], ["j k", "Next row, previous row"], ["?", "This list"]];
+  const keys = [["Ctrl K", t("Go to anything")], ["/", t("Search")], ["c", t("Create")], ["j k", t("Next row, previous row")], ["?", t("This list")]];
   for (const link of all(".rail > nav a[data-go]")) keys.push([`g ${link.dataset.go}`, link.textContent.trim()]);
   for (const [key, words] of keys) {
     const term = document.createElement("dt");
@@ -464,7 +472,7 @@ function showKeys() {
     list.append(term, meaning);
   }
   const close = document.createElement("button");
-  close.textContent = "Close";
+  close.textContent = t("Close");
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => dialog.remove());
   dialog.append(title, list, close);

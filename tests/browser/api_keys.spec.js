@@ -249,7 +249,7 @@ describe("what scripts add", () => {
     assert.equal(await page.evaluate(() => document.activeElement.id), "q");
     await page.locator("h1").click();
     await page.keyboard.press("?");
-    await page.getByRole("dialog", { name: "Keys" }).waitFor();
+    await page.getByRole("dialog", { name: "Keyboard" }).waitFor();
     await page.keyboard.press("Escape");
     await page.keyboard.press("g");
     await page.keyboard.press("k");

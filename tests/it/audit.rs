@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use keyrack::http::audit::{KNOWN, Sentence};
+use keyrack::http::audit::{KNOWN, sentence};
 use keyrack::model::audit_event::{ActorFilter, AuditEvent, AuditFilter, Broken, Head, How};
 use keyrack::model::caller::Caller;
 use keyrack::model::page::{Limit, Order, Start};
@@ -21,7 +21,7 @@ async fn events(server: &TestServer, filter: AuditFilter) -> Vec<AuditEvent> {
 }
 
 async fn sentences(server: &TestServer, filter: AuditFilter) -> Vec<String> {
-    events(server, filter).await.iter().map(|event| Sentence::of(event, |at| at.to_string()).plain()).collect()
+    events(server, filter).await.iter().map(|event| sentence(event, |at| at.to_string()).into()).collect()
 }
 
 /// The file itself, as somebody has it who may write to it.
@@ -106,7 +106,7 @@ async fn an_action_that_nobody_gave_words_to_is_told_by_its_name() {
     let mut event = events(&server, AuditFilter::default()).await.remove(0);
     event.action = "parcel.sent_off".into();
     event.target.name = "orders".into();
-    assert_eq!(Sentence::of(&event, |at| at.to_string()).plain(), "Keyrack sent off parcel orders");
+    assert_eq!(sentence(&event, |at| at.to_string()).to_string(), "Keyrack sent off parcel orders");
 }
 
 #[tokio::test]

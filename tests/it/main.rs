@@ -59,3 +59,4 @@ mod verify;
 mod watching;
 mod webhooks;
 mod well_known;
+mod words;

@@ -2,11 +2,9 @@
 
 use keyrack::model::account::{AccountChanges, AccountStatus};
 use keyrack::model::api_key::{Expiry, IpAllow, Metadata};
-use keyrack::model::caller::Caller;
 use keyrack::model::ids::ApiKeyId;
 use keyrack::model::scope::Scope::{Admin, KeysRead, KeysVerify, UsersRead};
 use keyrack::model::user::{Role, UserStatus};
-use keyrack::services;
 use serde_json::{Value, json};
 
 use crate::support::{Client, HOUR, MINUTE, Raw, Reply, TestServer, windows_of};
@@ -245,8 +243,12 @@ async fn the_keys_page_says_in_words_what_a_request_would_meet() {
     let server = TestServer::start().await;
     let key = server.key_within(&[], &[(50, 1), (1000, 3600)]).await;
     let id = ApiKeyId::parse(key.key_id()).expect("an id");
-    let operator = Caller::command_line();
-    let words = || async { services::verify::explain(&server.app, &operator, id).await.expect("words") };
+    let browser = server.browser(server.admin().await.user()).await;
+    let words = || async {
+        let page = browser.get(&format!("/admin/keys/{id}")).await.expect(200).text;
+        let told = page.split("Would a request pass now?</dt><dd>").nth(1).and_then(|rest| rest.split("</dd>").next());
+        told.expect("words").to_owned()
+    };
     assert_eq!(words().await, "It would pass: of the window 1,000/hour, 1,000 are left.");
     server.set_windows(&key, &[(1, 3600)]).await;
     key.get("/v1/key").await.expect(200);

@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 KEYRACK = os.environ.get("KEYRACK", str(ROOT / "target/debug/keyrack"))
 REPORTS = ROOT / "target/scan"
-PYTHON = REPORTS / "python/bin"
+PYTHON = REPORTS / "python"
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("KEYRACK_")}
 ENV = {**CLEAN, "KEYRACK_ALLOW_VOLATILE": "1"}
 BOUND = int(os.environ.get("SECONDS_EACH", "240"))
@@ -75,7 +75,7 @@ def sslyze():
         report = REPORTS / "sslyze.json"
         looks = ["sslv2", "sslv3", "tlsv1", "tlsv1_1", "tlsv1_2", "tlsv1_3", "heartbleed", "openssl_ccs", "compression", "reneg", "robot", "certinfo"]
         looks = [f"--{look}" for look in looks]
-        run("sslyze", [PYTHON / "sslyze", "--mozilla_config=disable", *looks, f"--json_out={report}", url.removeprefix("https://")])
+        run("sslyze", [PYTHON / "sslyze/bin/sslyze", "--mozilla_config=disable", *looks, f"--json_out={report}", url.removeprefix("https://")])
     found = json.loads(report.read_text())["server_scan_results"][0]["scan_result"]
     accepted = {name: len((found[f"{name}_cipher_suites"]["result"] or {}).get("accepted_cipher_suites", [])) for name in
                 ["ssl_2_0", "ssl_3_0", "tls_1_0", "tls_1_1", "tls_1_2", "tls_1_3"]}
@@ -111,8 +111,8 @@ def wapiti():
         report.unlink(missing_ok=True)
         starts = [f"{url}{path}" for path in ["/admin", "/admin/users", "/admin/keys", "/settings/api-keys", "/docs", "/status"]]
         cookie = signed_in(url)
-        # "domain" follows no link to an address with a port. What ends the session itself is left out.
-        command = ["wapiti", "-u", f"{url}/", "--verify-ssl", "0", "--flush-session", "-f", "json", "-o", report, "--scope", "folder", "-d", "3",
+        # What ends the session itself is left out.
+        command = [PYTHON / "wapiti3/bin/wapiti", "-u", f"{url}/", "--verify-ssl", "0", "--flush-session", "-f", "json", "-o", report, "--scope", "folder", "-d", "3",
                    "-x", f"{url}/sign-out*", "-x", f"{url}/settings/security*", "-H", f"Cookie: {cookie}", "-H", "Sec-Fetch-Site: same-origin", "--max-links-per-page", "30",
                    "--max-scan-time", BOUND // 3, "--max-attack-time", BOUND // 12, "-v", "1", "--no-bugreport",
                    "-m", "sql,xss,permanentxss,crlf,redirect,file,exec,csp,http_headers,cookieflags,backup,htaccess,methods"]

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::words::field_words;
+use crate::http::words::t;
 use crate::model::audit_event::AuditEvent;
 use crate::model::clock::Timestamp;
 
@@ -23,24 +25,24 @@ pub fn changes(event: &AuditEvent, time: impl Fn(Timestamp) -> String) -> Vec<Ch
             }
             value => (None, Some(words(value))),
         };
-        Change { field: name.replace('_', " "), before, after }
+        Change { field: field_words(name), before, after }
     };
     fields.iter().map(change).collect()
 }
 
 fn words(value: &Value, time: &impl Fn(Timestamp) -> String) -> String {
     match value {
-        Value::Null => "none".into(),
-        Value::Bool(yes) => if *yes { "yes" } else { "no" }.into(),
-        Value::String(text) if text.is_empty() => "empty".into(),
+        Value::Null => t("none").into(),
+        Value::Bool(yes) => if *yes { t("yes") } else { t("no") }.into(),
+        Value::String(text) if text.is_empty() => t("empty").into(),
         Value::String(text) => match Timestamp::parse(text) {
             Some(at) if text.len() == "2026-11-22T10:00:00Z".len() => time(at),
             _ => text.clone(),
         },
-        Value::Array(items) if items.is_empty() => "none".into(),
+        Value::Array(items) if items.is_empty() => t("none").into(),
         Value::Array(items) => items.iter().map(|item| words(item, time)).collect::<Vec<_>>().join(", "),
         Value::Object(window) if window.len() == 2 && window.contains_key("limit") && window.contains_key("seconds") => {
-            format!("{} in {} s", window["limit"], window["seconds"])
+            t("{n} in {seconds} s").with("n", &window["limit"]).with("seconds", &window["seconds"]).into()
         }
         other => other.to_string(),
     }

@@ -6,7 +6,7 @@ mod words;
 
 pub use changes::{Change, changes};
 pub use csv::{CSV_HEAD, csv_row};
-pub use words::{KNOWN, Part, Sentence, actor_words};
+pub use words::{KNOWN, actor_words, sentence};
 
 use serde::Serialize;
 use serde_json::Value;

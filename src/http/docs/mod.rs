@@ -24,6 +24,7 @@ use super::page::{Banner, FormErrors, Frame, PageError, Place};
 use super::samples;
 use super::signed_in::{SignedIn, Visit};
 use crate::app::App;
+use crate::http::words::filters;
 use crate::model::AppError;
 use crate::model::clock::Clock;
 use crate::model::dialect::DialectName;

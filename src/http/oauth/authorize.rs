@@ -15,6 +15,7 @@ use crate::http::page::{Banner, Frame, PageError, Place};
 use crate::http::params::Params;
 use crate::http::shell::allow_form_to;
 use crate::http::signed_in::{SignedIn, Visit};
+use crate::http::words::{filters, t, t_refusal};
 use crate::model::AppError;
 use crate::model::ids::ClientId;
 use crate::model::oauth_client::OauthClient;
@@ -154,22 +155,22 @@ async fn read(visit: &Visit, query: &str) -> Result<Result<Read, Untrusted>, Pag
 async fn client_of(app: &App, params: &Params) -> Result<Result<OauthClient, String>, AppError> {
     let id = match params.text("client_id") {
         Ok(id) => id.unwrap_or_default(),
-        Err(err) => return Ok(Err(err.to_string())),
+        Err(err) => return Ok(Err(t_refusal(&err.to_string()))),
     };
     if id.is_empty() {
-        return Ok(Err("The address names no program: client_id is missing.".into()));
+        return Ok(Err(t("The address names no program: client_id is missing.").into()));
     }
     let found = match ClientId::parse(id) {
         Some(id) => oauth::find_client(app, id).await?,
         None => None,
     };
-    Ok(found.ok_or_else(|| "The program that sent you here is not registered, or was deleted.".into()))
+    Ok(found.ok_or_else(|| t("The program that sent you here is not registered, or was deleted.").into()))
 }
 
 fn destination_of(visit: &Visit, client: &OauthClient, params: &Params) -> Result<(Destination, bool), Untrusted> {
     let uris = &client.redirect_uris;
     let sent = params.text("redirect_uri").map_err(|err| Untrusted {
-        what: err.to_string(),
+        what: t_refusal(&err.to_string()),
         sent: String::new(),
         nearest: String::new(),
     })?;
@@ -179,7 +180,7 @@ fn destination_of(visit: &Visit, client: &OauthClient, params: &Params) -> Resul
             return Ok((Destination::own(sent.to_owned()), true));
         }
         return Destination::of(uris, sent).map(|to| (to, true)).ok_or_else(|| Untrusted {
-            what: format!("{} asked to send you to an address that it has not registered.", client.name),
+            what: t("{client} asked to send you to an address that it has not registered.").with("client", &client.name).into(),
             sent: sent.chars().take(SHOWN).collect(),
             nearest: nearest(uris, sent).map(|uri| uri.as_str().chars().take(SHOWN).collect()).unwrap_or_default(),
         });
@@ -188,7 +189,9 @@ fn destination_of(visit: &Visit, client: &OauthClient, params: &Params) -> Resul
         // RFC 6749 §3.1.2.3
         [only] => Ok((Destination::own(only.as_str().to_owned()), false)),
         _ => Err(Untrusted {
-            what: format!("{} does not say where to send you afterwards: redirect_uri is missing.", client.name),
+            what: t("{client} does not say where to send you afterwards: redirect_uri is missing.")
+                .with("client", &client.name)
+                .into(),
             sent: String::new(),
             nearest: String::new(),
         }),
@@ -252,7 +255,7 @@ fn send(who: &SignedIn, sender: &Sender, code: Result<Secret, OauthError>, way: 
         Way::Found => StatusCode::FOUND,
         Way::SeeOther => StatusCode::SEE_OTHER,
         Way::Page => {
-            let frame = Frame { bare: true, reading: true, ..who.frame("Back to the program", Place::Elsewhere) };
+            let frame = Frame { bare: true, reading: true, ..who.frame(t("Back to the program"), Place::Elsewhere) };
             let page = LeavePage { frame, href, place: sender.destination.place() };
             return Ok(who.ok(&page));
         }
@@ -261,7 +264,7 @@ fn send(who: &SignedIn, sender: &Sender, code: Result<Secret, OauthError>, way: 
 }
 
 fn refused(visit: &Visit, untrusted: Untrusted) -> HttpResponse {
-    let frame = Frame { bare: true, reading: true, ..visit.frame("This link does not lead on", Place::Elsewhere) };
+    let frame = Frame { bare: true, reading: true, ..visit.frame(t("This link does not lead on"), Place::Elsewhere) };
     let Untrusted { what, sent, nearest } = untrusted;
     let page = RefusedPage { frame, what, sent, nearest, request_id: visit.facts.request_id.to_string() };
     visit.page(StatusCode::BAD_REQUEST, &page)
@@ -270,11 +273,11 @@ fn refused(visit: &Visit, untrusted: Untrusted) -> HttpResponse {
 fn consent(who: &SignedIn, query: String, request: &Request, wanted: &Wanted, banner: Option<Banner>) -> HttpResponse {
     let before = wanted.before.as_ref().map(|grant| grant.scopes);
     let ability = |scope: Scope| Ability {
-        words: scope.words().into(),
+        words: t(scope.words()).into(),
         changes: !scope.name().ends_with(":read") && scope != Scope::KeysVerify,
         is_new: before.is_some_and(|before| !before.allows(scope)),
     };
-    let title = format!("{} wants access to your account", request.client.name);
+    let title = t("{client} wants access to your account").with("client", &request.client.name);
     let given: Vec<&str> = wanted.granted.words.split(' ').collect();
     let asked = request.scope.as_deref().unwrap_or_default().split(' ');
     let left_out: Vec<&str> = asked.filter(|word| !word.is_empty() && !given.contains(word)).collect();

@@ -7,6 +7,7 @@ use askama::Template;
 use crate::http::csrf::Posted;
 use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{filters, t};
 use crate::model::page::{Limit, Order, Start};
 use crate::model::user::{Role, UserStatus};
 use crate::services;
@@ -28,15 +29,17 @@ pub async fn show(who: SignedIn, done: Query<Done>) -> Result<HttpResponse, Page
     let place = (Start::Offset(0), Order::OldestFirst, Limit::of(Limit::MAX));
     let admins = services::users::list(&who.app, &who.caller, filter, place).await?;
     let without: Vec<_> = admins.rows.iter().filter(|user| !user.has_second_factor).collect();
-    let (more, all) = (if admins.has_next { "the first " } else { "" }, admins.rows.len());
-    let words = match without.len() {
-        0 => format!("Without a second factor: none of {more}{all}."),
-        n => format!("Without a second factor: {n} of {more}{all}."),
+    let words = match (without.len(), admins.has_next) {
+        (0, false) => t("Without a second factor: none of {all}."),
+        (0, true) => t("Without a second factor: none of the first {all}."),
+        (_, false) => t("Without a second factor: {n} of {all}."),
+        (_, true) => t("Without a second factor: {n} of the first {all}."),
     };
+    let words = words.with("n", without.len()).with("all", admins.rows.len());
     let page = AdminSecurityPage {
-        frame: who.frame("Security for administrators", Place::AdminSecurity).with_banner(done.banner()),
+        frame: who.frame(t("Security for administrators"), Place::AdminSecurity).with_banner(done.banner()),
         required: who.app.live.requires_second_factor(),
-        words,
+        words: words.into(),
         without: without.iter().map(|user| (user.id.to_string(), user.email.clone())).collect(),
     };
     Ok(who.ok(&page))

@@ -9,10 +9,11 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::view::grouped;
-use crate::http::audit::{AuditEventBody, CSV_HEAD, Change, KNOWN, Part, Sentence, changes, csv_row};
+use crate::http::audit::{AuditEventBody, CSV_HEAD, Change, KNOWN, changes, csv_row, sentence};
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
+use crate::http::words::{Rich, filters, in_words, msg, t, t_refusal};
 use crate::model::audit_event::{ActorFilter, AuditEvent, AuditFilter, Head};
 use crate::model::clock::Timestamp;
 use crate::model::email::Email;
@@ -60,7 +61,7 @@ pub struct Mark {
 
 pub struct EventRow {
     pub href: String,
-    pub sentence: Vec<Part>,
+    pub sentence: Rich,
     pub at: Moment,
     pub time: String,
     pub changes: Vec<Change>,
@@ -169,7 +170,7 @@ pub async fn list(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Pa
     let earliest = services::audit::earliest(&who.app).await?;
     let errors = errors.into();
     let page = AuditPage {
-        frame: who.frame("Audit log", Place::Audit).faulty(&errors),
+        frame: who.frame(t("Audit log"), Place::Audit).faulty(&errors),
         actions: actions(&asked.action),
         errors,
         is_filtered: !asked.is_empty(),
@@ -195,7 +196,7 @@ pub async fn show(who: SignedIn, id: Path<String>) -> Result<HttpResponse, PageE
     let now = who.now();
     let row = EventRow::new(&event, &now);
     let page = EventPage {
-        frame: who.frame(Sentence::of(&event, |at| now.moment(at).full).plain(), Place::Audit),
+        frame: who.frame(sentence(&event, |at| now.moment(at).full), Place::Audit),
         row,
         actor: crate::http::audit::actor_words(&event.actor),
         actor_href: page_of(&event.actor.kind, &event.actor.id),
@@ -320,9 +321,9 @@ impl EventRow {
         let full = |at| now.moment(at).full;
         Self {
             href: format!("{BASE}/{}", event.id),
-            sentence: Sentence::of(event, full).0,
+            sentence: sentence(event, full).into(),
             at: now.moment(event.at),
-            time: event.at.to_jiff().to_zoned(now.zone.clone()).strftime("%-d %b %Y %H:%M:%S").to_string(),
+            time: in_words(&event.at.to_jiff().to_zoned(now.zone.clone()), msg!("%-d %b %Y %H:%M:%S")),
             changes: changes(event, full),
             ip: event.ip.clone(),
             request_id: event.request_id.clone(),
@@ -332,8 +333,8 @@ impl EventRow {
 
 fn actions(current: &str) -> Vec<ActionChoice> {
     let choice = |value: &str, words: &str| ActionChoice { value: value.into(), words: words.into(), current: value == current };
-    let mut all = vec![choice("", "Anything")];
-    all.extend(KNOWN.iter().map(|(action, words)| choice(action, words)));
+    let mut all = vec![choice("", &t("Anything").to_string())];
+    all.extend(KNOWN.iter().map(|(action, words)| choice(action, &t(words).to_string())));
     if !all.iter().any(|choice| choice.current) {
         all.push(choice(current, current));
     }
@@ -343,22 +344,27 @@ fn actions(current: &str) -> Vec<ActionChoice> {
 fn mark(who: &SignedIn, now: &Now) -> Mark {
     let verified = who.app.verified.lock().clone();
     match verified {
-        None => Mark { tone: "", word: "Not verified yet", words: "The chain is being verified from its start.".into() },
+        None => Mark { tone: "", word: msg!("Not verified yet"), words: t("The chain is being verified from its start.").into() },
         Some(verified) => match verified.broken {
             Some(broken) => Mark {
                 tone: "bad",
-                word: "Altered",
-                words: format!("{broken} Compare with a backup, and with the heads in the log of the server."),
+                word: msg!("Altered"),
+                words: format!(
+                    "{} {}",
+                    t_refusal(&broken.to_string()),
+                    t("Compare with a backup, and with the heads in the log of the server."),
+                ),
             },
-            None if verified.head == Head::START => Mark { tone: "ok", word: "Verified", words: "There is nothing yet.".into() },
+            None if verified.head == Head::START => {
+                Mark { tone: "ok", word: msg!("Verified"), words: t("There is nothing yet.").into() }
+            }
             None => Mark {
                 tone: "ok",
-                word: "Verified",
-                words: format!(
-                    "The chain was sound up to event {}, {}.",
-                    grouped(verified.head.seq.max(0) as u64),
-                    now.moment(verified.at).relative
-                ),
+                word: msg!("Verified"),
+                words: t("The chain was sound up to event {n}, {when}.")
+                    .with("n", grouped(verified.head.seq.max(0) as u64))
+                    .with("when", now.moment(verified.at).relative)
+                    .into(),
             },
         },
     }

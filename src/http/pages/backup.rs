@@ -8,12 +8,13 @@ use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::view::{age_words, counted, grouped, size_words};
+use super::view::{age_words, grouped, size_words};
 use crate::config::Schedule;
 use crate::http::csrf::Posted;
 use crate::http::moment::Moment;
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{count, filters, msg, t, t_refusal};
 use crate::model::AppError;
 use crate::model::health::Age;
 use crate::services::backups::{self, Backup, BackupError};
@@ -42,17 +43,16 @@ pub struct Row {
 
 impl Row {
     fn new(backup: &Backup, who: &SignedIn) -> Self {
-        let count = |table: &str, one| counted(backup.manifest.rows.get(table).copied().unwrap_or(0), one);
+        let rows = |table: &str| backup.manifest.rows.get(table).copied().unwrap_or(0);
         Self {
             name: backup.name(),
             made: who.now().moment(backup.manifest.created_at),
             size: size_words(backup.manifest.bytes),
-            holds: format!(
-                "{}, {}, audit events up to {}",
-                count("users", "user"),
-                count("api_keys", "key"),
-                grouped(backup.manifest.audit.seq.max(0) as u64)
-            ),
+            holds: t("{users}, {keys}, audit events up to {n}")
+                .with("users", count(rows("users"), "{n} user", "{n} users"))
+                .with("keys", count(rows("api_keys"), "{n} key", "{n} keys"))
+                .with("n", grouped(backup.manifest.audit.seq.max(0) as u64))
+                .into(),
             sealed: backup.manifest.sealed,
             before_upgrade: backup.name().starts_with("pre-"),
         }
@@ -112,7 +112,7 @@ pub async fn download(who: SignedIn, name: Path<String>, form: Posted, req: Http
 async fn refused(who: &SignedIn, err: BackupError) -> Result<HttpResponse, PageError> {
     let words = match err {
         BackupError::App(err) => return Err(err.into()),
-        err => format!("{err}."),
+        err => t_refusal(&format!("{err}.")),
     };
     Ok(who.page(StatusCode::CONFLICT, &page(who, None, FormErrors::at_large(words)).await?))
 }
@@ -121,29 +121,32 @@ async fn page(who: &SignedIn, banner: Option<Banner>, errors: FormErrors) -> Res
     let found = backups::list(&who.app, &who.caller).await?;
     let config = &who.app.config.backup;
     let newest = match backups::age(&who.app).await? {
-        Age::None => "None yet".into(),
-        Age::Fresh(age) | Age::Old(age) => format!("{} ago", age_words(age)),
+        Age::None => t("None yet"),
+        Age::Fresh(age) | Age::Old(age) => t("{age} ago").with("age", age_words(age)),
     };
     let schedule = match config.schedule {
-        Schedule::Off => "Off".into(),
-        Schedule::Every(_) => format!("Every {}", config.schedule),
-        Schedule::Daily(_) => format!("Daily at {} UTC", config.schedule),
+        Schedule::Off => t("Off, the last {n} are kept"),
+        Schedule::Every(_) => t("Every {span}, the last {n} are kept").with("span", config.schedule),
+        Schedule::Daily(_) => t("Daily at {time} UTC, the last {n} are kept").with("time", config.schedule),
     };
     let dir = backups::dir(&who.app);
     let free = dir.ancestors().find_map(|dir| backups::free_space(dir).ok());
     let facts = vec![
-        ("Last backup", newest),
-        ("Schedule", format!("{schedule}, the last {} are kept", config.keep)),
-        ("Directory", dir.display().to_string()),
-        ("Free there", free.map_or_else(|| "Not known".into(), size_words)),
+        (msg!("Last backup"), newest.into()),
+        (msg!("Schedule"), schedule.with("n", config.keep).into()),
+        (msg!("Directory"), dir.display().to_string()),
+        (msg!("Free there"), free.map_or_else(|| t("Not known").into(), size_words)),
         (
-            "Sealed",
-            if config.passphrase.is_some() { "Yes, under backup.passphrase" } else { "No: whoever has the file can read it" }
-                .into(),
+            msg!("Sealed"),
+            match config.passphrase {
+                Some(_) => t("Yes, under backup.passphrase"),
+                None => t("No: whoever has the file can read it"),
+            }
+            .into(),
         ),
     ];
     Ok(BackupPage {
-        frame: who.frame("Backup", Place::Backup).with_banner(banner).faulty(&errors),
+        frame: who.frame(t("Backup"), Place::Backup).with_banner(banner).faulty(&errors),
         errors,
         facts,
         backups: found.iter().map(|backup| Row::new(backup, who)).collect(),

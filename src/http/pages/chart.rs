@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::view::grouped;
 use crate::http::moment::Now;
+use crate::http::words::{count, decimal, in_words, msg, t};
 use crate::model::clock::Timestamp;
 use crate::model::usage::{Outcome, Range, Tally};
 use crate::services::usage::Used;
@@ -19,6 +20,8 @@ const LEAST: f64 = 1.5;
 pub struct Chart {
     /// `last 24 hours`
     pub words: &'static str,
+    /// That there were no requests.
+    pub none: &'static str,
     pub summary: String,
     pub links: Vec<RangeLink>,
     pub legend: [Mark; 4],
@@ -87,17 +90,17 @@ pub struct Service {
 impl Chart {
     /// `base` is the address of the page, whose links choose another range.
     pub fn new(used: &Used, base: &str, now: &Now) -> Self {
-        let (_, _, count) = used.range.bars();
+        let (_, _, places) = used.range.bars();
         // Bars of days begin where the days that were counted do.
         let zone = if used.range == Range::Month { TimeZone::UTC } else { now.zone.clone() };
         let most = used.bars.iter().map(|(_, tally)| tally.total()).max().unwrap_or(0);
         let top = round_up(most);
         let bars = used.bars.iter().enumerate();
         let bars = bars.filter(|(_, (_, tally))| tally.total() > 0).map(|(n, (start, tally))| Bar {
-            words: format!("{}: {}", time(*start, used.range, &zone), counts_words(tally)),
-            parts: parts(n, count, tally, top),
+            words: t("{time}: {counts}").with("time", time(*start, used.range, &zone)).with("counts", counts_words(tally)).into(),
+            parts: parts(n, places, tally, top),
         });
-        let middle = used.bars.get(count / 2);
+        let middle = used.bars.get(places / 2);
         let label = |bar: Option<&(Timestamp, Tally)>| bar.map(|bar| time(bar.0, used.range, &zone)).unwrap_or_default();
         let rows = used.bars.iter().filter(|(_, tally)| tally.total() > 0).map(|(start, tally)| Row {
             iso: start.to_string(),
@@ -118,7 +121,8 @@ impl Chart {
         });
         Self {
             words: words(used.range),
-            summary: format!("{}.", counts_words(&used.total)),
+            none: none(used.range),
+            summary: t("{counts}.").with("counts", counts_words(&used.total)).into(),
             links: Range::ALL
                 .map(|range| RangeLink {
                     href: if range == Range::default() { base.into() } else { format!("{base}?range={}", range.name()) },
@@ -135,8 +139,8 @@ impl Chart {
             scale: [grouped(top), if top.is_multiple_of(2) { grouped(top / 2) } else { String::new() }, "0".into()],
             times: [label(used.bars.first()), label(middle), label(used.bars.last())],
             note: match used.range {
-                Range::Month => "Days begin at midnight UTC.",
-                Range::Week => "Each bar is four hours.",
+                Range::Month => msg!("Days begin at midnight UTC."),
+                Range::Week => msg!("Each bar is four hours."),
                 _ => "",
             },
             rows: rows.collect(),
@@ -182,48 +186,53 @@ const fn class(outcome: Outcome) -> &'static str {
 
 const fn legend(outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Success => "2xx success",
-        Outcome::ClientError => "4xx error",
-        Outcome::RateLimited => "429 rate limited",
-        Outcome::ServerError => "5xx fault",
+        Outcome::Success => msg!("2xx success"),
+        Outcome::ClientError => msg!("4xx error"),
+        Outcome::RateLimited => msg!("429 rate limited"),
+        Outcome::ServerError => msg!("5xx fault"),
     }
 }
 
 const fn words(range: Range) -> &'static str {
     match range {
-        Range::Hour => "last hour",
-        Range::Day => "last 24 hours",
-        Range::Week => "last 7 days",
-        Range::Month => "last 30 days",
+        Range::Hour => msg!("last hour"),
+        Range::Day => msg!("last 24 hours"),
+        Range::Week => msg!("last 7 days"),
+        Range::Month => msg!("last 30 days"),
+    }
+}
+
+const fn none(range: Range) -> &'static str {
+    match range {
+        Range::Hour => msg!("No requests in the last hour."),
+        Range::Day => msg!("No requests in the last 24 hours."),
+        Range::Week => msg!("No requests in the last 7 days."),
+        Range::Month => msg!("No requests in the last 30 days."),
     }
 }
 
 fn time(at: Timestamp, range: Range, zone: &TimeZone) -> String {
     let format = match range {
-        Range::Hour | Range::Day => "%H:%M",
-        Range::Week => "%a %-d %b %H:%M",
-        Range::Month => "%-d %b",
+        Range::Hour | Range::Day => msg!("%H:%M"),
+        Range::Week => msg!("%a %-d %b %H:%M"),
+        Range::Month => msg!("%-d %b"),
     };
-    at.to_jiff().to_zoned(zone.clone()).strftime(format).to_string()
+    in_words(&at.to_jiff().to_zoned(zone.clone()), format)
 }
 
 /// `31,204 requests: 29,880 2xx, 1,012 4xx, 312 rate limited (429)`
 fn counts_words(tally: &Tally) -> String {
     let total = tally.total();
-    let mut words = if total == 1 { "1 request".to_owned() } else { format!("{} requests", grouped(total)) };
+    let requests = count(total, "{n} request", "{n} requests");
     let counted: Vec<String> = Outcome::ALL
         .into_iter()
         .filter(|&outcome| tally.of(outcome) > 0)
         .map(|outcome| match outcome {
-            Outcome::RateLimited => format!("{} rate limited (429)", grouped(tally.of(outcome))),
+            Outcome::RateLimited => t("{n} rate limited (429)").with("n", grouped(tally.of(outcome))).into(),
             outcome => format!("{} {}", grouped(tally.of(outcome)), outcome.name()),
         })
         .collect();
-    if !counted.is_empty() {
-        words.push_str(": ");
-        words.push_str(&counted.join(", "));
-    }
-    words
+    if counted.is_empty() { requests.into() } else { format!("{requests}: {}", counted.join(", ")) }
 }
 
 /// The next of 2, 4, 10, 20, 40, 100, …: half of it is a whole number too.
@@ -244,10 +253,10 @@ fn round_up(most: u64) -> u64 {
 pub fn took_words(took: Duration) -> String {
     let ms = took.as_secs_f64() * 1e3;
     match ms {
-        0.0..0.1 => "under 0.1 ms".into(),
-        ..10.0 => format!("{ms:.1} ms"),
+        0.0..0.1 => t("under {ms} ms").with("ms", decimal(0.1)).into(),
+        ..10.0 => format!("{} ms", decimal(ms)),
         ..1000.0 => format!("{ms:.0} ms"),
-        _ => format!("{:.1} s", ms / 1e3),
+        _ => format!("{} s", decimal(ms / 1e3)),
     }
 }
 
@@ -256,7 +265,7 @@ pub fn share_words(share: Option<f64>) -> String {
     match share {
         None => "–".into(),
         Some(1.0) => "100%".into(),
-        Some(share) => format!("{:.1}%", (share * 1000.0).floor() / 10.0),
+        Some(share) => format!("{}%", decimal((share * 1000.0).floor() / 10.0)),
     }
 }
 

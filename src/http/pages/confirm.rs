@@ -3,6 +3,7 @@
 use askama::Template;
 
 use crate::http::page::{FormErrors, Frame, Link};
+use crate::http::words::filters;
 
 #[derive(Template)]
 #[template(path = "parts/confirm.html")]

@@ -10,6 +10,7 @@ use crate::http::csrf::Posted;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{filters, msg, t};
 use crate::model::AppError;
 use crate::model::error::FieldErrors;
 use crate::model::grant::Grant;
@@ -48,7 +49,7 @@ impl GrantRow {
             scopes: grant.scopes.to_string().replace(' ', ", "),
             since: now.moment(grant.created_at),
             last_used: grant.last_used_at.map(|at| now.moment(at)),
-            from: grant.last_used_ip.map(|ip| format!("from {ip}")).unwrap_or_default(),
+            from: grant.last_used_ip.map(|ip| t("from {ip}").with("ip", ip).into()).unwrap_or_default(),
         }
     }
 }
@@ -77,7 +78,7 @@ pub async fn list(who: SignedIn, query: Query<ListQuery>, done: Query<Done>) -> 
     let found = services::grants::list(&who.app, &who.caller, own, place).await?;
     let now = who.now();
     let page = AppsPage {
-        frame: who.frame("Connected apps", Place::Apps).with_banner(done.banner()),
+        frame: who.frame(t("Connected apps"), Place::Apps).with_banner(done.banner()),
         apps: found.rows.iter().map(|grant| GrantRow::new(grant, "", &now)).collect(),
         pages: listed.pages(&found, |grant| grant.id.to_string()),
     };
@@ -86,7 +87,7 @@ pub async fn list(who: SignedIn, query: Query<ListQuery>, done: Query<Done>) -> 
 
 pub async fn ask_own(who: SignedIn, id: Path<String>, done: Query<Done>) -> Result<HttpResponse, PageError> {
     let grant = find_own(&who, &id).await?;
-    ask_for(&who, &grant, (BASE.into(), BASE, "Connected apps", Place::Apps), done).await
+    ask_for(&who, &grant, (BASE.into(), BASE, &*String::from(t("Connected apps")), Place::Apps), done).await
 }
 
 pub async fn revoke_own(who: SignedIn, id: Path<String>, form: Posted) -> Result<HttpResponse, PageError> {
@@ -132,20 +133,20 @@ async fn ask_for(
     };
     let now = who.now();
     let row = GrantRow::new(grant, &user, &now);
-    let used = row.last_used.map_or_else(|| "Never".into(), |last| format!("{} {}", last.relative, row.from));
+    let used = row.last_used.map_or_else(|| t("Never").into(), |last| format!("{} {}", last.relative, row.from));
     let page = ConfirmPage {
-        frame: who.frame(format!("Revoke the access of {}", grant.client_name), place).with_banner(done.banner()),
+        frame: who.frame(t("Revoke the access of {client}").with("client", &grant.client_name), place).with_banner(done.banner()),
         errors: FormErrors::default(),
         back,
         back_words: back_words.into(),
         action: format!("{base}/{}/revoke", grant.id),
-        lines: vec!["Its tokens stop at once. It can ask again, and gets nothing until it is allowed anew.".into()],
-        facts: vec![("User", row.user), ("Scopes", row.scopes), ("Last used", used)],
+        lines: vec![t("Its tokens stop at once. It can ask again, and gets nothing until it is allowed anew.").into()],
+        facts: vec![(msg!("User"), row.user), (msg!("Scopes"), row.scopes), (msg!("Last used"), used)],
         instead: None,
         typed_label: "",
         typed_name: String::new(),
         typed: String::new(),
-        act: "Revoke access",
+        act: msg!("Revoke access"),
         final_act: true,
     };
     Ok(who.ok(&page))

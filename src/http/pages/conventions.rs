@@ -8,13 +8,13 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::confirm::ConfirmPage;
-use super::view::grouped;
 pub use crate::http::api::dialect::preview::Sample;
 
 use crate::http::api::dialect::preview;
 use crate::http::csrf::Posted;
 use crate::http::page::{Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{count, filters, msg, t};
 use crate::model::AppError;
 use crate::model::dialect::DialectName;
 use crate::model::tier::{Window, Windows};
@@ -56,7 +56,7 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>) -> Http
     let fixed_by = who.app.fixed.get(settings::DIALECT).cloned().unwrap_or_default();
     let anonymous = Window::new(who.app.config.limits.anonymous_per_minute, 60);
     who.ok(&ConventionsPage {
-        frame: who.frame("API conventions", Place::Conventions).with_banner(done.banner()),
+        frame: who.frame(t("API conventions"), Place::Conventions).with_banner(done.banner()),
         choices: DialectName::ALL
             .iter()
             .map(|&name| Choice { name: name.as_str(), words: name.words(), is_on: name == on, is_shown: name == shown })
@@ -76,11 +76,13 @@ pub fn refusal(who: &SignedIn, windows: &Windows) -> Option<Sample> {
 
 fn facts(who: &SignedIn, dialect: DialectName) -> Vec<(&'static str, String)> {
     let prefix = who.app.config.api.key_prefix.as_ref().map_or(dialect.key_prefix(), |prefix| prefix.as_str());
-    let mut facts =
-        vec![("New keys begin with", prefix.to_owned()), ("Accounts without a tier", dialect.default_windows().to_string())];
+    let mut facts = vec![
+        (msg!("New keys begin with"), prefix.to_owned()),
+        (msg!("Accounts without a tier"), dialect.default_windows().to_string()),
+    ];
     let tiers: Vec<String> = dialect.tiers().map(|tier| format!("{} {}", tier.name, tier.windows)).collect();
     if !tiers.is_empty() {
-        facts.push(("Tiers it brings", tiers.join(", ")));
+        facts.push((msg!("Tiers it brings"), tiers.join(", ")));
     }
     facts
 }
@@ -113,23 +115,27 @@ fn named(name: &str) -> Result<DialectName, PageError> {
 
 async fn confirm_page(who: &SignedIn, name: DialectName, errors: FormErrors) -> Result<ConfirmPage, PageError> {
     let used = api_keys::count_used_since(&who.app, &who.caller, who.now().at.saturating_sub(DAY)).await?;
-    let keys = if used == 1 { "1 key was".into() } else { format!("{} keys were", grouped(used)) };
     Ok(ConfirmPage {
-        frame: who.frame(format!("Answer as {}", name.as_str()), Place::Conventions).faulty(&errors),
+        frame: who.frame(t("Answer as {dialect}").with("dialect", name.as_str()), Place::Conventions).faulty(&errors),
         errors,
         back: format!("{BASE}?dialect={}", name.as_str()),
-        back_words: "API conventions".into(),
+        back_words: t("API conventions").into(),
         action: format!("{BASE}/{}", name.as_str()),
         lines: vec![
-            format!("{keys} used in the last 24 hours. Their programs get answers in the new conventions from now on."),
-            "Keys stay valid, and what was counted stays counted.".into(),
+            count(
+                used,
+                "{n} key was used in the last 24 hours. Their programs get answers in the new conventions from now on.",
+                "{n} keys were used in the last 24 hours. Their programs get answers in the new conventions from now on.",
+            )
+            .into(),
+            t("Keys stay valid, and what was counted stays counted.").into(),
         ],
-        facts: vec![("From", who.app.dialect().as_str().into()), ("To", name.as_str().into())],
+        facts: vec![(msg!("From"), who.app.dialect().as_str().into()), (msg!("To"), name.as_str().into())],
         instead: None,
         typed_label: "",
         typed_name: String::new(),
         typed: String::new(),
-        act: "Switch conventions",
+        act: msg!("Switch conventions"),
         final_act: false,
     })
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{filters, msg, t};
 use crate::model::look::Look;
 use crate::services;
 use crate::services::go::{Found, Named};
@@ -16,6 +17,7 @@ use crate::services::go::{Found, Named};
 pub struct GoPage {
     pub frame: Frame,
     pub q: String,
+    pub is_admin: bool,
     pub groups: Vec<Group>,
     /// What is done here and now, by a form.
     pub themes: Vec<(&'static str, &'static str)>,
@@ -43,38 +45,38 @@ pub struct Asked {
 
 /// Where one may go: words, path, other words for it, and whether it is for administrators.
 const PAGES: &[(&str, &str, &str, bool)] = &[
-    ("Overview", "/admin", "dashboard start home", true),
-    ("Requests", "/admin/requests", "log live tail", true),
-    ("Audit log", "/admin/audit", "history changes who", true),
-    ("API keys", "/admin/keys", "all keys", true),
-    ("Keys unused for 30 days", "/admin/keys?status=unused", "idle", true),
-    ("Keys that expire soon", "/admin/keys?status=expiring", "end", true),
-    ("Users", "/admin/users", "people members", true),
-    ("Accounts", "/admin/accounts", "teams customers suspended", true),
-    ("OAuth clients", "/admin/clients", "apps programs", true),
-    ("Webhooks", "/admin/webhooks", "events deliveries endpoints", true),
-    ("Tiers and limits", "/admin/tiers", "rate quota windows", true),
-    ("API conventions", "/admin/settings/api-conventions", "dialect", true),
-    ("Network", "/admin/settings/network", "proxy tls https certificate address clock", true),
-    ("Backup", "/admin/settings/backup", "restore download verify", true),
-    ("Security for administrators", "/admin/settings/security", "second factor required two-factor mfa", true),
-    ("Status", "/status", "health up", false),
-    ("My API keys", "/settings/api-keys", "own", false),
-    ("Connected apps", "/settings/connected-apps", "oauth grants", false),
-    ("Usage", "/settings/usage", "limits left quota", false),
-    ("Security", "/settings/security", "password sessions devices", false),
-    ("Settings", "/settings", "profile time zone theme look shortcuts", false),
-    ("API reference", "/docs", "documentation endpoints errors", false),
+    (msg!("Overview"), "/admin", "dashboard start home", true),
+    (msg!("Requests"), "/admin/requests", "log live tail", true),
+    (msg!("Audit log"), "/admin/audit", "history changes who", true),
+    (msg!("API keys"), "/admin/keys", "all keys", true),
+    (msg!("Keys unused for 30 days"), "/admin/keys?status=unused", "idle", true),
+    (msg!("Keys that expire soon"), "/admin/keys?status=expiring", "end", true),
+    (msg!("Users"), "/admin/users", "people members", true),
+    (msg!("Accounts"), "/admin/accounts", "teams customers suspended", true),
+    (msg!("OAuth clients"), "/admin/clients", "apps programs", true),
+    (msg!("Webhooks"), "/admin/webhooks", "events deliveries endpoints", true),
+    (msg!("Tiers and limits"), "/admin/tiers", "rate quota windows", true),
+    (msg!("API conventions"), "/admin/settings/api-conventions", "dialect", true),
+    (msg!("Network"), "/admin/settings/network", "proxy tls https certificate address clock", true),
+    (msg!("Backup"), "/admin/settings/backup", "restore download verify", true),
+    (msg!("Security for administrators"), "/admin/settings/security", "second factor required two-factor mfa", true),
+    (msg!("Status"), "/status", "health up", false),
+    (msg!("My API keys"), "/settings/api-keys", "own", false),
+    (msg!("Connected apps"), "/settings/connected-apps", "oauth grants", false),
+    (msg!("Usage"), "/settings/usage", "limits left quota", false),
+    (msg!("Security"), "/settings/security", "password sessions devices", false),
+    (msg!("Settings"), "/settings", "profile time zone theme look shortcuts", false),
+    (msg!("API reference"), "/docs", "documentation endpoints errors", false),
 ];
 const CREATE: &[(&str, &str, &str, bool)] = &[
-    ("Generate New Key", "/settings/api-keys/new", "create api", false),
-    ("Register an OAuth client", "/admin/clients/new", "create app", true),
-    ("Generate a key for someone else", "/admin/keys/new", "create api", true),
-    ("Add user", "/admin/users/new", "create person invite", true),
-    ("Import users", "/admin/users/import", "csv create many", true),
-    ("Add account", "/admin/accounts/new", "create team customer", true),
-    ("Add webhook", "/admin/webhooks/new", "create endpoint events", true),
-    ("Add tier", "/admin/tiers/new", "create limits", true),
+    (msg!("Generate New Key"), "/settings/api-keys/new", "create api", false),
+    (msg!("Register an OAuth client"), "/admin/clients/new", "create app", true),
+    (msg!("Generate a key for someone else"), "/admin/keys/new", "create api", true),
+    (msg!("Add user"), "/admin/users/new", "create person invite", true),
+    (msg!("Import users"), "/admin/users/import", "csv create many", true),
+    (msg!("Add account"), "/admin/accounts/new", "create team customer", true),
+    (msg!("Add webhook"), "/admin/webhooks/new", "create endpoint events", true),
+    (msg!("Add tier"), "/admin/tiers/new", "create limits", true),
 ];
 
 pub async fn go(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, PageError> {
@@ -83,15 +85,19 @@ pub async fn go(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Page
         return Ok(to(path));
     }
     let found = services::go::search(&who.app, &who.caller, q).await?;
-    let mut groups = vec![listed(&who, "Go to", PAGES, q), listed(&who, "Create", CREATE, q)];
+    let mut groups = vec![listed(&who, msg!("Go to"), PAGES, q), listed(&who, msg!("Create"), CREATE, q)];
     groups.extend(found_groups(&who, found));
     groups.retain(|group| !group.entries.is_empty());
-    let themes: Vec<_> = Look::THEMES.into_iter().filter(|theme| matches(q, &["theme", theme.1])).collect();
-    let signs_out = matches(q, &["sign out log out"]);
+    let themes: Vec<_> = Look::THEMES
+        .into_iter()
+        .filter(|theme| matches(q, &["theme", theme.1, &t("Theme: {name}").with("name", t(theme.1)).to_string()]))
+        .collect();
+    let signs_out = matches(q, &["sign out log out", &t("Sign out").to_string()]);
     let page = GoPage {
-        frame: who.frame("Go to", Place::Elsewhere),
+        frame: who.frame(t("Go to"), Place::Elsewhere),
         is_nothing: groups.is_empty() && themes.is_empty() && !signs_out,
         q: q.into(),
+        is_admin: who.caller.only_user().is_none(),
         groups,
         shortcuts: who.user.look.shortcuts,
         themes,
@@ -124,8 +130,10 @@ pub fn path_of(who: &SignedIn, q: &str) -> Result<Option<String>, PageError> {
 
 fn listed(who: &SignedIn, words: &'static str, all: &[(&str, &str, &str, bool)], q: &str) -> Group {
     let is_admin = who.caller.only_user().is_none();
-    let shown = all.iter().filter(|(words, _, more, for_admins)| (is_admin || !for_admins) && matches(q, &[words, more]));
-    let entries = shown.map(|(words, href, ..)| Entry { href: (*href).into(), words: (*words).into(), detail: String::new() });
+    let shown = all
+        .iter()
+        .filter(|(words, _, more, for_admins)| (is_admin || !for_admins) && matches(q, &[words, more, &t(words).to_string()]));
+    let entries = shown.map(|(words, href, ..)| Entry { href: (*href).into(), words: t(words).into(), detail: String::new() });
     Group { words, entries: entries.collect() }
 }
 
@@ -144,11 +152,11 @@ fn found_groups(who: &SignedIn, found: Found) -> Vec<Group> {
     let client = |(id, name)| Entry { href: format!("/admin/clients/{id}"), words: name, detail: String::new() };
     let webhook = |(id, url)| Entry { href: format!("/admin/webhooks/{id}"), words: url, detail: String::new() };
     vec![
-        Group { words: "API keys", entries: found.keys.into_iter().map(key).collect() },
-        Group { words: "Users", entries: found.users.into_iter().map(user).collect() },
-        Group { words: "Accounts", entries: found.accounts.into_iter().map(account).collect() },
-        Group { words: "OAuth clients", entries: found.clients.into_iter().map(client).collect() },
-        Group { words: "Webhooks", entries: found.webhooks.into_iter().map(webhook).collect() },
+        Group { words: msg!("API keys"), entries: found.keys.into_iter().map(key).collect() },
+        Group { words: msg!("Users"), entries: found.users.into_iter().map(user).collect() },
+        Group { words: msg!("Accounts"), entries: found.accounts.into_iter().map(account).collect() },
+        Group { words: msg!("OAuth clients"), entries: found.clients.into_iter().map(client).collect() },
+        Group { words: msg!("Webhooks"), entries: found.webhooks.into_iter().map(webhook).collect() },
     ]
 }
 

@@ -10,6 +10,7 @@ use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{Visit, signed_in_to, to};
+use crate::http::words::{filters, t};
 use crate::model::error::FieldErrors;
 use crate::model::name::Name;
 use crate::model::password_link::LinkKind;
@@ -72,7 +73,7 @@ pub async fn follow(visit: Visit, code: Path<String>, form: Posted) -> Result<Ht
 
 fn page(visit: &Visit, user: &User, kind: LinkKind, name: String, errors: FormErrors) -> InvitationPage {
     let is_invitation = kind == LinkKind::Invitation;
-    let title = if is_invitation { "Choose your password" } else { "Set a new password" };
+    let title = if is_invitation { t("Choose your password") } else { t("Set a new password") };
     InvitationPage {
         frame: Frame { bare: true, ..visit.frame(title, Place::Elsewhere).faulty(&errors) },
         errors,
@@ -83,6 +84,6 @@ fn page(visit: &Visit, user: &User, kind: LinkKind, name: String, errors: FormEr
 }
 
 fn gone(visit: &Visit) -> HttpResponse {
-    let frame = Frame { bare: true, ..visit.frame("This link does nothing any more", Place::Elsewhere) };
+    let frame = Frame { bare: true, ..visit.frame(t("This link does nothing any more"), Place::Elsewhere) };
     visit.page(StatusCode::NOT_FOUND, &GonePage { frame })
 }

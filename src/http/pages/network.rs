@@ -9,6 +9,7 @@ use crate::config::{SETTINGS, TlsMode};
 use crate::http::arrival::{Arrived, arrives_at, own_address_fault};
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
+use crate::http::words::{filters, msg, t};
 use crate::model::check::Check;
 use crate::services::{certificates, health, metrics};
 
@@ -27,7 +28,9 @@ pub async fn show(who: SignedIn, req: HttpRequest) -> Result<HttpResponse, PageE
     let mut checks = vec![address(&who, &req), proxy(&req), https(&who, &req), public_url(&who, &req), listen(&who), clock(&who)];
     let config = &who.app.config;
     let shown = who.app.certificate();
-    checks.extend(shown.as_ref().map(|status| certificates::check::check("Certificate", status, config, who.app.clock.now())));
+    checks.extend(
+        shown.as_ref().map(|status| certificates::check::check(msg!("Certificate"), status, config, who.app.clock.now())),
+    );
     let certificate = shown.map(|status| facts(&who, status));
     let mut report = format!("{}\nready: {}\n\n", metrics::build_words(&who.app), ready.is_ready());
     for check in &checks {
@@ -41,7 +44,7 @@ pub async fn show(who: SignedIn, req: HttpRequest) -> Result<HttpResponse, PageE
     for setting in SETTINGS {
         report += &format!("{} = {}{}\n", setting.name(), setting.show(config), fixed(&setting.name()));
     }
-    Ok(who.ok(&NetworkPage { frame: who.frame("Network", Place::Network), checks, certificate, report }))
+    Ok(who.ok(&NetworkPage { frame: who.frame(t("Network"), Place::Network), checks, certificate, report }))
 }
 
 fn facts(who: &SignedIn, status: CertificateStatus) -> Vec<(&'static str, String)> {
@@ -57,12 +60,12 @@ fn facts(who: &SignedIn, status: CertificateStatus) -> Vec<(&'static str, String
         (_, None) => "when its file changes".into(),
     };
     vec![
-        ("Names", if status.names.is_empty() { none() } else { status.names.join(", ") }),
-        ("Issued by", if status.issuer.is_empty() { none() } else { status.issuer }),
-        ("Comes from", source),
-        ("Ends", status.ends_at.map_or_else(none, |at| at.to_string())),
-        ("Next renewal", renewed),
-        ("SHA-256", if status.fingerprint.is_empty() { none() } else { status.fingerprint }),
+        (msg!("Names"), if status.names.is_empty() { none() } else { status.names.join(", ") }),
+        (msg!("Issued by"), if status.issuer.is_empty() { none() } else { status.issuer }),
+        (msg!("Comes from"), source),
+        (msg!("Ends"), status.ends_at.map_or_else(none, |at| at.to_string())),
+        (msg!("Next renewal"), renewed),
+        (msg!("SHA-256"), if status.fingerprint.is_empty() { none() } else { status.fingerprint }),
     ]
 }
 
@@ -70,18 +73,18 @@ fn address(who: &SignedIn, req: &HttpRequest) -> Check {
     let peer = req.peer_addr().map_or_else(|| "unknown".into(), |peer| peer.ip().to_canonical().to_string());
     let ip = who.facts.ip.to_string();
     let found = if ip == peer { ip } else { format!("{ip}, through {peer}") };
-    Check::ok("Your address as Keyrack sees it", found)
+    Check::ok(msg!("Your address as Keyrack sees it"), found)
 }
 
 fn proxy(req: &HttpRequest) -> Check {
     let client = req.arrival().client;
-    let name = "Proxy";
+    let name = msg!("Proxy");
     if client.ignored_forwarding {
         let net = IpNet::from(client.ip);
         return Check::warning(
             name,
             format!("{} passes on requests, and is not trusted", client.ip),
-            "Until it is, every client seems to have the proxy's address, and HTTPS in front is not seen.",
+            msg!("Until it is, every client seems to have the proxy's address, and HTTPS in front is not seen."),
             format!("[server] trusted_proxies = [\"{net}\"]"),
         );
     }
@@ -89,7 +92,7 @@ fn proxy(req: &HttpRequest) -> Check {
         true if client.unnamed => Check::warning(
             name,
             "trusted, but it does not say who its client is",
-            "Limits and allow-lists need the client's address.",
+            msg!("Limits and allow-lists need the client's address."),
             "In the proxy: X-Forwarded-For, as in docs/OPERATIONS.md",
         ),
         true => Check::ok(name, "trusted"),
@@ -100,41 +103,41 @@ fn proxy(req: &HttpRequest) -> Check {
 fn https(who: &SignedIn, req: &HttpRequest) -> Check {
     let client = req.arrival().client;
     match (client.https, client.is_local()) {
-        (true, _) => Check::ok("HTTPS", "yes"),
-        (false, true) => Check::ok("HTTPS", "no, and this machine needs none"),
+        (true, _) => Check::ok(msg!("HTTPS"), "yes"),
+        (false, true) => Check::ok(msg!("HTTPS"), "no, and this machine needs none"),
         (false, false) => Check::warning(
-            "HTTPS",
+            msg!("HTTPS"),
             "no",
-            "Keys and passwords can be read on the way; passkeys and copying by button do not work.",
+            msg!("Keys and passwords can be read on the way; passkeys and copying by button do not work."),
             format!("A proxy with a certificate in front of {}", who.app.config.server.listen),
         ),
     }
 }
 
 fn public_url(who: &SignedIn, req: &HttpRequest) -> Check {
-    let name = "Public URL";
+    let name = msg!("Public URL");
     let arrives = arrives_at(req);
     match (who.app.live.public_url(), own_address_fault(req, &who.app)) {
         (Some(url), None) => Check::ok(name, format!("{url}, and this request came to it")),
         (Some(url), Some(_)) => Check::warning(
             name,
             format!("{url}, but this request came to {arrives}"),
-            "OAuth and links in messages lead to the public URL.",
+            msg!("OAuth and links in messages lead to the public URL."),
             format!("[server] public_url = \"{arrives}\"   or open {url}"),
         ),
         (None, _) => Check::warning(
             name,
             format!("not set; this request came to {arrives}"),
-            "Without it links begin with whatever address a request came to.",
+            msg!("Without it links begin with whatever address a request came to."),
             format!("[server] public_url = \"{arrives}\""),
         ),
     }
 }
 
 fn listen(who: &SignedIn) -> Check {
-    Check::ok("Listens on", who.app.config.server.listen.to_string())
+    Check::ok(msg!("Listens on"), who.app.config.server.listen.to_string())
 }
 
 fn clock(who: &SignedIn) -> Check {
-    Check::ok("Clock", format!("{}, in your zone {}", who.app.clock.now(), who.now().time(who.app.clock.now())))
+    Check::ok(msg!("Clock"), format!("{}, in your zone {}", who.app.clock.now(), who.now().time(who.app.clock.now())))
 }

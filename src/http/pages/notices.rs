@@ -8,16 +8,20 @@ use crate::http::csrf::Posted;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Link, PageError};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{Message, Rich, t};
 use crate::model::clock::Timestamp;
 use crate::model::notice::{Notice, NoticeKind};
 use crate::services;
 
 pub struct NoticeRow {
     pub id: String,
-    /// The key by its name, before the words; none where it concerns all requests.
-    pub key: Option<Link>,
+    /// What happened, with a link to the key it happened to, if it did to one.
+    pub told: Rich,
+    /// The same without the link.
     pub words: String,
-    pub next: &'static str,
+    /// On the page of the key itself.
+    pub told_of_it: String,
+    pub next: String,
     pub link: Option<Link>,
     pub at: Moment,
     pub is_bad: bool,
@@ -26,27 +30,24 @@ pub struct NoticeRow {
 impl NoticeRow {
     /// `name` is the key's.
     pub fn new(notice: &Notice, name: Option<&str>, now: &Now) -> Self {
-        let key = notice
-            .key_id
-            .map(|id| Link { href: format!("/admin/keys/{id}"), words: name.map_or_else(|| id.to_string(), str::to_owned) });
-        let log =
-            |words: &str, status: &str| Some(Link { href: format!("/admin/requests?status={status}"), words: words.into() });
+        let href = notice.key_id.map(|id| format!("/admin/keys/{id}")).unwrap_or_default();
+        let name = name.map_or_else(|| notice.key_id.map(|id| id.to_string()).unwrap_or_default(), str::to_owned);
+        let log = |status: &str| Some(Link { href: format!("/admin/requests?status={status}"), words: t("Show them").into() });
         let (next, link) = match notice.kind {
-            NoticeKind::Reported => ("Give its owner a new key, and find out where the old one stood.", None),
+            NoticeKind::Reported => (t("Give its owner a new key, and find out where the old one stood."), None),
             NoticeKind::NewNetwork => {
-                ("If that is nobody of yours, revoke the key. An allow-list keeps it to its addresses.", None)
+                (t("If that is nobody of yours, revoke the key. An allow-list keeps it to its addresses."), None)
             }
-            NoticeKind::Woke => ("If nobody of yours uses it, revoke it.", None),
-            NoticeKind::Refused => {
-                ("Somebody may be guessing keys, or a program of yours has a wrong one.", log("Show them", "4xx"))
-            }
-            NoticeKind::RateLimited => ("A program may be in a loop, or a limit too tight.", log("Show them", "429")),
+            NoticeKind::Woke => (t("If nobody of yours uses it, revoke it."), None),
+            NoticeKind::Refused => (t("Somebody may be guessing keys, or a program of yours has a wrong one."), log("4xx")),
+            NoticeKind::RateLimited => (t("A program may be in a loop, or a limit too tight."), log("429")),
         };
         Self {
             id: notice.id.to_string(),
-            key,
-            words: words(notice, now),
-            next,
+            told: words(notice, now).with_link("key", &name, &href).into(),
+            words: words(notice, now).with("key", &name).to_string().trim_end_matches('.').into(),
+            told_of_it: words_of_it(notice, now).into(),
+            next: next.into(),
             link,
             at: now.moment(notice.last_at),
             is_bad: notice.kind == NoticeKind::Reported,
@@ -54,22 +55,42 @@ impl NoticeRow {
     }
 }
 
-fn words(notice: &Notice, now: &Now) -> String {
-    let Notice { kind, detail, count, .. } = notice;
-    let from = if detail.is_empty() { String::new() } else { format!(" from {detail}") };
+fn words(notice: &Notice, now: &Now) -> Message {
+    let Notice { kind, detail, count: n, .. } = notice;
     match kind {
-        NoticeKind::Reported => format!("was reported as leaked{from}, and revoked"),
-        NoticeKind::NewNetwork if *count > 1 => {
-            format!("was used from {} networks that are new to it, the latest {detail}", grouped(*count))
+        NoticeKind::Reported if detail.is_empty() => t("{key} was reported as leaked, and revoked."),
+        NoticeKind::Reported => t("{key} was reported as leaked from {from}, and revoked.").with("from", detail),
+        NoticeKind::NewNetwork if *n > 1 => {
+            t("{key} was used from {n} networks that are new to it, the latest {network}.").with("network", detail)
         }
-        NoticeKind::NewNetwork => format!("was used from a network that is new to it, {detail}"),
+        NoticeKind::NewNetwork => t("{key} was used from a network that is new to it, {network}.").with("network", detail),
         NoticeKind::Woke => match Timestamp::parse(detail) {
-            Some(before) => format!("was used again, for the first time since {}", now.moment(before).day),
-            None => "was used for the first time, long after it was made".into(),
+            Some(before) => t("{key} was used again, for the first time since {day}.").with("day", now.moment(before).day),
+            None => t("{key} was used for the first time, long after it was made."),
         },
-        NoticeKind::Refused => format!("{} requests without a valid key within five minutes", grouped(*count)),
-        NoticeKind::RateLimited => format!("{} requests met their limits within five minutes", grouped(*count)),
+        NoticeKind::Refused => t("{n} requests without a valid key within five minutes."),
+        NoticeKind::RateLimited => t("{n} requests met their limits within five minutes."),
     }
+    .with("n", grouped(*n))
+}
+
+/// The same where it is clear which key it is.
+fn words_of_it(notice: &Notice, now: &Now) -> Message {
+    let Notice { kind, detail, count: n, .. } = notice;
+    match kind {
+        NoticeKind::Reported if detail.is_empty() => t("It was reported as leaked, and revoked."),
+        NoticeKind::Reported => t("It was reported as leaked from {from}, and revoked.").with("from", detail),
+        NoticeKind::NewNetwork if *n > 1 => {
+            t("It was used from {n} networks that are new to it, the latest {network}.").with("network", detail)
+        }
+        NoticeKind::NewNetwork => t("It was used from a network that is new to it, {network}.").with("network", detail),
+        NoticeKind::Woke => match Timestamp::parse(detail) {
+            Some(before) => t("It was used again, for the first time since {day}.").with("day", now.moment(before).day),
+            None => t("It was used for the first time, long after it was made."),
+        },
+        NoticeKind::Refused | NoticeKind::RateLimited => return words(notice, now),
+    }
+    .with("n", grouped(*n))
 }
 
 pub async fn dismiss(who: SignedIn, id: Path<String>, form: Posted) -> Result<HttpResponse, PageError> {

@@ -15,6 +15,7 @@ use crate::http::arrival::own_address_fault;
 use crate::http::csrf::Posted;
 use crate::http::page::{Banner, Done, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{Message, filters, msg, t, t_refusal};
 use crate::model::api_key::ApiKey;
 use crate::model::check::CheckState;
 use crate::model::health::Age;
@@ -54,7 +55,7 @@ pub struct OverviewPage {
 
 pub struct Step {
     pub done: bool,
-    pub words: &'static str,
+    pub words: String,
     pub hint: String,
     /// Empty: nothing on these pages does it.
     pub href: String,
@@ -114,18 +115,22 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>, req: Ht
     let is_dismissed = services::settings::is_start_dismissed(&who.app, &who.caller).await?;
     let total = &told.used.total;
     let figures = [
-        ("Requests", grouped(total.total())),
-        ("Success", share_words(total.success())),
-        ("Rate limited", grouped(total.of(Outcome::RateLimited))),
-        ("p95 latency", total.quantile(0.95).map_or_else(|| "–".into(), took_words)),
-        ("Active users", active_words(told.active_users)),
+        (msg!("Requests"), grouped(total.total())),
+        (msg!("Success"), share_words(total.success())),
+        (msg!("Rate limited"), grouped(total.of(Outcome::RateLimited))),
+        (msg!("p95 latency"), total.quantile(0.95).map_or_else(|| "–".into(), took_words)),
+        (msg!("Active users"), active_words(told.active_users)),
     ];
     let chart = Chart::new(&told.used, "/admin", &now);
     let banner = done.banner().or_else(|| pressing(&who, &req, backup));
     let page = OverviewPage {
         notices: notices.iter().map(|notice| NoticeRow::new(notice, name(notice), &now)).collect(),
-        frame: who.frame("Overview", Place::Overview).with_banner(banner),
-        summary: format!("Keyrack {} at {}. Times in {}.", env!("CARGO_PKG_VERSION"), who.facts.base_url(), now.zone_name()),
+        frame: who.frame(t("Overview"), Place::Overview).with_banner(banner),
+        summary: t("Keyrack {version} at {url}. Times in {zone}.")
+            .with("version", env!("CARGO_PKG_VERSION"))
+            .with("url", who.facts.base_url())
+            .with("zone", now.zone_name())
+            .into(),
         done_count: steps.iter().filter(|step| step.done).count(),
         shows_steps: !is_dismissed && steps.iter().any(|step| !step.done),
         steps,
@@ -153,43 +158,44 @@ pub async fn dismiss_start(who: SignedIn, form: Posted) -> Result<HttpResponse, 
 fn steps(who: &SignedIn, newest: Option<&ApiKey>, has_begun: bool, (is_backed_up, has_webhook): (bool, bool)) -> Vec<Step> {
     let first_unused = newest.map(|key| format!("/admin/keys/{}", key.id)).unwrap_or_default();
     vec![
-        step(true, "Create the first admin", String::new(), String::new()),
+        step(true, t("Create the first admin"), None, String::new()),
         step(
             newest.is_some(),
-            "Generate the first key",
-            "A program shows it to be let in.".into(),
+            t("Generate the first key"),
+            Some(t("A program shows it to be let in.")),
             "/settings/api-keys/new".into(),
         ),
-        step(has_begun, "Make the first request", "The line below is all it takes.".into(), first_unused),
+        step(has_begun, t("Make the first request"), Some(t("The line below is all it takes.")), first_unused),
         step(
             who.facts.https,
-            "Serve it over HTTPS",
-            "Beyond this machine, whoever reads along has the keys. Give it a certificate, or put a proxy with one in front."
-                .into(),
+            t("Serve it over HTTPS"),
+            Some(t(
+                "Beyond this machine, whoever reads along has the keys. Give it a certificate, or put a proxy with one in front.",
+            )),
             "/admin/settings/network".into(),
         ),
         step(
             is_backed_up,
-            "Make a backup",
-            "One is made every day by itself; look where they go, and keep a copy of the master key elsewhere.".into(),
+            t("Make a backup"),
+            Some(t("One is made every day by itself; look where they go, and keep a copy of the master key elsewhere.")),
             "/admin/settings/backup".into(),
         ),
         step(
             who.app.live.public_url().is_some(),
-            "Say under which address it is reached",
-            "Start with --public-url https://keys.example.com, so that samples and links are right.".into(),
+            t("Say under which address it is reached"),
+            Some(t("Start with --public-url https://keys.example.com, so that samples and links are right.")),
             "/admin/settings/network".into(),
         ),
         step(
             who.user.has_second_factor,
-            "Set up a second factor",
-            "A password alone then opens nothing.".into(),
+            t("Set up a second factor"),
+            Some(t("A password alone then opens nothing.")),
             "/settings/security".into(),
         ),
         step(
             has_webhook,
-            "Add a webhook",
-            "Your systems learn what changes here. Each has a button that sends a test event.".into(),
+            t("Add a webhook"),
+            Some(t("Your systems learn what changes here. Each has a button that sends a test event.")),
             "/admin/webhooks/new".into(),
         ),
     ]
@@ -206,24 +212,28 @@ fn pressing(who: &SignedIn, req: &HttpRequest, backup: Age) -> Option<Banner> {
         return Some(untrusted_proxy());
     }
     if let Some(words) = own_address_fault(req, &who.app) {
-        return Some(Banner::warn("This page was opened at another address than the public URL", words));
+        return Some(Banner::warn(t("This page was opened at another address than the public URL"), t_refusal(&words)));
     }
     let dir = who.app.store.path().parent().unwrap_or(who.app.store.path());
     if let Some(free) = services::backups::free_space(dir).ok().filter(|&free| free < services::health::LOW) {
-        let words =
-            format!("{} has {} left. Without room nothing can be changed; reading goes on.", dir.display(), size_words(free));
-        return Some(Banner::warn("The disk is nearly full", words));
+        let words = t("{directory} has {size} left. Without room nothing can be changed; reading goes on.")
+            .with("directory", dir.display())
+            .with("size", size_words(free));
+        return Some(Banner::warn(t("The disk is nearly full"), words));
     }
     let certificate = who.app.certificate();
     let checked = certificate
-        .map(|status| services::certificates::check::check("Certificate", &status, &who.app.config, who.app.clock.now()));
+        .map(|status| services::certificates::check::check(msg!("Certificate"), &status, &who.app.config, who.app.clock.now()));
     if let Some(check) = checked.filter(|check| check.state != CheckState::Ok) {
-        return Some(Banner::warn(format!("Certificate: {}", check.found), format!("{} {}", check.why, check.fix)));
+        return Some(Banner::warn(
+            t("Certificate: {found}").with("found", t_refusal(&check.found)),
+            format!("{} {}", t(check.why), t_refusal(&check.fix)),
+        ));
     }
     match backup {
         Age::Old(age) => Some(Banner::warn(
-            format!("The last backup is {} old", age_words(age)),
-            "Settings > Backup makes one now; the log says why the schedule made none.",
+            t("The last backup is {age} old").with("age", age_words(age)),
+            t("Settings > Backup makes one now; the log says why the schedule made none."),
         )),
         _ => None,
     }
@@ -231,11 +241,13 @@ fn pressing(who: &SignedIn, req: &HttpRequest, backup: Age) -> Option<Banner> {
 
 fn untrusted_proxy() -> Banner {
     Banner::warn(
-        "This page came through a proxy that is not trusted",
-        "Set trusted_proxies to its network. Until then every client seems to have the proxy's address, and HTTPS in front is not seen.",
+        t("This page came through a proxy that is not trusted"),
+        t(
+            "Set trusted_proxies to its network. Until then every client seems to have the proxy's address, and HTTPS in front is not seen.",
+        ),
     )
 }
 
-fn step(done: bool, words: &'static str, hint: String, href: String) -> Step {
-    Step { done, words, hint, href }
+fn step(done: bool, words: Message, hint: Option<Message>, href: String) -> Step {
+    Step { done, words: words.into(), hint: hint.map(String::from).unwrap_or_default(), href }
 }

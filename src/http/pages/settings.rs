@@ -5,10 +5,11 @@ use actix_web::http::StatusCode;
 use actix_web::web::Query;
 use askama::Template;
 
-use super::view::{capitalized, counted};
+use super::view::role_word;
 use crate::http::csrf::Posted;
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to, with_look};
+use crate::http::words::{Language, count, filters, t};
 use crate::model::error::FieldErrors;
 use crate::model::look::Look;
 use crate::model::page::{Limit, Order, Start};
@@ -24,6 +25,7 @@ pub struct SettingsPage {
     pub account: AccountFacts,
     pub time_zone: String,
     pub themes: [(&'static str, &'static str); 3],
+    pub languages: [Language; 2],
 }
 
 pub struct AccountFacts {
@@ -44,7 +46,7 @@ pub async fn look(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError
     if form.is_stale {
         return Ok(to("/settings?done=renewed"));
     }
-    let look = Look::new(form.text("theme"), form.text("shortcuts") == "on");
+    let look = Look::new(form.text("theme"), form.text("shortcuts") == "on", form.text("language"));
     services::users::set_look(&who.app, &who.caller, who.user.id, look.clone()).await?;
     // The pages before the sign-in are in the same look.
     Ok(with_look(to("/settings?done=saved"), &who.facts, &look))
@@ -72,16 +74,21 @@ async fn page(who: &SignedIn, time_zone: String, errors: FormErrors) -> Result<S
     let place = (Start::Offset(0), Order::NewestFirst, Limit::of(Limit::MAX));
     let keys = services::api_keys::list(&who.app, &who.caller, own, place).await?;
     Ok(SettingsPage {
-        frame: who.frame("Settings", Place::Settings).faulty(&errors),
+        frame: who.frame(t("Settings"), Place::Settings).faulty(&errors),
         errors,
         account: AccountFacts {
             name: who.user.name.clone(),
             email: who.user.email.clone(),
-            role: capitalized(who.user.role.name()),
+            role: t(role_word(who.user.role)).into(),
             account: account.name,
-            keys: if keys.has_next { format!("{} or more keys", Limit::MAX) } else { counted(keys.rows.len() as u64, "key") },
+            keys: match keys.has_next {
+                true => t("{n} or more keys").with("n", Limit::MAX),
+                false => count(keys.rows.len() as u64, "{n} key", "{n} keys"),
+            }
+            .into(),
         },
         time_zone,
         themes: Look::THEMES,
+        languages: Language::ALL,
     })
 }

@@ -11,6 +11,7 @@ use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{Visit, signed_in_to, to};
+use crate::http::words::{filters, t};
 use crate::model::email::Email;
 use crate::model::error::{FieldErrors, Problem};
 use crate::model::user::{Password, parse_time_zone};
@@ -64,7 +65,7 @@ pub async fn enter(visit: Visit, form: Posted) -> Result<HttpResponse, PageError
         CodeState::Good => to(format!("/setup/{}", url::form_urlencoded::byte_serialize(typed.as_bytes()).collect::<String>())),
         CodeState::Unknown => {
             let mut errors = FieldErrors::default();
-            errors.add("code", "unknown", "This is not the code. Look for the last link that the server printed.");
+            errors.add("code", "unknown", t("This is not the code. Look for the last link that the server printed."));
             visit.page(StatusCode::BAD_REQUEST, &code_page(&visit, typed, errors.into()))
         }
         state => gone(&visit, state),
@@ -138,7 +139,7 @@ fn suggested_url(visit: &Visit) -> Option<String> {
 
 fn form_page(visit: &Visit, typed: TypedSetup, errors: FormErrors) -> SetupPage {
     SetupPage {
-        frame: Frame { bare: true, ..visit.frame("Create the first admin", Place::Elsewhere).faulty(&errors) },
+        frame: Frame { bare: true, ..visit.frame(t("Create the first admin"), Place::Elsewhere).faulty(&errors) },
         errors,
         typed,
         asks_url: visit.app.live.public_url().is_none(),
@@ -147,7 +148,7 @@ fn form_page(visit: &Visit, typed: TypedSetup, errors: FormErrors) -> SetupPage 
 
 fn code_page(visit: &Visit, code: &str, errors: FormErrors) -> CodePage {
     CodePage {
-        frame: Frame { bare: true, ..visit.frame("Set up this server", Place::Elsewhere).faulty(&errors) },
+        frame: Frame { bare: true, ..visit.frame(t("Set up this server"), Place::Elsewhere).faulty(&errors) },
         errors,
         code: code.into(),
     }
@@ -155,18 +156,19 @@ fn code_page(visit: &Visit, code: &str, errors: FormErrors) -> CodePage {
 
 fn gone(visit: &Visit, state: CodeState) -> HttpResponse {
     let (title, what) = match state {
-        CodeState::Done => {
-            ("This server is already set up", "There is an administrator. Setup links do nothing any more.".into())
-        }
+        CodeState::Done => (t("This server is already set up"), t("There is an administrator. Setup links do nothing any more.")),
         CodeState::Expired(at) => {
             let at = visit.now().moment(at);
-            ("This setup link has expired", format!("It was good until {}. Run this on the server for a new one:", at.full))
+            (
+                t("This setup link has expired"),
+                t("It was good until {time}. Run this on the server for a new one:").with("time", at.full),
+            )
         }
         _ => (
-            "This setup link is not good",
-            "It was used, replaced by a newer one, or mistyped. Run this on the server for a new one:".into(),
+            t("This setup link is not good"),
+            t("It was used, replaced by a newer one, or mistyped. Run this on the server for a new one:"),
         ),
     };
     let frame = Frame { bare: true, reading: true, ..visit.frame(title, Place::Elsewhere) };
-    visit.page(StatusCode::NOT_FOUND, &GonePage { frame, what, set_up: state == CodeState::Done })
+    visit.page(StatusCode::NOT_FOUND, &GonePage { frame, what: what.into(), set_up: state == CodeState::Done })
 }

@@ -11,6 +11,7 @@ use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place, sign_in_path};
 use crate::http::signed_in::{SignedIn, Visit, safe_next, signed_in_to, to, with_half, without_session};
+use crate::http::words::{filters, t};
 use crate::model::AppError;
 use crate::model::user::{Password, Role};
 use crate::services;
@@ -79,7 +80,7 @@ pub async fn sign_in(visit: Visit, form: Posted) -> Result<HttpResponse, PageErr
         Ok(Entered::In(signed_in)) => entered(&visit, &signed_in, next).await,
         Ok(Entered::Half(token)) => Ok(with_half(to(code_page(next, false)), &visit.facts, token.expose())),
         Err(err @ (AppError::Invalid(_) | AppError::TooManyAttempts { .. })) => {
-            let errors = FormErrors::at_large(err.to_string());
+            let errors = FormErrors::refused(&err);
             let mut response = visit.page(status(&err), &page(&visit, errors, email, next));
             if let Some(wait) = err.retry_after() {
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
@@ -108,11 +109,11 @@ pub async fn enter_code(visit: Visit, form: Posted) -> Result<HttpResponse, Page
         Ok(signed_in) => entered(&visit, &signed_in, next).await,
         // It waited too long, or for too many codes.
         Err(AppError::NotFound(_)) => {
-            let errors = FormErrors::at_large("Too many codes, or too long ago. Begin again with your password.");
+            let errors = FormErrors::at_large(t("Too many codes, or too long ago. Begin again with your password."));
             Ok(visit.page(StatusCode::BAD_REQUEST, &page(&visit, errors, "", next)))
         }
         Err(err @ (AppError::Invalid(_) | AppError::TooManyAttempts { .. })) => {
-            let errors = FormErrors::at_large(err.to_string());
+            let errors = FormErrors::refused(&err);
             let mut response = visit.page(status(&err), &CodePage::new(&visit, errors, next, is_recovery));
             if let Some(wait) = err.retry_after() {
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
@@ -145,7 +146,7 @@ fn asked_again(next: &str) -> String {
 
 impl CodePage {
     fn new(visit: &Visit, errors: FormErrors, next: &str, is_recovery: bool) -> Self {
-        let title = if is_recovery { "Use a recovery code" } else { "Second factor" };
+        let title = if is_recovery { t("Use a recovery code") } else { t("Second factor") };
         Self {
             frame: Frame { bare: true, ..visit.frame(title, Place::Elsewhere).faulty(&errors) },
             errors,
@@ -167,7 +168,7 @@ pub async fn sign_out(who: SignedIn, form: Posted) -> Result<HttpResponse, PageE
 
 fn page(visit: &Visit, errors: FormErrors, email: &str, next: &str) -> SignInPage {
     SignInPage {
-        frame: Frame { bare: true, ..visit.frame("Sign in", Place::Elsewhere).faulty(&errors) },
+        frame: Frame { bare: true, ..visit.frame(t("Sign in"), Place::Elsewhere).faulty(&errors) },
         errors,
         email: email.into(),
         next: Some(safe_next(next)).filter(|next| *next != "/").unwrap_or_default().into(),

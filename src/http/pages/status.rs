@@ -13,6 +13,7 @@ use super::view::grouped;
 use crate::app::App;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Frame, render};
+use crate::http::words::{filters, msg, t};
 use crate::model::health::{Age, Told};
 use crate::services::health;
 
@@ -47,7 +48,7 @@ fn page(told: &Told, app: &App) -> HttpResponse {
     render(
         StatusCode::OK,
         &StatusPage {
-            frame: Frame { reading: true, ..Frame::of_a_stranger().titled("Status") },
+            frame: Frame { reading: true, ..Frame::of_a_stranger().titled(t("Status")) },
             all_well: told.ready.is_ready(),
             since: now.moment(told.since),
             components: components(told),
@@ -63,21 +64,21 @@ fn components(told: &Told) -> [Component; 4] {
         state: if good { well } else { ill },
         tone: if good { "ok" } else { "warn" },
     };
-    let api = if told.ready.draining { "Stopping" } else { "Requests wait" };
+    let api = if told.ready.draining { msg!("Stopping") } else { msg!("Requests wait") };
     [
-        of("API", !told.ready.draining && !told.is_busy, ("Operational", api)),
-        of("Database", told.ready.database, ("Operational", "Not writable")),
-        of("Disk", told.ready.disk, ("Operational", "Nearly full")),
-        of("Backups", matches!(told.backup, Some(Age::Fresh(_))), ("Recent", backup_words(told.backup))),
+        of(msg!("API"), !told.ready.draining && !told.is_busy, (msg!("Operational"), api)),
+        of(msg!("Database"), told.ready.database, (msg!("Operational"), msg!("Not writable"))),
+        of(msg!("Disk"), told.ready.disk, (msg!("Operational"), msg!("Nearly full"))),
+        of(msg!("Backups"), matches!(told.backup, Some(Age::Fresh(_))), (msg!("Recent"), backup_words(told.backup))),
     ]
 }
 
 fn backup_words(age: Option<Age>) -> &'static str {
     match age {
-        Some(Age::Fresh(_)) => "Recent",
-        Some(Age::Old(_)) => "Old",
-        Some(Age::None) => "None yet",
-        None => "Not known",
+        Some(Age::Fresh(_)) => msg!("Recent"),
+        Some(Age::Old(_)) => msg!("Old"),
+        Some(Age::None) => msg!("None yet"),
+        None => msg!("Not known"),
     }
 }
 

@@ -6,11 +6,12 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::conventions::{self, Sample};
-use super::view::{counted, grouped, window_words};
+use super::view::{grouped, window_words};
 use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{count, filters, t};
 use crate::model::AppError;
 use crate::model::error::FieldErrors;
 use crate::model::name::Name;
@@ -122,7 +123,7 @@ pub async fn list(who: SignedIn, done: actix_web::web::Query<Done>) -> Result<Ht
     let tiers = services::tiers::list_used(&who.app, &who.caller).await?;
     let (limits, in_flight) = (&who.app.config.limits, &who.app.in_flight);
     Ok(who.ok(&TiersPage {
-        frame: who.frame("Tiers and limits", Place::Tiers).with_banner(done.banner()),
+        frame: who.frame(t("Tiers and limits"), Place::Tiers).with_banner(done.banner()),
         tiers: tiers
             .into_iter()
             .map(|(tier, accounts)| TierRow {
@@ -260,7 +261,7 @@ async fn form_page(who: &SignedIn, tier: Option<&Tier>, typed: TypedTier, errors
     };
     Ok(EditTierPage {
         frame: who
-            .frame(tier.map_or_else(|| "Add tier".into(), |tier| format!("Edit {}", tier.name)), Place::Tiers)
+            .frame(tier.map_or_else(|| t("Add tier"), |tier| t("Edit {name}").with("name", &tier.name)), Place::Tiers)
             .faulty(&errors),
         errors,
         action: tier.map_or_else(|| BASE.into(), |tier| format!("{}/edit", path_of(&tier.name))),
@@ -294,14 +295,20 @@ async fn preview(who: &SignedIn, tier: Option<&Tier>, windows: &Windows) -> Resu
 fn judged_words(judged: &Judged) -> String {
     let Judged { limited, accounts, .. } = judged;
     if accounts.accounts == 0 {
-        return "No account has this tier, or all that have it have limits of their own.".into();
+        return t("No account has this tier, or all that have it have limits of their own.").into();
     }
-    format!("Last week it would have limited {}, of {} that have this tier.", reach_words(limited), reach_words(accounts))
+    t("Last week it would have limited {limited}, of {all} that have this tier.")
+        .with("limited", reach_words(limited))
+        .with("all", reach_words(accounts))
+        .into()
 }
 
 /// `3 accounts with 7 keys`
 fn reach_words(reach: &Reach) -> String {
-    format!("{} with {}", counted(reach.accounts, "account"), counted(reach.keys, "key"))
+    t("{accounts} with {keys}")
+        .with("accounts", count(reach.accounts, "{n} account", "{n} accounts"))
+        .with("keys", count(reach.keys, "{n} key", "{n} keys"))
+        .into()
 }
 
 /// From what the figure was made, so that nobody takes it for more than it is.
@@ -309,19 +316,19 @@ fn how_known(judged: &Judged, windows: &Windows) -> String {
     if judged.accounts.accounts == 0 || windows.is_empty() {
         return String::new();
     }
-    let mut words = "Requests of an account are counted by the hour, so this is an estimate.".to_owned();
+    let mut words = vec![t("Requests of an account are counted by the hour, so this is an estimate.")];
     if windows.as_slice().iter().any(|window| window.seconds < 3600) {
-        words.push_str(
-            " A window shorter than an hour counts only where a whole hour had more than it would have let through: bursts within an hour are not seen.",
-        );
+        words.push(t(
+            "A window shorter than an hour counts only where a whole hour had more than it would have let through: bursts within an hour are not seen.",
+        ));
     }
     if windows.as_slice().iter().any(|window| window.seconds > 7 * 86_400) {
-        words.push_str(" Of a window longer than a week, only one week was looked at.");
+        words.push(t("Of a window longer than a week, only one week was looked at."));
     }
     if judged.is_part {
-        words.push_str(&format!(" Of very many accounts, {} were looked at.", grouped(judged.looked_at)));
+        words.push(t("Of very many accounts, {n} were looked at.").with("n", grouped(judged.looked_at)));
     }
-    words
+    words.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 async fn lower_page(
@@ -333,12 +340,12 @@ async fn lower_page(
 ) -> Result<LowerPage, PageError> {
     let judged = services::tiers::judge(&who.app, &who.caller, &tier.name, windows.clone()).await?;
     Ok(LowerPage {
-        frame: who.frame(format!("Lower the limits of {}", tier.name), Place::Tiers),
+        frame: who.frame(t("Lower the limits of {name}").with("name", &tier.name), Place::Tiers),
         action: format!("{}/edit", path_of(&tier.name)),
         was: written(&tier.windows),
         before: window_words(&tier.windows),
         after: window_words(windows),
-        reach: reach_words(reach),
+        reach: t("{accounts} have this tier.").with("accounts", reach_words(reach)).into(),
         last_week: judged_words(&judged),
         typed,
     })
@@ -384,7 +391,7 @@ async fn delete_page(who: &SignedIn, tier: &Tier, errors: FormErrors) -> Result<
     let (accounts, count) = services::tiers::accounts(&who.app, &who.caller, &tier.name, ACCOUNTS_SHOWN).await?;
     let all = services::tiers::list(&who.app).await?;
     Ok(DeletePage {
-        frame: who.frame(format!("Delete {}", tier.name), Place::Tiers).faulty(&errors),
+        frame: who.frame(t("Delete {name}").with("name", &tier.name), Place::Tiers).faulty(&errors),
         errors,
         action: format!("{}/delete", path_of(&tier.name)),
         limits: window_words(&tier.windows),

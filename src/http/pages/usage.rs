@@ -7,9 +7,10 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::chart::Chart;
-use super::view::grouped;
+use super::view::{grouped, limit_words};
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
+use crate::http::words::{capitalized, filters, t};
 use crate::limits::WindowState;
 use crate::model::AppError;
 use crate::model::ids::AccountId;
@@ -35,7 +36,7 @@ pub struct AccountUsagePage {
 /// What both pages show.
 pub struct AccountUsage {
     pub account: String,
-    /// Where its limits come from.
+    /// Where its limits come from, and what they count.
     pub source: String,
     pub limits: Vec<LimitRow>,
     pub chart: Chart,
@@ -68,13 +69,13 @@ pub struct Asked {
 
 pub async fn own(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, PageError> {
     let usage = usage(&who, who.user.account_id, &asked, "/settings/usage").await?;
-    Ok(who.ok(&OwnUsagePage { frame: who.frame("Usage", Place::Usage), usage }))
+    Ok(who.ok(&OwnUsagePage { frame: who.frame(t("Usage"), Place::Usage), usage }))
 }
 
 pub async fn of_account(who: SignedIn, id: Path<String>, asked: Query<Asked>) -> Result<HttpResponse, PageError> {
     let id = AccountId::parse(&id).ok_or(AppError::NotFound("account"))?;
     let usage = usage(&who, id, &asked, &format!("/admin/accounts/{id}/usage")).await?;
-    let frame = who.frame(format!("Usage of {}", usage.account), Place::Elsewhere);
+    let frame = who.frame(t("Usage of {account}").with("account", &usage.account), Place::Elsewhere);
     Ok(who.ok(&AccountUsagePage { frame, id: id.to_string(), usage }))
 }
 
@@ -82,9 +83,9 @@ async fn usage(who: &SignedIn, id: AccountId, asked: &Asked, base: &str) -> Resu
     let range = Range::parse(&asked.range).unwrap_or_default();
     let told = services::usage::of_account(&who.app, &who.caller, id, range).await?;
     let source = match (&told.account.windows, &told.account.tier) {
-        (Some(_), _) => "its own".to_owned(),
-        (None, Some(tier)) => format!("those of the tier {tier}"),
-        (None, None) => "the default".to_owned(),
+        (Some(_), _) => t("As of now. They are its own, and count over all keys of the account {account} together. Load the page again to look anew."),
+        (None, Some(tier)) => t("As of now. They are those of the tier {tier}, and count over all keys of the account {account} together. Load the page again to look anew.").with("tier", tier),
+        (None, None) => t("As of now. They are the default, and count over all keys of the account {account} together. Load the page again to look anew."),
     };
     let keys_are_own = who.caller.only_user().is_some();
     let at = if keys_are_own { "/settings/api-keys" } else { "/admin/keys" };
@@ -97,7 +98,7 @@ async fn usage(who: &SignedIn, id: AccountId, asked: &Asked, base: &str) -> Resu
     });
     Ok(AccountUsage {
         account: told.account.name.clone(),
-        source,
+        source: source.with("account", &told.account.name).into(),
         limits: told.windows.iter().rev().map(limit_row).collect(),
         chart: Chart::new(&told.used, base, &who.now()),
         keys: keys.collect(),
@@ -108,23 +109,20 @@ async fn usage(who: &SignedIn, id: AccountId, asked: &Asked, base: &str) -> Resu
 fn limit_row(window: &WindowState) -> LimitRow {
     let is_fresh = window.remaining == window.limit;
     LimitRow {
-        words: Window::new(window.limit, window.seconds).in_words(),
-        left: format!("{} of {}", grouped(window.remaining), grouped(window.limit)),
-        resets: if is_fresh {
-            "Begins with the next request".into()
-        } else {
-            format!("In {}", span_words(window.reset_seconds()))
-        },
+        words: limit_words(&Window::new(window.limit, window.seconds)),
+        left: t("{n} of {limit}").with("n", grouped(window.remaining)).with("limit", grouped(window.limit)).into(),
+        resets: if is_fresh { t("Begins with the next request").into() } else { capitalized(&in_span(window.reset_seconds())) },
         is_over: window.remaining == 0,
     }
 }
 
-/// `12 min`, rounded up, so that waiting for it is enough.
-fn span_words(seconds: u64) -> String {
-    match seconds {
-        0..=90 => format!("{} s", seconds.max(1)),
-        91..=5_400 => format!("{} min", seconds.div_ceil(60)),
-        5_401..=172_800 => format!("{} h", seconds.div_ceil(3_600)),
-        _ => format!("{} days", seconds.div_ceil(86_400)),
-    }
+/// `in 12 min`, rounded up, so that waiting for it is enough.
+fn in_span(seconds: u64) -> String {
+    let words = match seconds {
+        0..=90 => t("in {n} s").with("n", seconds.max(1)),
+        91..=5_400 => t("in {n} min").with("n", seconds.div_ceil(60)),
+        5_401..=172_800 => t("in {n} h").with("n", seconds.div_ceil(3_600)),
+        _ => t("in {n} days").with("n", seconds.div_ceil(86_400)),
+    };
+    words.into()
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::http::moment::{Moment, Now};
+pub use crate::http::words::number as grouped;
+use crate::http::words::{Message, count, decimal, msg, t};
 use crate::model::api_key::{ApiKey, KeyStatus, LastUse, Overlap};
 use crate::model::clock::Timestamp;
 use crate::model::duration;
 use crate::model::page::{Order, Page};
-use crate::model::tier::Windows;
-pub use crate::model::tier::{counted, grouped};
-use crate::model::user::{User, UserStatus};
+use crate::model::tier::{Window, Windows};
+use crate::model::user::{Role, User, UserStatus};
 use crate::services::usage::KeyCounts;
 
 /// A key this near its end is marked.
@@ -26,13 +27,13 @@ impl Status {
     fn of_key(key: &ApiKey, now: Timestamp) -> Self {
         let (word, tone) = match key.status(now) {
             KeyStatus::Active if key.expires_at.is_some_and(|end| end.seconds() - now.seconds() < SOON_SECONDS) => {
-                ("Expires soon", "warn")
+                (msg!("Expires soon"), "warn")
             }
-            KeyStatus::Active => ("Active", "ok"),
-            KeyStatus::Rotating => ("Rotating", "warn"),
-            KeyStatus::Disabled => ("Disabled", ""),
-            KeyStatus::Expired => ("Expired", "bad"),
-            KeyStatus::Revoked => ("Revoked", "bad"),
+            KeyStatus::Active => (msg!("Active"), "ok"),
+            KeyStatus::Rotating => (msg!("Rotating"), "warn"),
+            KeyStatus::Disabled => (msg!("Disabled"), ""),
+            KeyStatus::Expired => (msg!("Expired"), "bad"),
+            KeyStatus::Revoked => (msg!("Revoked"), "bad"),
         };
         Self { word, tone }
     }
@@ -69,12 +70,18 @@ pub struct OldSecret {
     /// When the key got its new secret.
     pub since: Moment,
     pub ends: Moment,
-    /// When it was last used, if that was after the rotation.
-    pub still_used: Option<Moment>,
-    pub from: String,
+    /// Its last use, if that was after the rotation.
+    pub still_used: Option<Used>,
     /// How often each secret was presented since the rotation.
     pub requests: String,
     pub new_requests: String,
+}
+
+/// A use of a secret: `Last used {when} from 192.0.2.1`, and `3 min ago from 192.0.2.1`.
+pub struct Used {
+    pub at: Moment,
+    pub sentence: Message,
+    pub words: String,
 }
 
 impl KeyRow {
@@ -94,10 +101,10 @@ impl KeyRow {
             created: now.moment(key.created_at),
             expires: key.expires_at.map(|at| now.moment(at)),
             last_used: key.last_used.as_ref().map(|last| now.moment(last.at)),
-            used_words: key.last_used.as_ref().map_or_else(
-                || "Not used yet".into(),
-                |last| format!("Last used {}{}", now.moment(last.at).relative, from(last)),
-            ),
+            used_words: key
+                .last_used
+                .as_ref()
+                .map_or_else(|| t("Not used yet").into(), |last| used(last).with("when", now.moment(last.at).relative).into()),
             revoked: key.revoked_at.map(|at| now.moment(at)),
             ip_allow: key.ip_allow.entries().collect(),
             old: rotation.map(|rotation| {
@@ -106,10 +113,14 @@ impl KeyRow {
                     hint: rotation.old_hint.clone(),
                     since: now.moment(rotation.started_at),
                     ends: now.moment(rotation.old_expires_at),
-                    still_used: since.map(|last| now.moment(last.at)),
-                    from: since.map(from).unwrap_or_default(),
-                    requests: counted(rotation.old_requests, "request"),
-                    new_requests: counted(rotation.new_requests, "request"),
+                    still_used: since.map(|last| Used {
+                        at: now.moment(last.at),
+                        sentence: used(last),
+                        words: used_words(last).with("when", now.moment(last.at).relative).into(),
+                    }),
+                    requests: count(rotation.old_requests, "{n} request since the rotation.", "{n} requests since the rotation.")
+                        .into(),
+                    new_requests: count(rotation.new_requests, "{n} request since.", "{n} requests since.").into(),
                 }
             }),
             can_extend: rotation.is_some_and(|rotation| {
@@ -125,7 +136,7 @@ impl KeyRow {
     /// What it was used for in the last 24 hours. One that met its limits is marked.
     pub fn with_usage(self, used: Option<&KeyCounts>) -> Self {
         let is_limited = used.is_some_and(|used| used.rate_limited > 0) && self.state == KeyStatus::Active;
-        let status = if is_limited { Status { word: "Limited", tone: "limited" } } else { self.status };
+        let status = if is_limited { Status { word: msg!("Limited"), tone: "limited" } } else { self.status };
         Self { requests: grouped(used.map_or(0, |used| used.requests)), status, ..self }
     }
 
@@ -146,16 +157,24 @@ impl KeyRow {
     }
 }
 
-fn from(last: &LastUse) -> String {
-    let mut words = String::new();
-    if let Some(ip) = last.ip {
-        words = format!(" from {ip}");
+fn used(last: &LastUse) -> Message {
+    let agent: String = last.user_agent.chars().take(60).collect();
+    match (last.ip, agent.as_str()) {
+        (None, "") => t("Last used {when}"),
+        (Some(ip), "") => t("Last used {when} from {ip}").with("ip", ip),
+        (None, agent) => t("Last used {when} by {agent}").with("agent", agent),
+        (Some(ip), agent) => t("Last used {when} from {ip} by {agent}").with("ip", ip).with("agent", agent),
     }
-    if !last.user_agent.is_empty() {
-        words.push_str(" by ");
-        words.extend(last.user_agent.chars().take(60));
+}
+
+fn used_words(last: &LastUse) -> Message {
+    let agent: String = last.user_agent.chars().take(60).collect();
+    match (last.ip, agent.as_str()) {
+        (None, "") => t("{when}"),
+        (Some(ip), "") => t("{when} from {ip}").with("ip", ip),
+        (None, agent) => t("{when} by {agent}").with("agent", agent),
+        (Some(ip), agent) => t("{when} from {ip} by {agent}").with("ip", ip).with("agent", agent),
     }
-    words
 }
 
 /// A user, in a list or on their own page.
@@ -179,10 +198,14 @@ impl UserRow {
             id: user.id.to_string(),
             name: user.name.clone(),
             email: user.email.clone(),
-            role: if user.role == crate::model::user::Role::Admin { "Admin" } else { "Member" },
+            role: role_word(user.role),
             account: account.into(),
             account_id: user.account_id.to_string(),
-            status: if active { Status { word: "Active", tone: "ok" } } else { Status { word: "Disabled", tone: "" } },
+            status: if active {
+                Status { word: msg!("Active"), tone: "ok" }
+            } else {
+                Status { word: msg!("Disabled"), tone: "" }
+            },
             active,
             created: now.moment(user.created_at),
             updated: now.moment(user.updated_at),
@@ -191,50 +214,85 @@ impl UserRow {
 
     /// They have an invitation, and no password yet.
     pub fn invited(self, invited: bool) -> Self {
-        let status = if invited && self.active { Status { word: "Invited", tone: "info" } } else { self.status };
+        let status = if invited && self.active { Status { word: msg!("Invited"), tone: "info" } } else { self.status };
         Self { status, ..self }
+    }
+}
+
+/// To be translated where it is shown.
+pub const fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Admin => msg!("Admin"),
+        Role::Member => msg!("Member"),
     }
 }
 
 /// `1,000 requests an hour, 50 a second`: the longest first, as people think of a quota.
 pub fn window_words(windows: &Windows) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for (n, window) in windows.as_slice().iter().rev().enumerate() {
-        let each = match window.seconds {
-            1 => "a second".into(),
-            60 => "a minute".into(),
-            3600 => "an hour".into(),
-            86_400 => "a day".into(),
-            seconds => format!("in {}", duration::show(Duration::from_secs(seconds.into()))),
-        };
-        let requests = if n == 0 { " requests" } else { "" };
-        words.push(format!("{}{requests} {each}", grouped(window.limit)));
-    }
-    if words.is_empty() { "no limit".into() } else { words.join(", ") }
+    let mut longest_first = windows.as_slice().iter().rev();
+    let Some(longest) = longest_first.next() else { return t("no limit").into() };
+    let shorter = longest_first.map(short_window_words);
+    std::iter::once(one_window_words(longest)).chain(shorter).collect::<Vec<_>>().join(", ")
+}
+
+/// `1,000 requests an hour`
+pub fn one_window_words(window: &Window) -> String {
+    let words = match window.seconds {
+        1 => count(window.limit, "{n} request a second", "{n} requests a second"),
+        60 => count(window.limit, "{n} request a minute", "{n} requests a minute"),
+        3600 => count(window.limit, "{n} request an hour", "{n} requests an hour"),
+        86_400 => count(window.limit, "{n} request a day", "{n} requests a day"),
+        _ => count(window.limit, "{n} request in {span}", "{n} requests in {span}").with("span", span_of(window)),
+    };
+    words.into()
+}
+
+/// `50 a second`
+fn short_window_words(window: &Window) -> String {
+    let words = match window.seconds {
+        1 => t("{n} a second"),
+        60 => t("{n} a minute"),
+        3600 => t("{n} an hour"),
+        86_400 => t("{n} a day"),
+        _ => t("{n} in {span}").with("span", span_of(window)),
+    };
+    words.with("n", grouped(window.limit)).into()
+}
+
+/// `1,000/hour`
+pub fn limit_words(window: &Window) -> String {
+    let words = match window.seconds {
+        1 => t("{n}/second"),
+        60 => t("{n}/minute"),
+        3600 => t("{n}/hour"),
+        86_400 => t("{n}/day"),
+        _ => t("{n}/{span}").with("span", span_of(window)),
+    };
+    words.with("n", grouped(window.limit)).into()
+}
+
+fn span_of(window: &Window) -> String {
+    duration::show(Duration::from_secs(window.seconds.into()))
 }
 
 /// `12.3 MB`
 pub fn size_words(bytes: u64) -> String {
     match bytes {
-        0..1_000 => format!("{bytes} bytes"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+        0..1_000 => count(bytes, "{n} byte", "{n} bytes").into(),
+        1_000..1_000_000 => format!("{} kB", decimal(bytes as f64 / 1e3)),
+        1_000_000..1_000_000_000 => format!("{} MB", decimal(bytes as f64 / 1e6)),
+        _ => format!("{} GB", decimal(bytes as f64 / 1e9)),
     }
 }
 
 /// `12 days`
 pub fn age_words(age: Duration) -> String {
-    match age.as_secs() {
-        seconds @ 0..7_200 => counted(seconds / 60, "minute"),
-        seconds @ 7_200..172_800 => counted(seconds / 3_600, "hour"),
-        seconds => counted(seconds / 86_400, "day"),
-    }
-}
-
-pub fn capitalized(word: &str) -> String {
-    let mut chars = word.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    let words = match age.as_secs() {
+        seconds @ 0..7_200 => count(seconds / 60, "{n} minute", "{n} minutes"),
+        seconds @ 7_200..172_800 => count(seconds / 3_600, "{n} hour", "{n} hours"),
+        seconds => count(seconds / 86_400, "{n} day", "{n} days"),
+    };
+    words.into()
 }
 
 /// The head of a column; with a link where the list can be sorted by it.
@@ -279,12 +337,12 @@ impl Sorted {
 
     pub fn in_words(&self) -> &'static str {
         match (self.by, self.descending) {
-            ("name", false) => "By name",
-            ("name", true) => "By name, backwards",
-            ("email", false) => "By email address",
-            ("email", true) => "By email address, backwards",
-            (_, false) => "Oldest first",
-            (_, true) => "Newest first",
+            ("name", false) => msg!("By name"),
+            ("name", true) => msg!("By name, backwards"),
+            ("email", false) => msg!("By email address"),
+            ("email", true) => msg!("By email address, backwards"),
+            (_, false) => msg!("Oldest first"),
+            (_, true) => msg!("Newest first"),
         }
     }
 
@@ -369,21 +427,29 @@ impl Listed {
         if query.is_empty() { self.base.clone() } else { format!("{}?{query}", self.base) }
     }
 
+    fn rows_words(&self, rows: u64, last: u64, total: Option<u64>) -> String {
+        let span = format!("{}–{}", grouped(self.from), grouped(last));
+        match total {
+            _ if rows == 0 => String::new(),
+            Some(total) => t("{span} of {total}").with("span", span).with("total", grouped(total)).into(),
+            None => span,
+        }
+    }
+
     pub fn pages<T>(&self, page: &Page<T>, id: impl Fn(&T) -> String) -> Pages {
-        let count = page.rows.len() as u64;
+        let rows = page.rows.len() as u64;
         let neighbour = |has: bool, row: Option<&T>, cursor: &str, from: u64| {
             let row = row.filter(|_| has)?;
             Some(self.link(self.size, &[(cursor, &id(row)), ("from", &from.to_string())]))
         };
         let is_whole = !page.has_prev && !page.has_next;
-        let total = page.total.map(|total| format!(" of {}", grouped(total))).unwrap_or_default();
-        let last = self.from.saturating_add(count.saturating_sub(1));
+        let last = self.from.saturating_add(rows.saturating_sub(1));
         Pages {
             previous: neighbour(page.has_prev, page.rows.first(), "before", self.from.saturating_sub(self.size.into()).max(1)),
-            next: neighbour(page.has_next, page.rows.last(), "after", self.from.saturating_add(count)),
-            words: if count == 0 { String::new() } else { format!("{}–{}{total}", grouped(self.from), grouped(last)) },
+            next: neighbour(page.has_next, page.rows.last(), "after", self.from.saturating_add(rows)),
+            words: self.rows_words(rows, last, page.total),
             size: self.size,
-            sizes: if is_whole && count <= Self::SIZES[0].into() {
+            sizes: if is_whole && rows <= Self::SIZES[0].into() {
                 Vec::new()
             } else {
                 Self::SIZES.map(|count| PageSize { count, href: self.link(count, &[]) }).into()
@@ -395,7 +461,6 @@ impl Listed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::tier::Window;
 
     #[test]
     fn windows_read_as_people_say_them() {

@@ -7,10 +7,11 @@ use crate::app::certificate::CertificateStatus;
 use crate::config::{Config, TlsMode};
 use crate::model::check::Check;
 use crate::model::clock::Timestamp;
+use crate::model::language::msg;
 use crate::tls::{CertificateError, KeyedCertificate};
 
-const REFUSED: &str = "Clients refuse to connect without a certificate that holds.";
-const WILL_END: &str = "When it ends, clients refuse to connect.";
+const REFUSED: &str = msg!("Clients refuse to connect without a certificate that holds.");
+const WILL_END: &str = msg!("When it ends, clients refuse to connect.");
 
 /// What a server would show that starts now on this data directory; None where TLS is off.
 pub fn on_disk(config: &Config, dir: &Path) -> Option<CertificateStatus> {
@@ -51,12 +52,14 @@ pub fn check(name: &'static str, status: &CertificateStatus, config: &Config, no
         return Check::warning(
             name,
             found,
-            "Clients that come to the public URL refuse a certificate for another name.",
+            msg!("Clients that come to the public URL refuse a certificate for another name."),
             fix(config),
         );
     }
     match status.problem {
-        Some(_) => Check::warning(name, format!("for {names}, until {ends_at}{problem}"), "There is no newer one.", fix(config)),
+        Some(_) => {
+            Check::warning(name, format!("for {names}, until {ends_at}{problem}"), msg!("There is no newer one."), fix(config))
+        }
         None => Check::ok(name, format!("{}, for {names}, until {ends_at}", status.mode.as_str())),
     }
 }

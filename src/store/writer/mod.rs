@@ -216,9 +216,10 @@ impl Loop {
     /// Commits and answers. What has time left where another process holds the lock comes back.
     fn commit(&mut self, mut batch: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
         let began = Instant::now();
-        let waited = |job: &Box<dyn Job>| job.asked_at().elapsed();
+        let waited = |job: &dyn Job| job.asked_at().elapsed();
         // Each waits as long as one that came first: the batch until the oldest has, and then the others again.
-        let patience = BUSY_TIMEOUT.saturating_sub(batch.iter().map(waited).max().unwrap_or_default()).max(SHORTEST_WAIT);
+        let patience =
+            BUSY_TIMEOUT.saturating_sub(batch.iter().map(|job| waited(&**job)).max().unwrap_or_default()).max(SHORTEST_WAIT);
         let mut committed = match (*self.broken.borrow(), self.conn.busy_timeout(patience)) {
             (true, _) => Err(Fault::Broken),
             (_, Err(err)) => Err(Fault::from(err)),
@@ -226,7 +227,7 @@ impl Loop {
         };
         let mut left = Vec::new();
         if matches!(committed, Err(Fault::Locked)) {
-            (left, batch) = batch.into_iter().partition(|job| waited(job) + SHORTEST_WAIT < BUSY_TIMEOUT);
+            (left, batch) = batch.into_iter().partition(|job| waited(&**job) + SHORTEST_WAIT < BUSY_TIMEOUT);
             committed = Err(Fault::Busy);
         }
         if committed.is_ok() && !self.probe.is_writable() {

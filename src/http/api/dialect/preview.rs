@@ -9,6 +9,7 @@ use super::error::Context;
 use super::listing::Place;
 use crate::http::api::users::UserBody;
 use crate::http::api::{admission, reply};
+use crate::http::words::msg;
 use crate::limits::Decision;
 use crate::limits::rate::{self, Counters, RateLimits};
 use crate::model::AppError;
@@ -56,16 +57,16 @@ pub fn samples(name: DialectName, base_url: &str, anonymous: Window, clock: &Clo
     let mut samples = Vec::new();
     let mut add = |title, request, response| samples.push(Sample::of(title, request, response));
     let one = reply::json(StatusCode::OK, &UserBody::from(&users[0]));
-    add("Success", "GET /v1/users/me", finished(one, &take(&account, &windows)));
+    add(msg!("Success"), "GET /v1/users/me", finished(one, &take(&account, &windows)));
     let page = Page { rows: users.to_vec(), has_prev: false, has_next: true, total: Some(3) };
     let place = Place { base_url, path: "/v1/users", query: "limit=2" };
     let list = dialect.page(&place, &page, Start::<UserId>::Offset(0), 2, (|user| user.id, UserBody::from));
-    add("A list", "GET /v1/users?limit=2", finished(list, &take(&account, &windows)));
-    add("No API key", "GET /v1/users", refused(&AppError::MissingApiKey, &take(&stranger, &address)));
-    add("A wrong API key", "GET /v1/users", refused(&AppError::InvalidApiKey, &take(&stranger, &address)));
+    add(msg!("A list"), "GET /v1/users?limit=2", finished(list, &take(&account, &windows)));
+    add(msg!("No API key"), "GET /v1/users", refused(&AppError::MissingApiKey, &take(&stranger, &address)));
+    add(msg!("A wrong API key"), "GET /v1/users", refused(&AppError::InvalidApiKey, &take(&stranger, &address)));
     let lacking = AppError::MissingScope(Scope::UsersWrite);
-    add("No permission", "POST /v1/users", refused(&lacking, &take(&account, &windows)));
-    add("Not found", "GET /v1/users/123", refused(&AppError::NotFound("user"), &take(&account, &windows)));
+    add(msg!("No permission"), "POST /v1/users", refused(&lacking, &take(&account, &windows)));
+    add(msg!("Not found"), "GET /v1/users/123", refused(&AppError::NotFound("user"), &take(&account, &windows)));
     let over = loop {
         let left = take(&account, &windows);
         if !left.admitted() {
@@ -73,7 +74,7 @@ pub fn samples(name: DialectName, base_url: &str, anonymous: Window, clock: &Clo
         }
     };
     let retry_after = over.retry_after().unwrap_or_default();
-    add("Too many requests", "GET /v1/users", refused(&AppError::RateLimited { retry_after }, &over));
+    add(msg!("Too many requests"), "GET /v1/users", refused(&AppError::RateLimited { retry_after }, &over));
     samples
 }
 
@@ -87,7 +88,7 @@ pub fn refusal(name: DialectName, windows: &Windows, base_url: &str, clock: &Clo
     let error = AppError::RateLimited { retry_after: over.retry_after()? };
     let mut answer = dialect.refuse(&error, &Context { request_id: SAMPLE_ID, base_url, problem_json: false });
     admission::finish(answer.headers_mut(), dialect, &over, clock.now());
-    Some(Sample::of("Too many requests", "GET /v1/users", answer))
+    Some(Sample::of(msg!("Too many requests"), "GET /v1/users", answer))
 }
 
 /// The headers that tell of the limits on the first answer to an account without a tier.

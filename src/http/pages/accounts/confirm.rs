@@ -9,6 +9,7 @@ use crate::http::page::{Done, FormErrors, PageError, Place};
 use crate::http::pages::confirm::ConfirmPage;
 use crate::http::pages::view::{grouped, window_words};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{msg, t};
 use crate::model::account::{AccountChanges, AccountStatus};
 use crate::services;
 
@@ -78,34 +79,29 @@ async fn ask(who: SignedIn, id: Path<String>, done: Query<Done>, act: Act) -> Re
     let without = window_words(&services::accounts::limits_without_own(&who.app, &who.caller, account.id).await?);
     let (title, line, button) = match act {
         Act::Suspend => (
-            format!("Suspend {}", account.name),
-            "All its keys get 401, and its members are signed out, until you resume it. Its administrators can still sign in."
-                .into(),
-            "Suspend account",
+            t("Suspend {name}"),
+            t("All its keys get 401, and its members are signed out, until you resume it. Its administrators can still sign in."),
+            msg!("Suspend account"),
         ),
-        Act::Resume => (
-            format!("Resume {}", account.name),
-            "Its keys are let in again, and its members may sign in.".into(),
-            "Resume account",
-        ),
+        Act::Resume => (t("Resume {name}"), t("Its keys are let in again, and its members may sign in."), msg!("Resume account")),
         Act::TakeLimits => (
-            format!("Remove the own limits of {}", account.name),
-            format!("From then on it may make {without}. What it has used counts on."),
-            "Remove own limits",
+            t("Remove the own limits of {name}"),
+            t("From then on it may make {limits}. What it has used counts on.").with("limits", without),
+            msg!("Remove own limits"),
         ),
     };
-    let mut facts = vec![("Users", grouped(users)), ("API keys", grouped(keys))];
+    let mut facts = vec![(msg!("Users"), grouped(users)), (msg!("API keys"), grouped(keys))];
     if let (Act::TakeLimits, Some(given)) = (act, &account.given) {
-        facts = vec![("Reason", given.reason.as_str().to_owned()), ("Given by", given.by.clone())];
+        facts = vec![(msg!("Reason"), given.reason.as_str().to_owned()), (msg!("Given by"), given.by.clone())];
     }
     let page = format!("{BASE}/{}", account.id);
     Ok(who.ok(&ConfirmPage {
-        frame: who.frame(title, Place::Accounts).with_banner(done.banner()),
+        frame: who.frame(title.with("name", &account.name), Place::Accounts).with_banner(done.banner()),
         errors: FormErrors::default(),
         action: format!("{page}/{}", act.path()),
         back: page,
         back_words: account.name.clone(),
-        lines: vec![line],
+        lines: vec![line.into()],
         facts,
         instead: None,
         typed_label: "",

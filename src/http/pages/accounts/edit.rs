@@ -10,6 +10,7 @@ use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
 use crate::http::pages::view::window_words;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{filters, t};
 use crate::model::AppError;
 use crate::model::account::{Account, AccountChanges, NewAccount};
 use crate::model::api_key::Metadata;
@@ -130,19 +131,22 @@ async fn edit_page(
     errors: FormErrors,
 ) -> Result<EditAccountPage, PageError> {
     let default = window_words(&who.app.dialect().default_windows());
-    let mut tiers =
-        vec![Choice { value: String::new(), words: format!("None: the default, {default}"), current: typed.tier.is_empty() }];
+    let mut tiers = vec![Choice {
+        value: String::new(),
+        words: t("None: the default, {limits}").with("limits", default).into(),
+        current: typed.tier.is_empty(),
+    }];
     tiers.extend(services::tiers::list(&who.app).await?.into_iter().map(|tier| Choice {
-        words: format!("{}: {}", tier.name, window_words(&tier.windows)),
+        words: t("{tier}: {limits}").with("tier", &tier.name).with("limits", window_words(&tier.windows)).into(),
         current: tier.name == typed.tier,
         value: tier.name,
     }));
     let (title, back, back_words, action) = match account {
         Some(account) => {
             let page = format!("{BASE}/{}", account.id);
-            (format!("Edit {}", account.name), page.clone(), account.name.clone(), format!("{page}/edit"))
+            (t("Edit {name}").with("name", &account.name), page.clone(), account.name.clone(), format!("{page}/edit"))
         }
-        None => ("Add account".into(), BASE.into(), "Accounts".into(), BASE.into()),
+        None => (t("Add account"), BASE.into(), t("Accounts").into(), BASE.into()),
     };
     Ok(EditAccountPage {
         frame: who.frame(title, Place::Accounts).faulty(&errors),

@@ -10,6 +10,7 @@ use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
 use crate::http::pages::view::window_words;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{filters, t};
 use crate::model::AppError;
 use crate::model::account::{Account, AccountChanges, Reason};
 use crate::model::error::{FieldErrors, Problem};
@@ -81,7 +82,7 @@ async fn limits_page(
     errors: FormErrors,
 ) -> Result<OwnLimitsPage, PageError> {
     Ok(OwnLimitsPage {
-        frame: who.frame(format!("Own limits of {}", account.name), Place::Accounts).faulty(&errors),
+        frame: who.frame(t("Own limits of {name}").with("name", &account.name), Place::Accounts).faulty(&errors),
         errors,
         back: format!("{BASE}/{}", account.id),
         back_words: account.name.clone(),

@@ -9,6 +9,7 @@ use super::{AccountRow, BASE, Choice};
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::pages::view::{Column, Listed, Pages, Sorted};
 use crate::http::signed_in::SignedIn;
+use crate::http::words::{filters, msg, t};
 use crate::model::account::{AccountStatus, Source};
 use crate::model::error::FieldErrors;
 use crate::model::ids::AccountId;
@@ -58,7 +59,14 @@ pub async fn list(who: SignedIn, query: Query<ListQuery>) -> Result<HttpResponse
         .keeping("status", status.map_or("", AccountStatus::name));
     let columns = sorted.columns(
         &listed,
-        &[("name", "Name"), ("", "Limits"), ("", "Users"), ("", "API keys"), ("created_at", "Created"), ("", "Status")],
+        &[
+            ("name", msg!("Name")),
+            ("", msg!("Limits")),
+            ("", msg!("Users")),
+            ("", msg!("API keys")),
+            ("created_at", msg!("Created")),
+            ("", msg!("Status")),
+        ],
     );
     let listed = listed.keeping("sort", sorted.word());
     let filter = services::accounts::Filter { q: (!q.is_empty()).then(|| q.to_owned()), limits: source.clone(), status };
@@ -75,20 +83,20 @@ pub async fn list(who: SignedIn, query: Query<ListQuery>) -> Result<HttpResponse
     let now = who.now();
     let rows = page.rows.iter().map(|account| AccountRow::new(account, counts.get(&account.id).copied(), &now));
     let chosen = |value: &str, words: String, now: &str| Choice { value: value.into(), words, current: value == now };
-    let mut limits = vec![chosen("", "Any".into(), &query.limits)];
+    let mut limits = vec![chosen("", t("Any").into(), &query.limits)];
     limits.extend(tiers.iter().map(|tier| chosen(&format!("tier:{}", tier.name), tier.name.clone(), &query.limits)));
-    limits.push(chosen("default", "Default".into(), &query.limits));
-    limits.push(chosen("own", "Limits of its own".into(), &query.limits));
+    limits.push(chosen("default", t("Default").into(), &query.limits));
+    limits.push(chosen("own", t("Limits of its own").into(), &query.limits));
     let current = status.map_or("", AccountStatus::name);
     let page = AccountsPage {
-        frame: who.frame("Accounts", Place::Accounts),
+        frame: who.frame(t("Accounts"), Place::Accounts),
         q: q.into(),
         sort: sorted.word().into(),
         limits,
         statuses: vec![
-            chosen("", "Any".into(), current),
-            chosen("active", "Active".into(), current),
-            chosen("suspended", "Suspended".into(), current),
+            chosen("", t("Any").into(), current),
+            chosen("active", t("Active").into(), current),
+            chosen("suspended", t("Suspended").into(), current),
         ],
         is_filtered: !q.is_empty() || source.is_some() || status.is_some(),
         columns,

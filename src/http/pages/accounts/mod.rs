@@ -16,6 +16,7 @@ use super::view::{Status, grouped};
 use crate::http::moment::{Moment, Now};
 use crate::http::page::PageError;
 use crate::http::signed_in::SignedIn;
+use crate::http::words::{msg, t};
 use crate::model::AppError;
 use crate::model::account::{Account, AccountStatus};
 use crate::model::api_key::Metadata;
@@ -35,6 +36,7 @@ pub struct AccountRow {
     pub id: String,
     pub name: String,
     pub limits: String,
+    pub has_own_limits: bool,
     pub users: String,
     pub keys: String,
     pub created: Moment,
@@ -48,16 +50,17 @@ impl AccountRow {
             id: account.id.to_string(),
             name: account.name.clone(),
             limits: match (&account.windows, &account.tier) {
-                (Some(_), _) => "Its own".into(),
+                (Some(_), _) => t("Its own").into(),
                 (None, Some(tier)) => tier.clone(),
-                (None, None) => "Default".into(),
+                (None, None) => t("Default").into(),
             },
+            has_own_limits: account.windows.is_some(),
             users: grouped(users),
             keys: grouped(keys),
             created: now.moment(account.created_at),
             status: match account.status {
-                AccountStatus::Active => Status { word: "Active", tone: "ok" },
-                AccountStatus::Suspended => Status { word: "Suspended", tone: "bad" },
+                AccountStatus::Active => Status { word: msg!("Active"), tone: "ok" },
+                AccountStatus::Suspended => Status { word: msg!("Suspended"), tone: "bad" },
             },
         }
     }

@@ -9,8 +9,9 @@ use super::{AccountRow, BASE, find, pretty};
 use crate::http::moment::Moment;
 use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::pages::chart::Chart;
-use crate::http::pages::view::grouped;
+use crate::http::pages::view::{grouped, limit_words};
 use crate::http::signed_in::SignedIn;
+use crate::http::words::{filters, t};
 use crate::limits::WindowState;
 use crate::model::account::AccountStatus;
 use crate::model::tier::Window;
@@ -66,12 +67,13 @@ pub async fn show(
         frame: who.frame(&account.name, Place::Accounts).with_banner(done.banner()),
         is_active: account.status == AccountStatus::Active,
         updated: now.moment(account.updated_at),
-        tier: account.tier.clone().unwrap_or_else(|| "None".into()),
+        tier: account.tier.clone().unwrap_or_else(|| t("None").into()),
         source: match (&account.windows, &account.tier) {
-            (Some(_), _) => "limits of its own".into(),
-            (None, Some(tier)) => format!("the tier {tier}"),
-            (None, None) => "the default limits".into(),
-        },
+            (Some(_), _) => t("Requests of all its keys together are held to limits of its own."),
+            (None, Some(tier)) => t("Requests of all its keys together are held to the tier {tier}.").with("tier", tier),
+            (None, None) => t("Requests of all its keys together are held to the default limits."),
+        }
+        .into(),
         given: account.given.as_ref().map(|given| GivenWords {
             reason: given.reason.as_str().into(),
             by: given.by.clone(),
@@ -87,12 +89,12 @@ pub async fn show(
 
 fn window_rows(left: &[WindowState]) -> Vec<WindowRow> {
     let rows = left.iter().rev().map(|state| WindowRow {
-        words: Window::new(state.limit, state.seconds).in_words(),
+        words: limit_words(&Window::new(state.limit, state.seconds)),
         left: grouped(state.remaining),
         resets: if state.remaining == state.limit {
-            "Not begun".into()
+            t("Not begun").into()
         } else {
-            format!("in {} s", grouped(state.reset_seconds()))
+            t("in {n} s").with("n", grouped(state.reset_seconds())).into()
         },
     });
     rows.collect()

@@ -10,6 +10,7 @@ use crate::http::page::{Done, FormErrors, Link, PageError};
 use crate::http::pages::confirm::ConfirmPage;
 use crate::http::pages::view::KeyRow;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{msg, t};
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, ApiKeyChanges};
 use crate::model::revision::IfMatch;
@@ -105,31 +106,38 @@ async fn page(who: &SignedIn, realm: Realm, key: &ApiKey, act: Act, errors: Form
     let used = services::usage::requests_of_a_day(&who.app, &who.caller, std::slice::from_ref(key)).await?;
     let row = KeyRow::new(key, &owner.email, &who.now()).with_usage(used.get(&key.id));
     let (title, line, button) = match act {
-        Act::Disable => {
-            ("Disable", "Programs that use it get 401 until you enable it again. Nothing else changes.", "Disable key")
-        }
-        Act::Enable => ("Enable", "Programs that use it are let in again, from this moment.", "Enable key"),
+        Act::Disable => (
+            t("Disable {name}"),
+            t("Programs that use it get 401 until you enable it again. Nothing else changes."),
+            msg!("Disable key"),
+        ),
+        Act::Enable => (t("Enable {name}"), t("Programs that use it are let in again, from this moment."), msg!("Enable key")),
         Act::Revoke => (
-            "Revoke",
-            "Programs that use it get 401 from this moment. A revoked key stays listed and cannot be brought back.",
-            "Revoke key",
+            t("Revoke {name}"),
+            t("Programs that use it get 401 from this moment. A revoked key stays listed and cannot be brought back."),
+            msg!("Revoke key"),
         ),
     };
     let is_final = matches!(act, Act::Revoke);
     let asks_name = is_final && was_used_lately(who, key);
     Ok(ConfirmPage {
-        frame: who.frame(format!("{title} {}", key.name), realm.place()).faulty(&errors),
+        frame: who.frame(title.with("name", &key.name), realm.place()).faulty(&errors),
         errors,
         back: realm.of(key),
         back_words: key.name.clone(),
         action: format!("{}/{}", realm.of(key), act.path()),
         lines: vec![line.into()],
-        facts: vec![("Owner", row.owner), ("Key", row.hint), ("Last used", row.used_words), ("Requests, 24 h", row.requests)],
+        facts: vec![
+            (msg!("Owner"), row.owner),
+            (msg!("Key"), row.hint),
+            (msg!("Last used"), row.used_words),
+            (msg!("Requests, 24 h"), row.requests),
+        ],
         instead: (is_final && key.enabled).then(|| Link {
             href: format!("{}/disable", realm.of(key)),
-            words: "Disable it instead, which can be undone".into(),
+            words: t("Disable it instead, which can be undone").into(),
         }),
-        typed_label: "Type the name of the key",
+        typed_label: msg!("Type the name of the key"),
         typed_name: if asks_name { key.name.clone() } else { String::new() },
         typed: String::new(),
         act: button,

@@ -13,8 +13,9 @@ use crate::http::faults::status;
 use crate::http::moment::Now;
 use crate::http::page::{Banner, FormErrors, Frame, PageError};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{filters, msg, t};
 use crate::model::AppError;
-use crate::model::api_key::{ApiKey, ApiKeyChanges};
+use crate::model::api_key::{ApiKey, ApiKeyChanges, KeyStatus};
 use crate::model::error::FieldErrors;
 use crate::model::revision::IfMatch;
 use crate::services;
@@ -41,7 +42,15 @@ pub struct Conflict {
     pub is: String,
 }
 
-const FACTS: [&str; 7] = ["Name", "Scopes", "Expires", "Allowed addresses", "Own limits", "Metadata", "State"];
+const FACTS: [&str; 7] = [
+    msg!("Name"),
+    msg!("Scopes"),
+    msg!("Expires"),
+    msg!("Allowed addresses"),
+    msg!("Own limits"),
+    msg!("Metadata"),
+    msg!("State"),
+];
 
 pub async fn edit(who: SignedIn, realm: Realm, id: Path<String>) -> Result<HttpResponse, PageError> {
     let key = realm.find(&who, &id).await?;
@@ -100,16 +109,26 @@ fn changes(key: &ApiKey, given: Given) -> ApiKeyChanges {
 
 /// The facts that can change while somebody edits, in the order of their names.
 fn facts(key: &ApiKey, now: &Now) -> [String; 7] {
-    let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
+    let or_none = |text: String| if text.is_empty() { t("none").into() } else { text };
     [
         key.name.clone(),
         key.scopes.to_string(),
-        key.expires_at.map_or_else(|| "never".into(), |at| now.moment(at).full),
+        key.expires_at.map_or_else(|| t("never").into(), |at| now.moment(at).full),
         or_none(key.ip_allow.entries().collect::<Vec<_>>().join(", ")),
         or_none(key.windows.to_string()),
         or_none(if key.metadata.as_map().is_empty() { String::new() } else { key.metadata.to_json() }),
-        key.status(now.at).name().into(),
+        t(state_words(key.status(now.at))).into(),
     ]
+}
+
+const fn state_words(state: KeyStatus) -> &'static str {
+    match state {
+        KeyStatus::Active => msg!("active"),
+        KeyStatus::Rotating => msg!("rotating"),
+        KeyStatus::Disabled => msg!("disabled"),
+        KeyStatus::Expired => msg!("expired"),
+        KeyStatus::Revoked => msg!("revoked"),
+    }
 }
 
 fn conflicts(was: &str, key: &ApiKey, now: &Now) -> Vec<Conflict> {
@@ -120,14 +139,14 @@ fn conflicts(was: &str, key: &ApiKey, now: &Now) -> Vec<Conflict> {
 
 fn form_page(who: &SignedIn, realm: Realm, key: &ApiKey, typed: TypedKey, errors: FormErrors) -> EditKeyPage {
     let now = who.now();
-    let kept = key.expires_at.map_or_else(|| "As it is: never".into(), |at| format!("As it is: {}", now.moment(at).full));
+    let kept = key.expires_at.map_or_else(|| t("As it is: never"), |at| t("As it is: {when}").with("when", now.moment(at).full));
     EditKeyPage {
-        frame: who.frame(format!("Edit {}", key.name), realm.place()).faulty(&errors),
+        frame: who.frame(t("Edit {name}").with("name", &key.name), realm.place()).faulty(&errors),
         realm,
         errors,
         id: key.id.to_string(),
         name: key.name.clone(),
-        fields: KeyFields::new(who, typed, Some(kept)),
+        fields: KeyFields::new(who, typed, Some(kept.into())),
         revision: key.revision,
         was: serde_json::to_string(&facts(key, &now)).unwrap_or_default(),
         conflicts: Vec::new(),

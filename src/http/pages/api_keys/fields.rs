@@ -8,6 +8,7 @@ use super::Choice;
 use crate::http::csrf::Posted;
 use crate::http::moment::Now;
 use crate::http::signed_in::SignedIn;
+use crate::http::words::{Message, msg, t};
 use crate::model::api_key::{ApiKey, Expiry, IpAllow, Metadata};
 use crate::model::clock::Timestamp;
 use crate::model::error::{FieldErrors, Problem};
@@ -158,25 +159,26 @@ impl KeyFields {
         let (now, allowed) = (who.now(), who.caller.scopes);
         let until = |days: u64| now.moment(now.at.saturating_add(Duration::from_secs(days * DAY))).day;
         let withheld: Vec<&str> = Scope::ALL.iter().filter(|&&scope| !allowed.allows(scope)).map(|scope| scope.name()).collect();
-        let choice = |value, words: String, hint: &str| Choice { value, words, hint: hint.into() };
-        let kept = kept.map(|words| choice("keep", words, ""));
+        let plain = |value, words: Message| Choice { value, words: words.into(), hint: String::new() };
+        let choice = |value, words: Message, hint: Message| Choice { value, words: words.into(), hint: hint.into() };
+        let kept = kept.map(|words| Choice { value: "keep", words, hint: String::new() });
         let ends = [
-            choice("30d", format!("In 30 days, on {}", until(30)), ""),
-            choice("90d", format!("In 90 days, on {}", until(90)), ""),
-            choice("365d", format!("In a year, on {}", until(365)), ""),
-            choice("date", "On a date".into(), ""),
-            choice("never", "Never".into(), ""),
+            plain("30d", t("In 30 days, on {day}").with("day", until(30))),
+            plain("90d", t("In 90 days, on {day}").with("day", until(90))),
+            plain("365d", t("In a year, on {day}").with("day", until(365))),
+            plain("date", t("On a date")),
+            plain("never", t("Never")),
         ];
         Self {
             presets: vec![
-                choice("read", "Read only".into(), "Reads what its owner sees, and changes nothing."),
-                choice("write", "Full".into(), "Reads and changes what its owner may."),
-                choice("custom", "Custom scopes".into(), "Each one chosen."),
+                choice("read", t("Read only"), t("Reads what its owner sees, and changes nothing.")),
+                choice("write", t("Full"), t("Reads and changes what its owner may.")),
+                choice("custom", t("Custom scopes"), t("Each one chosen.")),
             ],
             scope_rows: scope_rows(allowed, typed.scopes),
             withheld: match withheld.as_slice() {
                 [] => String::new(),
-                scopes => format!("{}, which only an administrator’s key may have", scopes.join(", ")),
+                scopes => t("{scopes}, which only an administrator’s key may have").with("scopes", scopes.join(", ")).into(),
             },
             expiries: kept.into_iter().chain(ends).collect(),
             your_address: who.facts.ip.to_string(),
@@ -193,7 +195,8 @@ fn end_of_day(typed: &str, now: &Now) -> Option<Timestamp> {
 
 /// The scopes that may be given, a row for each resource, with what only reads before what changes.
 fn scope_rows(allowed: ScopeSet, checked: ScopeSet) -> Vec<ScopeRow> {
-    let resources = [("Users", "users"), ("API keys", "keys"), ("Webhooks", "webhooks"), ("Audit log", "audit")];
+    let resources =
+        [(msg!("Users"), "users"), (msg!("API keys"), "keys"), (msg!("Webhooks"), "webhooks"), (msg!("Audit log"), "audit")];
     let cell = |name: &str| match Scope::parse(name).filter(|&scope| allowed.allows(scope)) {
         Some(scope) => ScopeCell { scope: scope.name(), checked: checked.has(scope) },
         None => ScopeCell { scope: "", checked: false },
@@ -201,7 +204,7 @@ fn scope_rows(allowed: ScopeSet, checked: ScopeSet) -> Vec<ScopeRow> {
     let row = |resource, cells: [&str; 2]| ScopeRow { resource, cells: cells.map(cell).into() };
     let mut rows: Vec<ScopeRow> =
         resources.iter().map(|(words, name)| row(*words, [&format!("{name}:read"), &format!("{name}:write")])).collect();
-    rows.push(row("Other", ["keys:verify", "admin"]));
+    rows.push(row(msg!("Other"), ["keys:verify", "admin"]));
     rows.retain(|row| row.cells.iter().any(|cell| !cell.scope.is_empty()));
     rows
 }

@@ -15,6 +15,7 @@ use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError};
 use crate::http::samples::{self, Sample};
 use crate::http::signed_in::SignedIn;
+use crate::http::words::{Message, filters, t, t_refusal};
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, NewApiKey};
 use crate::model::email::Email;
@@ -78,7 +79,7 @@ pub async fn new(who: SignedIn, realm: Realm, prefilled: Query<Prefilled>) -> Re
     let newest = (Start::Offset(0), Order::NewestFirst, Limit::of(1));
     let is_first = services::api_keys::list(&who.app, &who.caller, own, newest).await?.rows.is_empty();
     let typed = TypedKey {
-        name: if is_first { "My first key".into() } else { String::new() },
+        name: if is_first { t("My first key").into() } else { String::new() },
         owner: if prefilled.owner.is_empty() { who.user.email.clone() } else { prefilled.owner.clone() },
         preset: "read".into(),
         scopes: ScopeSet::default_for_keys(),
@@ -106,13 +107,15 @@ pub async fn create(who: SignedIn, realm: Realm, form: Posted) -> Result<HttpRes
     };
     match made {
         Ok(Formed::Made(key, secret)) => {
-            let told = format!(
-                "{} works from now on. Copy the secret before you leave this page: Keyrack keeps only a hash and cannot show it again.",
-                key.name
+            let told = t(
+                "{name} works from now on. Copy the secret before you leave this page: Keyrack keeps only a hash and cannot show it again.",
             );
-            Ok(show_once(&who, realm, &key, ("Key generated", told), secret.expose(), None))
+            let told = told.with("name", &key.name);
+            Ok(show_once(&who, realm, &key, (t("Key generated"), told), secret.expose(), None))
         }
-        Ok(Formed::Before(id)) => again(&who, realm, id, "Already generated", "It made one key, and no second one now.").await,
+        Ok(Formed::Before(id)) => {
+            again(&who, realm, id, t("Already generated"), t("It made one key, and no second one now.")).await
+        }
         Err(err) => {
             let code = status(&err);
             let errors = FormErrors::of_refusal(err)?.renamed("expires_at", typed.expiry_field()).renamed("user_id", "owner");
@@ -145,12 +148,15 @@ pub async fn test(who: SignedIn, realm: Realm, form: Posted) -> Result<HttpRespo
         false => Err(AppError::IpNotAllowed(who.facts.ip)),
     });
     let result = match allowed {
-        Ok(credential) => TestResult { tone: "ok", words: format!("200 OK. The key works, as {}.", credential.user.email) },
+        Ok(credential) => {
+            let words = t("200 OK. The key works, as {email}.").with("email", &credential.user.email);
+            TestResult { tone: "ok", words: words.into() }
+        }
         Err(err @ AppError::Internal(_)) => return Err(err.into()),
-        Err(err) => TestResult { tone: "bad", words: format!("{}. {err}", status(&err).as_u16()) },
+        Err(err) => TestResult { tone: "bad", words: format!("{}. {}", status(&err).as_u16(), t_refusal(&err.to_string())) },
     };
-    let told = "This page still shows the secret. It cannot be shown again once you leave.".to_owned();
-    Ok(show_once(&who, realm, &key, ("Key tested", told), secret, Some(result)))
+    let told = t("This page still shows the secret. It cannot be shown again once you leave.");
+    Ok(show_once(&who, realm, &key, (t("Key tested"), told), secret, Some(result)))
 }
 
 /// The page that shows a secret. Kept by no cache, and not compressed, since a secret beside what others choose must not
@@ -159,17 +165,17 @@ pub(super) fn show_once(
     who: &SignedIn,
     realm: Realm,
     key: &ApiKey,
-    (headline, told): (&str, String),
+    (headline, told): (Message, Message),
     secret: &str,
     result: Option<TestResult>,
 ) -> HttpResponse {
     let page = SecretPage {
-        frame: who.frame("Copy and securely store your key", realm.place()),
+        frame: who.frame(t("Copy and securely store your key"), realm.place()),
         realm,
         id: key.id.to_string(),
         name: key.name.clone(),
         headline: headline.into(),
-        told,
+        told: told.into(),
         samples: samples::first_request(who.facts.base_url(), secret),
         secret: secret.into(),
         result,
@@ -184,8 +190,8 @@ pub(super) async fn again(
     who: &SignedIn,
     realm: Realm,
     made: Option<crate::model::ids::ApiKeyId>,
-    title: &str,
-    words: &str,
+    title: Message,
+    words: Message,
 ) -> Result<HttpResponse, PageError> {
     let id = made.ok_or(AppError::NotFound("key"))?.to_string();
     let key = realm.find(who, &id).await?;
@@ -239,15 +245,15 @@ async fn form_page(
     errors: FormErrors,
 ) -> Result<NewKeyPage, PageError> {
     let limits = match realm {
-        Realm::Own => format!("Limits: {}.", account_limits(who, &who.user).await?),
-        Realm::All => "Limits: those of its owner's account, counted over all keys of the account.".into(),
+        Realm::Own => t("Limits: {limits}.").with("limits", account_limits(who, &who.user).await?),
+        Realm::All => t("Limits: those of its owner's account, counted over all keys of the account."),
     };
     Ok(NewKeyPage {
-        frame: who.frame("Generate New Key", realm.place()).faulty(&errors),
+        frame: who.frame(t("Generate New Key"), realm.place()).faulty(&errors),
         realm,
         errors,
         nonce,
-        limits,
+        limits: limits.into(),
         fields: KeyFields::new(who, typed, None),
     })
 }

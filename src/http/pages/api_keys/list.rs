@@ -11,6 +11,7 @@ use super::Realm;
 use crate::http::page::{Done, Frame, Link, PageError};
 use crate::http::pages::view::{KeyRow, Listed, Pages};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{filters, in_sentence, msg, t};
 use crate::model::AppError;
 use crate::model::account::Account;
 use crate::model::api_key::ApiKey;
@@ -99,8 +100,14 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>, done: Qu
         let owner = owners.get(&key.user_id).map_or("", |owner| owner.email.as_str());
         KeyRow::new(key, owner, &now).with_usage(used.get(&key.id)).with_tier(tier_of(&accounts, key))
     };
-    let words = if q.is_empty() { format!("status: {}", view.words().to_lowercase()) } else { q.to_owned() };
-    let words = if narrowed.account.is_empty() { words } else { format!("{words}, account: {}", narrowed.name) };
+    let words = match q {
+        "" => t("status: {view}").with("view", in_sentence(&String::from(t(view.words())))).into(),
+        q => q.to_owned(),
+    };
+    let words = match narrowed.account.as_str() {
+        "" => words,
+        _ => t("{words}, account: {name}").with("words", words).with("name", &narrowed.name).into(),
+    };
     let plain = || Listed::new(realm.base(), None, None).keeping("account", &narrowed.account);
     let sorted = |sort: KeySort| plain().keeping("sort", sort.name()).link(listed.size(), &[]);
     let views = KeyView::ALL.iter().map(|&each| ViewLink {
@@ -110,8 +117,8 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>, done: Qu
     });
     let has_orders = view == KeyView::All && q.is_empty();
     let pages = listed.pages(&page, |key| key.id.to_string());
-    let title = if realm.is_own() { "API Keys" } else { "API keys" };
-    let title = if is_first { title.to_owned() } else { format!("{title}, {}", pages.words) };
+    let title = if realm.is_own() { t("API Keys") } else { t("API keys") };
+    let title = if is_first { title } else { t("{title}, {rows}").with("title", title).with("rows", &pages.words) };
     let page = KeysPage {
         frame: who.frame(title, realm.place()).with_banner(done.banner()),
         realm,
@@ -120,8 +127,10 @@ pub async fn list(who: SignedIn, realm: Realm, query: Query<ListQuery>, done: Qu
         words,
         order_words: order_words(view, sort, sought.as_ref()),
         other_order: has_orders.then(|| {
-            let (other, words) =
-                if sort == KeySort::Newest { (KeySort::Oldest, "Oldest first") } else { (KeySort::Newest, "Newest first") };
+            let (other, words) = match sort {
+                KeySort::Newest => (KeySort::Oldest, t("Oldest first")),
+                _ => (KeySort::Newest, t("Newest first")),
+            };
             Link { href: sorted(other), words: words.into() }
         }),
         by_name: match sort {
@@ -190,15 +199,15 @@ impl Narrowed {
 
 const fn order_words(view: KeyView, sort: KeySort, sought: Option<&KeySought>) -> &'static str {
     match (sought, view, sort) {
-        (Some(KeySought::Owner(_)), ..) => "By owner",
-        (Some(KeySought::Name(_)), ..) | (None, KeyView::All, KeySort::Name) => "By name",
-        (None, KeyView::All, KeySort::NameBackwards) => "By name, from the end",
-        (None, KeyView::All, KeySort::Oldest) | (Some(_), ..) => "Oldest first",
-        (None, KeyView::Unused, _) => "Unused for the longest first",
-        (None, KeyView::Expiring, _) => "Within 14 days, the first to end first",
-        (None, KeyView::Expired, _) => "The last to end first",
-        (None, KeyView::Rotating, _) => "The first old secret to end first",
-        (None, ..) => "Newest first",
+        (Some(KeySought::Owner(_)), ..) => msg!("By owner"),
+        (Some(KeySought::Name(_)), ..) | (None, KeyView::All, KeySort::Name) => msg!("By name"),
+        (None, KeyView::All, KeySort::NameBackwards) => msg!("By name, from the end"),
+        (None, KeyView::All, KeySort::Oldest) | (Some(_), ..) => msg!("Oldest first"),
+        (None, KeyView::Unused, _) => msg!("Unused for the longest first"),
+        (None, KeyView::Expiring, _) => msg!("Within 14 days, the first to end first"),
+        (None, KeyView::Expired, _) => msg!("The last to end first"),
+        (None, KeyView::Rotating, _) => msg!("The first old secret to end first"),
+        (None, ..) => msg!("Newest first"),
     }
 }
 
@@ -206,8 +215,8 @@ const fn order_words(view: KeyView, sort: KeySort, sought: Option<&KeySought>) -
 fn tier_of(accounts: &HashMap<AccountId, Account>, key: &ApiKey) -> String {
     let Some(account) = accounts.get(&key.account_id) else { return String::new() };
     match (&account.windows, &account.tier) {
-        (Some(_), _) => "Own limits".into(),
+        (Some(_), _) => t("Own limits").into(),
         (None, Some(tier)) => tier.clone(),
-        (None, None) => "Default".into(),
+        (None, None) => t("Default").into(),
     }
 }

@@ -15,6 +15,7 @@ use crate::http::page::{Banner, Done, FormErrors, Frame, PageError};
 use crate::http::pages::confirm::ConfirmPage;
 use crate::http::pages::view::KeyRow;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{Message, filters, msg, t};
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, Overlap};
 use crate::model::error::Problem;
@@ -69,17 +70,17 @@ pub async fn rotate(who: SignedIn, realm: Realm, id: Path<String>, form: Posted)
             let now = who.now();
             let told = match key.rotation_at(now.at) {
                 Some(rotation) => {
-                    let end = now.moment(rotation.old_expires_at);
-                    format!(
-                        "The old secret ends {}. Keyrack keeps only a hash of the new one and cannot show it again.",
-                        end.full
-                    )
+                    let end = now.moment(rotation.old_expires_at).full;
+                    t("The old secret ends {when}. Keyrack keeps only a hash of the new one and cannot show it again.")
+                        .with("when", end)
                 }
-                None => "The old secret has ended. Keyrack keeps only a hash of the new one and cannot show it again.".into(),
+                None => t("The old secret has ended. Keyrack keeps only a hash of the new one and cannot show it again."),
             };
-            Ok(show_once(&who, realm, &key, ("Key rotated", told), secret.expose(), None))
+            Ok(show_once(&who, realm, &key, (t("Key rotated"), told), secret.expose(), None))
         }
-        Ok(Formed::Before(id)) => again(&who, realm, id, "Already rotated", "It rotated the key once, and not again now.").await,
+        Ok(Formed::Before(id)) => {
+            again(&who, realm, id, t("Already rotated"), t("It rotated the key once, and not again now.")).await
+        }
         Err(err) => {
             let code = status(&err);
             let errors = FormErrors::of_refusal(err)?;
@@ -94,22 +95,26 @@ pub async fn show_end_old(who: SignedIn, realm: Realm, id: Path<String>, done: Q
     let row = KeyRow::new(&key, "", &who.now());
     let Some(old) = row.old else { return Ok(to(realm.of(&key))) };
     let used = match &old.still_used {
-        Some(used) => format!("{}{}", used.relative, old.from),
-        None => "Not since the rotation".into(),
+        Some(used) => used.words.clone(),
+        None => t("Not since the rotation").into(),
     };
     let page = ConfirmPage {
-        frame: who.frame("End the old key now", realm.place()).with_banner(done.banner()),
+        frame: who.frame(t("End the old key now"), realm.place()).with_banner(done.banner()),
         errors: FormErrors::default(),
         back: realm.of(&key),
         back_words: key.name.clone(),
         action: format!("{}/end-old", realm.of(&key)),
-        lines: vec![format!("Programs that still use {} get 401 from this moment. The new secret goes on working.", old.hint)],
-        facts: vec![("Old key", old.hint), ("Last used", used), ("Ends by itself", old.ends.full)],
+        lines: vec![
+            t("Programs that still use {key} get 401 from this moment. The new secret goes on working.")
+                .with("key", &old.hint)
+                .into(),
+        ],
+        facts: vec![(msg!("Old key"), old.hint), (msg!("Last used"), used), (msg!("Ends by itself"), old.ends.full)],
         instead: None,
         typed_label: "",
         typed_name: String::new(),
         typed: String::new(),
-        act: "End old key",
+        act: msg!("End old key"),
         final_act: true,
     };
     Ok(who.ok(&page))
@@ -170,21 +175,21 @@ async fn form_page(
     let until = |hours: u64| {
         let end = now.at.saturating_add(Duration::from_secs(hours * HOUR));
         let end = key.expires_at.map_or(end, |expiry| expiry.min(end));
-        format!("Until {}.", now.moment(end).full)
+        t("Until {when}.").with("when", now.moment(end).full)
     };
-    let choice = |value, words: &str, hint| Choice { value, words: words.into(), hint };
+    let choice = |value, words: Message, hint: Message| Choice { value, words: words.into(), hint: hint.into() };
     Ok(RotatePage {
-        frame: who.frame(format!("Rotate {}", key.name), realm.place()).faulty(&errors),
+        frame: who.frame(t("Rotate {name}").with("name", &key.name), realm.place()).faulty(&errors),
         realm,
         errors,
         row: KeyRow::new(key, "", &now),
         nonce,
         overlaps: vec![
-            choice("0s", "Not at all", "Whatever uses the old secret gets 401 at once. For a secret that has leaked.".into()),
-            choice("1h", "1 hour", until(1)),
-            choice("24h", "24 hours", until(24)),
-            choice("7d", "7 days", until(168)),
-            choice("custom", "Another time", String::new()),
+            choice("0s", t("Not at all"), t("Whatever uses the old secret gets 401 at once. For a secret that has leaked.")),
+            choice("1h", t("1 hour"), until(1)),
+            choice("24h", t("24 hours"), until(24)),
+            choice("7d", t("7 days"), until(168)),
+            Choice { value: "custom", words: t("Another time").into(), hint: String::new() },
         ],
         typed,
     })

@@ -22,6 +22,7 @@ use crate::http::faults::status;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{Message, filters, msg, t};
 use crate::model::AppError;
 use crate::model::error::FieldErrors;
 use crate::model::ids::{ClientId, UserId};
@@ -51,7 +52,7 @@ struct ClientsPage {
 struct ClientPage {
     frame: Frame,
     client: ClientRow,
-    owner: String,
+    summary: String,
     grants: Vec<GrantRow>,
     has_more: bool,
 }
@@ -117,7 +118,7 @@ pub async fn list(who: SignedIn, query: Query<ListQuery>, done: Query<Done>) -> 
     let found = services::oauth_clients::list(&who.app, &who.caller, place).await?;
     let now = who.now();
     let page = ClientsPage {
-        frame: who.frame("OAuth clients", Place::Clients).with_banner(done.banner()),
+        frame: who.frame(t("OAuth clients"), Place::Clients).with_banner(done.banner()),
         clients: found.rows.iter().map(|client| ClientRow::new(client, &now)).collect(),
         pages: listed.pages(&found, |client| client.id.to_string()),
     };
@@ -135,12 +136,21 @@ pub async fn show(who: SignedIn, id: Path<String>, done: Query<Done>) -> Result<
     let now = who.now();
     let page = ClientPage {
         frame: who.frame(&client.name, Place::Clients).with_banner(done.banner()),
-        owner: email(client.user_id).into(),
+        summary: summary(client.is_public(), email(client.user_id)).into(),
         grants: grants.rows.iter().map(|grant| GrantRow::new(grant, email(grant.user_id), &now)).collect(),
         has_more: grants.has_next,
         client: ClientRow::new(&client, &now),
     };
     Ok(who.ok(&page))
+}
+
+fn summary(is_public: bool, owner: &str) -> Message {
+    match (is_public, owner) {
+        (true, "") => t("Public client, without a secret"),
+        (true, owner) => t("Public client, without a secret, registered by {owner}").with("owner", owner),
+        (false, "") => t("Confidential client"),
+        (false, owner) => t("Confidential client, registered by {owner}").with("owner", owner),
+    }
 }
 
 pub async fn new(who: SignedIn) -> Result<HttpResponse, PageError> {
@@ -162,12 +172,14 @@ pub async fn create(who: SignedIn, form: Posted) -> Result<HttpResponse, PageErr
     };
     match made {
         Ok(Formed::Made(client, Some(secret))) => {
-            let told =
-                format!("{} may ask users for access from now on. Copy its secret before you leave this page.", client.name);
-            Ok(show_once(&who, &client, ("Client registered", told), &secret))
+            let told = t("{name} may ask users for access from now on. Copy its secret before you leave this page.");
+            let told = told.with("name", &client.name);
+            Ok(show_once(&who, &client, (t("Client registered"), told), &secret))
         }
         Ok(Formed::Made(client, None)) => Ok(to(format!("{BASE}/{}", client.id))),
-        Ok(Formed::Before(id)) => again(&who, id, "Already registered", "It registered one client, and no second one now.").await,
+        Ok(Formed::Before(id)) => {
+            again(&who, id, t("Already registered"), t("It registered one client, and no second one now.")).await
+        }
         Err(err) => {
             let code = status(&err);
             let page = edit_page(&who, None, typed, nonce, FormErrors::of_refusal(err)?);
@@ -235,21 +247,21 @@ pub async fn delete(who: SignedIn, id: Path<String>, form: Posted) -> Result<Htt
 
 fn delete_page(who: &SignedIn, client: &OauthClient, typed: &str, errors: FormErrors) -> ConfirmPage {
     ConfirmPage {
-        frame: who.frame(format!("Delete {}", client.name), Place::Clients).faulty(&errors),
+        frame: who.frame(t("Delete {name}").with("name", &client.name), Place::Clients).faulty(&errors),
         errors,
         back: format!("{BASE}/{}", client.id),
         back_words: client.name.clone(),
         action: format!("{BASE}/{}/delete", client.id),
         lines: vec![
-            "Its tokens stop at once, and what users allowed it is forgotten. Whoever follows its links is told that it is gone."
+            t("Its tokens stop at once, and what users allowed it is forgotten. Whoever follows its links is told that it is gone.")
                 .into(),
         ],
-        facts: vec![("Client id", client.id.to_string())],
+        facts: vec![(msg!("Client id"), client.id.to_string())],
         instead: None,
-        typed_label: "Type the name of the client",
+        typed_label: msg!("Type the name of the client"),
         typed_name: client.name.clone(),
         typed: typed.into(),
-        act: "Delete client",
+        act: msg!("Delete client"),
         final_act: true,
     }
 }
@@ -266,10 +278,10 @@ fn edit_page(
     nonce: String,
     errors: FormErrors,
 ) -> EditClientPage {
-    let title = client.map_or_else(|| "Register a client".to_owned(), |client| format!("Edit {}", client.name));
+    let title = client.map_or_else(|| t("Register a client"), |client| t("Edit {name}").with("name", &client.name));
     let (back, back_words) = match client {
         Some(client) => (format!("{BASE}/{}", client.id), client.name.clone()),
-        None => (BASE.into(), "OAuth clients".into()),
+        None => (BASE.into(), t("OAuth clients").into()),
     };
     let choice = |&scope: &Scope| ScopeChoice { name: scope.name(), words: scope.words(), checked: typed.scopes.has(scope) };
     EditClientPage {

@@ -15,6 +15,7 @@ use crate::http::faults::status;
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::pages::confirm::ConfirmPage;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{Message, filters, msg, t};
 use crate::model::AppError;
 use crate::model::api_key::Overlap;
 use crate::model::duration;
@@ -58,16 +59,26 @@ struct RotatePage {
     overlaps: Vec<(&'static str, String)>,
 }
 
-const OVERLAPS: [(&str, &str); 4] = [("0s", "Not at all"), ("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days")];
+const OVERLAPS: [(&str, &str); 4] = [
+    ("0s", msg!("Not at all. Whatever uses the old secret is refused at once. For a secret that has leaked.")),
+    ("1h", msg!("1 hour. Until {when}.")),
+    ("24h", msg!("24 hours. Until {when}.")),
+    ("7d", msg!("7 days. Until {when}.")),
+];
 
 /// The page that shows a secret. Not compressed, since a secret beside what others choose must not change its length.
-pub(super) fn show_once(who: &SignedIn, client: &OauthClient, (headline, told): (&str, String), secret: &Secret) -> HttpResponse {
+pub(super) fn show_once(
+    who: &SignedIn,
+    client: &OauthClient,
+    (headline, told): (Message, Message),
+    secret: &Secret,
+) -> HttpResponse {
     let page = SecretPage {
-        frame: who.frame("Copy and securely store the client’s secret", Place::Clients),
+        frame: who.frame(t("Copy and securely store the client’s secret"), Place::Clients),
         id: client.id.to_string(),
         name: client.name.clone(),
         headline: headline.into(),
-        told,
+        told: told.into(),
         secret: secret.expose().into(),
         base_url: who.facts.base_url().into(),
     };
@@ -77,7 +88,12 @@ pub(super) fn show_once(who: &SignedIn, client: &OauthClient, (headline, told): 
 }
 
 /// The form was sent before: its secret was shown then.
-pub(super) async fn again(who: &SignedIn, id: Option<ClientId>, title: &str, words: &str) -> Result<HttpResponse, PageError> {
+pub(super) async fn again(
+    who: &SignedIn,
+    id: Option<ClientId>,
+    title: Message,
+    words: Message,
+) -> Result<HttpResponse, PageError> {
     let id = id.ok_or(AppError::NotFound("client"))?;
     let client = services::oauth_clients::find(&who.app, &who.caller, id).await?;
     let frame = who.frame(title, Place::Clients);
@@ -111,12 +127,12 @@ pub async fn rotate(who: SignedIn, id: Path<String>, form: Posted) -> Result<Htt
     match rotated {
         Ok(Formed::Made(client, Some(secret))) => {
             let told = match client.old_secret_at(who.app.clock.now()) {
-                Some((_, end)) => format!("The old secret ends {}.", who.now().moment(*end).full),
-                None => "The old secret has ended.".into(),
+                Some((_, end)) => t("The old secret ends {when}.").with("when", who.now().moment(*end).full),
+                None => t("The old secret has ended."),
             };
-            Ok(show_once(&who, &client, ("Secret rotated", told), &secret))
+            Ok(show_once(&who, &client, (t("Secret rotated"), told), &secret))
         }
-        Ok(_) => again(&who, Some(client.id), "Already rotated", "It rotated the secret once, and not again now.").await,
+        Ok(_) => again(&who, Some(client.id), t("Already rotated"), t("It rotated the secret once, and not again now.")).await,
         Err(err) => {
             let code = status(&err);
             Ok(who.page(code, &rotate_page(&who, &client, overlap, nonce, FormErrors::of_refusal(err)?)))
@@ -132,12 +148,10 @@ fn parse(overlap: &str) -> Result<Overlap, AppError> {
 
 fn rotate_page(who: &SignedIn, client: &OauthClient, overlap: &str, nonce: String, errors: FormErrors) -> RotatePage {
     let now = who.now();
-    let until = |value: &str| match duration::parse(value) {
-        Ok(Duration::ZERO) | Err(_) => "Whatever uses the old secret is refused at once. For a secret that has leaked.".into(),
-        Ok(span) => format!("Until {}.", now.moment(now.at.saturating_add(span)).full),
-    };
+    let end = |value: &str| now.at.saturating_add(duration::parse(value).unwrap_or(Duration::ZERO));
+    let words = |value: &str, words: &'static str| t(words).with("when", now.moment(end(value)).full).into();
     RotatePage {
-        frame: who.frame(format!("Rotate the secret of {}", client.name), Place::Clients).faulty(&errors),
+        frame: who.frame(t("Rotate the secret of {name}").with("name", &client.name), Place::Clients).faulty(&errors),
         errors,
         id: client.id.to_string(),
         name: client.name.clone(),
@@ -145,7 +159,7 @@ fn rotate_page(who: &SignedIn, client: &OauthClient, overlap: &str, nonce: Strin
         old: client.old_secret_at(now.at).map(|(hint, _)| hint.clone()).unwrap_or_default(),
         nonce,
         overlap: overlap.into(),
-        overlaps: OVERLAPS.iter().map(|(value, words)| (*value, format!("{words}. {}", until(value)))).collect(),
+        overlaps: OVERLAPS.map(|(value, said)| (value, words(value, said))).into(),
     }
 }
 
@@ -155,18 +169,22 @@ pub async fn show_end_old(who: SignedIn, id: Path<String>, done: Query<Done>) ->
     let back = format!("{BASE}/{}", client.id);
     let Some((hint, end)) = client.old_secret_at(now.at) else { return Ok(to(back)) };
     let page = ConfirmPage {
-        frame: who.frame("End the old secret now", Place::Clients).with_banner(done.banner()),
+        frame: who.frame(t("End the old secret now"), Place::Clients).with_banner(done.banner()),
         errors: FormErrors::default(),
         action: format!("{back}/end-old"),
         back,
         back_words: client.name.clone(),
-        lines: vec![format!("Whatever still uses {hint} is refused from this moment. The new secret goes on working.")],
-        facts: vec![("Old secret", hint.clone()), ("Ends by itself", now.moment(*end).full)],
+        lines: vec![
+            t("Whatever still uses {secret} is refused from this moment. The new secret goes on working.")
+                .with("secret", hint)
+                .into(),
+        ],
+        facts: vec![(msg!("Old secret"), hint.clone()), (msg!("Ends by itself"), now.moment(*end).full)],
         instead: None,
         typed_label: "",
         typed_name: String::new(),
         typed: String::new(),
-        act: "End old secret",
+        act: msg!("End old secret"),
         final_act: true,
     };
     Ok(who.ok(&page))

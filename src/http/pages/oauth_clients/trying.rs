@@ -12,6 +12,7 @@ use crate::crypto::secret::random_token;
 use crate::http::csrf::Posted;
 use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{filters, msg, t};
 use crate::model::AppError;
 use crate::model::oauth_client::OauthClient;
 use crate::model::oauth_error::OauthError;
@@ -70,7 +71,7 @@ pub async fn show_try(who: SignedIn, id: Path<String>, done: Query<Done>) -> Res
     let client = find(&who, &id).await?;
     let shown = client.redirect_uris.first().map_or_else(|| tried_uri(&who, &client), ToString::to_string);
     let page = TryPage {
-        frame: who.frame(format!("Try the flow of {}", client.name), Place::Clients).with_banner(done.banner()),
+        frame: who.frame(t("Try the flow of {name}").with("name", &client.name), Place::Clients).with_banner(done.banner()),
         link: link(&who, &client, &shown, "STATE", "CHALLENGE"),
         scopes: asked(&client).to_string(),
         id: client.id.to_string(),
@@ -97,17 +98,17 @@ pub async fn tried(who: SignedIn, req: HttpRequest, id: Path<String>, answer: Qu
     let kept = req.cookie(COOKIE).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
     let Some((state, verifier)) = kept.split_once('.') else { return Ok(to(format!("{BASE}/{}/try", client.id))) };
     let (mut steps, works) = if answer.state == state {
-        let mut steps = vec![Step { words: "The user was asked, and sent back", facts: told(&answer) }];
+        let mut steps = vec![Step { words: msg!("The user was asked, and sent back"), facts: told(&answer) }];
         let works = answer.error.is_empty() && redeem(&who, &client, &answer.code, verifier, &mut steps).await?;
         (steps, works)
     } else {
         (Vec::new(), false)
     };
     if steps.is_empty() {
-        let facts = vec![("state", "not the one that this try began with".into())];
-        steps.push(Step { words: "The answer is not of this try", facts });
+        let facts = vec![("state", t("not the one that this try began with").into())];
+        steps.push(Step { words: msg!("The answer is not of this try"), facts });
     }
-    let title = if works { "The flow works" } else { "The flow ended early" };
+    let title = if works { t("The flow works") } else { t("The flow ended early") };
     let page =
         TriedPage { frame: who.frame(title, Place::Clients), id: client.id.to_string(), name: client.name.clone(), works, steps };
     let mut response = who.ok(&page);
@@ -133,12 +134,12 @@ async fn redeem(
         Err(OauthError::App(err)) => return Err(err.into()),
         Err(OauthError::Refused { code, description }) => {
             let facts = vec![("error", code.name().into()), ("error_description", description)];
-            steps.push(Step { words: "The code was not redeemed", facts });
+            steps.push(Step { words: msg!("The code was not redeemed"), facts });
             return Ok(false);
         }
     };
     steps.push(Step {
-        words: "The code was exchanged for tokens",
+        words: msg!("The code was exchanged for tokens"),
         facts: vec![
             ("access_token", issued.access.hint()),
             ("expires_in", issued.expires_in.as_secs().to_string()),
@@ -148,10 +149,11 @@ async fn redeem(
     });
     let found = credentials::authenticate(&who.app, issued.access.expose(), who.app.clock.now())?;
     let user = found.acts_for().map(|user| user.email.clone()).unwrap_or_default();
-    steps.push(Step { words: "The access token works", facts: vec![("acts for", user), ("may", found.scopes.to_string())] });
+    steps
+        .push(Step { words: msg!("The access token works"), facts: vec![("acts for", user), ("may", found.scopes.to_string())] });
     let whole = issued.refresh.as_ref().unwrap_or(&issued.access);
     oauth::revoke(&who.app, &caller, client.id, whole.expose()).await?;
-    steps.push(Step { words: "The tokens of this try were revoked", facts: Vec::new() });
+    steps.push(Step { words: msg!("The tokens of this try were revoked"), facts: Vec::new() });
     Ok(true)
 }
 

@@ -16,6 +16,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::{Asked, KeyName, RequestRow};
 use crate::http::page::PageError;
 use crate::http::signed_in::SignedIn;
+use crate::http::words::{self, Language, t};
 use crate::model::ids::ApiKeyId;
 use crate::model::request::{LoggedRequest, RequestFilter};
 use crate::model::user::Role;
@@ -28,6 +29,7 @@ const LOOKS: u32 = 15;
 
 struct Tail {
     who: SignedIn,
+    language: Language,
     filter: Option<RequestFilter>,
     requests: broadcast::Receiver<Arc<LoggedRequest>>,
     /// Names of the keys that were seen.
@@ -42,9 +44,9 @@ pub async fn live(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Pa
     let filter = asked.into_inner().trimmed().filter();
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let tail = Tail { who, filter, requests, keys: HashMap::new(), look, looks: 0, is_new: true };
+    let tail = Tail { who, language: words::spoken(), filter, requests, keys: HashMap::new(), look, looks: 0, is_new: true };
     let events = stream::unfold(tail, |mut tail| async {
-        let event = tail.next().await?;
+        let event = words::answering(tail.language, tail.next()).await?;
         Some((Ok::<_, Error>(Bytes::from(event)), tail))
     });
     // Compressed, an event would wait for the next ones.
@@ -95,7 +97,7 @@ impl Tail {
         };
         let row = RequestRow::new(request, key, &self.who.now());
         let (key_name, key_href) = row.key.map_or_else(Default::default, |key| {
-            let name = if key.name.is_empty() { "Deleted".into() } else { key.name };
+            let name = if key.name.is_empty() { t("Deleted").into() } else { key.name };
             (name, format!("/admin/keys/{}", key.id))
         });
         let row = json!({

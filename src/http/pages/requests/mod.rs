@@ -17,6 +17,7 @@ use crate::crypto::secret::has_checksum;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{filters, in_words, msg, t};
 use crate::model::api_key::ApiKey;
 use crate::model::duration;
 use crate::model::ids::ApiKeyId;
@@ -165,7 +166,7 @@ pub async fn list(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Pa
     let older = rows.last().filter(|_| has_next).map(|row| asked.link(BASE, &[("after", row.seq.to_string())]));
     let oldest = services::requests::oldest(&who.app, &who.caller).await?;
     let page = RequestsPage {
-        frame: who.frame("Requests", Place::Requests),
+        frame: who.frame(t("Requests"), Place::Requests),
         kept: kept_words(who.app.config.log.request_log_sample, oldest.map(|at| now.moment(at))),
         outcomes: outcomes(&asked),
         is_filtered: asked.filter() != Some(RequestFilter::default()),
@@ -189,7 +190,7 @@ pub async fn show(who: SignedIn, id: Path<String>) -> Result<HttpResponse, PageE
         None => None,
     };
     let row = RequestRow::new(&request, name_of(&keys, &request), &who.now());
-    let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "unknown".into(), |bytes| format!("{} bytes", grouped(bytes)));
+    let bytes = |bytes: Option<u64>| bytes.map_or_else(|| t("unknown"), |bytes| t("{n} bytes").with("n", grouped(bytes)));
     let page = RequestPage {
         frame: who.frame(format!("{} {}", request.method, request.path), Place::Requests),
         badge: Status { word: request.outcome().name(), tone: row.tone },
@@ -200,9 +201,16 @@ pub async fn show(who: SignedIn, id: Path<String>) -> Result<HttpResponse, PageE
         user_agent: request.user_agent.clone(),
         limit: request.limit.map_or_else(String::new, |limit| {
             let window = duration::show(std::time::Duration::from_secs(limit.seconds.into()));
-            format!("{} of {} left in a window of {window}", grouped(limit.remaining), grouped(limit.limit))
+            t("{left} of {limit} left in a window of {window}")
+                .with("left", grouped(limit.remaining))
+                .with("limit", grouped(limit.limit))
+                .with("window", window)
+                .into()
         }),
-        sizes: format!("{} sent, {} answered", bytes(request.request_bytes.or(Some(0))), bytes(request.response_bytes)),
+        sizes: t("{sent} sent, {answered} answered")
+            .with("sent", bytes(request.request_bytes.or(Some(0))))
+            .with("answered", bytes(request.response_bytes))
+            .into(),
         request_id: request.request_id,
     };
     Ok(who.ok(&page))
@@ -213,7 +221,7 @@ impl RequestRow {
         Self {
             href: format!("{BASE}/{}", request.request_id),
             at: now.moment(request.at),
-            time: request.at.to_jiff().to_zoned(now.zone.clone()).strftime("%-d %b %H:%M:%S").to_string(),
+            time: in_words(&request.at.to_jiff().to_zoned(now.zone.clone()), msg!("%-d %b %H:%M:%S")),
             method: request.method.clone(),
             path: request.path.clone(),
             status: request.status,
@@ -242,13 +250,13 @@ fn name_of(keys: &HashMap<ApiKeyId, ApiKey>, request: &LoggedRequest) -> Option<
 
 fn outcomes(asked: &Asked) -> Vec<OutcomeChoice> {
     let words = |outcome| match outcome {
-        Outcome::Success => "2xx success",
-        Outcome::ClientError => "4xx error, but 429",
-        Outcome::RateLimited => "429 rate limited",
-        Outcome::ServerError => "5xx fault",
+        Outcome::Success => msg!("2xx success"),
+        Outcome::ClientError => msg!("4xx error, but 429"),
+        Outcome::RateLimited => msg!("429 rate limited"),
+        Outcome::ServerError => msg!("5xx fault"),
     };
     let current = Outcome::parse(&asked.status);
-    let any = OutcomeChoice { value: "", words: "Any", current: current.is_none() };
+    let any = OutcomeChoice { value: "", words: msg!("Any"), current: current.is_none() };
     let each = Outcome::ALL.map(|outcome| OutcomeChoice {
         value: outcome.name(),
         words: words(outcome),
@@ -259,12 +267,15 @@ fn outcomes(asked: &Asked) -> Vec<OutcomeChoice> {
 
 /// What is kept, and for how long.
 fn kept_words(sample: f64, oldest: Option<Moment>) -> String {
-    let share = if sample >= 1.0 { String::new() } else { format!(" A share of {sample} of all requests is kept.") };
-    let oldest = oldest.map(|at| format!(" The oldest is from {}.", at.full)).unwrap_or_default();
-    format!(
-        "The newest {} requests of the last {KEPT_DAYS} days, at most {} that went well and as many failures of each second.{share} \
-         No Authorization header and no query is kept.{oldest}",
-        grouped(KEPT_ROWS.into()),
-        crate::app::request_log::PER_SECOND,
+    let kept = t(
+        "The newest {rows} requests of the last {days} days, at most {most} that went well and as many failures of each second.",
     )
+    .with("rows", grouped(KEPT_ROWS.into()))
+    .with("days", KEPT_DAYS)
+    .with("most", crate::app::request_log::PER_SECOND);
+    let share = (sample < 1.0).then(|| t("A share of {share} of all requests is kept.").with("share", sample));
+    let never = t("No Authorization header and no query is kept.");
+    let oldest = oldest.map(|at| t("The oldest is from {when}.").with("when", at.full));
+    let told = [Some(kept), share, Some(never), oldest];
+    told.iter().flatten().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }

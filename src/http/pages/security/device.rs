@@ -1,5 +1,7 @@
 //! A browser and its system, as a person names them.
 
+use crate::http::words::t;
+
 /// The first that is found wins: most browsers also claim to be others.
 const BROWSERS: &[(&str, &str)] = &[
     ("Edg", "Edge"),
@@ -27,9 +29,9 @@ const SYSTEMS: &[(&str, &str)] = &[
 pub fn words(user_agent: &str) -> String {
     let find = |known: &[(&str, &'static str)]| known.iter().find(|(mark, _)| user_agent.contains(mark)).map(|found| found.1);
     match (find(BROWSERS), find(SYSTEMS)) {
-        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(browser), Some(system)) => t("{browser} on {system}").with("browser", browser).with("system", system).into(),
         (Some(one), None) | (None, Some(one)) => one.into(),
-        (None, None) if user_agent.is_empty() => "Unknown device".into(),
+        (None, None) if user_agent.is_empty() => t("Unknown device").into(),
         (None, None) => user_agent.chars().take(60).collect(),
     }
 }

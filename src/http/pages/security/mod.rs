@@ -14,6 +14,7 @@ use crate::http::faults::status;
 use crate::http::moment::Moment;
 use crate::http::page::{Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to, with_session};
+use crate::http::words::{filters, t};
 use crate::model::AppError;
 use crate::model::error::FieldErrors;
 use crate::model::ids::SessionId;
@@ -61,7 +62,7 @@ pub async fn change_password(who: SignedIn, form: Posted) -> Result<HttpResponse
             let (code, wait) = (status(&err), err.retry_after());
             let errors = match err {
                 AppError::Invalid(errors) => errors.into(),
-                err => FormErrors::at_large(err.to_string()),
+                err => FormErrors::refused(&err),
             };
             let mut response = who.page(code, &page(&who, errors).await?);
             if let Some(wait) = wait {
@@ -76,7 +77,7 @@ pub async fn change_password(who: SignedIn, form: Posted) -> Result<HttpResponse
 async fn try_to_change(who: &SignedIn, form: &Posted) -> Result<Token, AppError> {
     let mut errors = FieldErrors::default();
     if form.text("current_password").is_empty() {
-        errors.add("current_password", "required", "Enter your current password.");
+        errors.add("current_password", "required", t("Enter your current password."));
     }
     let new = errors.note("new_password", Password::parse(form.text("new_password"), is_common));
     let Some(new) = new.filter(|_| errors.as_slice().is_empty()) else { return Err(AppError::Invalid(errors)) };
@@ -110,7 +111,7 @@ impl SessionRow {
             id: session.id.to_string(),
             device: device::words(&session.user_agent),
             agent: session.user_agent.clone(),
-            ip: session.ip.map_or_else(|| "Unknown".into(), |ip| ip.to_string()),
+            ip: session.ip.map_or_else(|| t("Unknown").into(), |ip| ip.to_string()),
             began: now.moment(session.created_at),
             seen: now.moment(session.last_seen_at),
             is_this: session.id == who.session.id,
@@ -121,7 +122,7 @@ impl SessionRow {
 async fn page(who: &SignedIn, errors: FormErrors) -> Result<SecurityPage, PageError> {
     let sessions = services::sessions::list(&who.app, who.user.id).await?;
     Ok(SecurityPage {
-        frame: who.frame("Security", Place::Security).faulty(&errors),
+        frame: who.frame(t("Security"), Place::Security).faulty(&errors),
         errors,
         codes_left: match who.user.has_second_factor {
             true => Some(services::second_factor::codes_left(&who.app, &who.user).await?),

@@ -11,6 +11,7 @@ use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to, with_session};
+use crate::http::words::{filters, t};
 use crate::model::AppError;
 use crate::services;
 use crate::services::second_factor::RecoveryCodes;
@@ -118,7 +119,7 @@ fn set_up_page(who: &SignedIn, seed: &Seed, errors: FormErrors) -> SetUpPage {
     let uri = seed.uri("Keyrack", &who.user.email);
     let four = |chars: &[u8]| String::from_utf8_lossy(chars).into_owned();
     SetUpPage {
-        frame: who.frame("Set up a second factor", Place::Security).faulty(&errors),
+        frame: who.frame(t("Set up a second factor"), Place::Security).faulty(&errors),
         errors,
         spelled: text.as_bytes().chunks(4).map(four).collect::<Vec<_>>().join(" "),
         qr: Picture::of(&uri),
@@ -130,7 +131,7 @@ fn set_up_page(who: &SignedIn, seed: &Seed, errors: FormErrors) -> SetUpPage {
 /// `token` is the cookie that the page's forms belong to: another one than the request came with.
 fn codes_page(who: &SignedIn, codes: &RecoveryCodes, token: &str) -> CodesPage {
     let codes: Vec<String> = codes.expose().map(str::to_owned).collect();
-    let frame = Frame { csrf: crate::http::csrf::token(token), ..who.frame("Recovery codes", Place::Security) };
+    let frame = Frame { csrf: crate::http::csrf::token(token), ..who.frame(t("Recovery codes"), Place::Security) };
     CodesPage { frame, joined: codes.join(" "), codes }
 }
 

@@ -5,12 +5,12 @@ use actix_web::web::Path;
 use askama::Template;
 
 use super::{BASE, find, row};
-use crate::http::audit::Part;
 use crate::http::csrf::Fields;
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::pages::audit::EventRow;
 use crate::http::pages::view::UserRow;
 use crate::http::signed_in::SignedIn;
+use crate::http::words::{filters, t};
 use crate::services;
 
 const ROWS: u32 = 50;
@@ -36,7 +36,7 @@ pub async fn activity(who: SignedIn, id: Path<String>, fields: Fields) -> Result
     let now = who.now();
     let own = format!("{BASE}/{}/activity", user.id);
     let page = ActivityPage {
-        frame: who.frame(format!("Activity of {}", user.name), Place::Users),
+        frame: who.frame(t("Activity of {name}").with("name", &user.name), Place::Users),
         tab: "activity",
         older: events.last().filter(|_| has_more).map(|last| format!("{own}?before={}", last.seq)),
         newest: before.map(|_| own),

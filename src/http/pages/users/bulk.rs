@@ -8,8 +8,9 @@ use super::BASE;
 use super::list::Filtered;
 use crate::http::csrf::{Fields, Posted};
 use crate::http::page::{Banner, Frame, PageError, Place};
-use crate::http::pages::view::{counted, grouped};
+use crate::http::pages::view::grouped;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{Message, count, filters, msg, t, t_refusal};
 use crate::model::ids::UserId;
 use crate::model::user::UserStatus;
 use crate::services;
@@ -60,24 +61,17 @@ impl Act {
         }
     }
 
-    const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Disable => "disable",
             Self::Enable => "enable",
         }
     }
 
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Disable => "Disable",
-            Self::Enable => "Enable",
-        }
-    }
-
     pub const fn effect(self) -> &'static str {
         match self {
-            Self::Disable => "They are signed out, and their keys get 401, until you enable them again.",
-            Self::Enable => "They may sign in again, and their keys are let in again.",
+            Self::Disable => msg!("They are signed out, and their keys get 401, until you enable them again."),
+            Self::Enable => msg!("They may sign in again, and their keys are let in again."),
         }
     }
 }
@@ -109,34 +103,52 @@ async fn asked(who: &SignedIn, fields: &Fields, banner: Option<Banner>) -> Resul
         return Ok(to(format!("{BASE}?done=none&n=0")));
     }
     let too_many = users.len() > MOST;
-    let count =
-        if too_many { format!("More than {}", counted(MOST as u64, "user")) } else { counted(users.len() as u64, "user") };
-    let act = Act::parse(fields.text("act"));
+    let title = title(act_of(fields), users.len());
     let words = filtered.words();
     let page = BulkPage {
-        frame: who
-            .frame(act.map_or_else(|| count.clone(), |act| format!("{} {count}", act.words())), Place::Users)
-            .with_banner(banner),
+        frame: who.frame(title, Place::Users).with_banner(banner),
         back: if all { filtered.link(BASE, &[]) } else { BASE.into() },
         summary: match (all, words.is_empty()) {
-            (true, true) => "All users of this server".into(),
-            (true, false) => format!("All users that match {words}"),
-            (false, _) => "Those that you chose".into(),
-        },
+            (true, true) => t("All users of this server"),
+            (true, false) => t("All users that match {words}").with("words", words),
+            (false, _) => t("Those that you chose"),
+        }
+        .into(),
         first: users.iter().take(5).map(|user| format!("{} ({})", user.name, user.email)).collect(),
-        more: if users.len() > 5 { format!("and {} more", grouped(users.len() as u64 - 5)) } else { String::new() },
+        more: if users.len() > 5 { t("and {n} more").with("n", grouped(users.len() as u64 - 5)).into() } else { String::new() },
         fields: sent,
-        act,
+        act: act_of(fields),
         too_many,
         group_words: if users.len() > GROUP {
-            format!(
-                "It is done in groups of {GROUP}, each at once or not at all. Those that are done stay done if a later group fails."
-            )
+            t("It is done in groups of {n}, each at once or not at all. Those that are done stay done if a later group fails.")
+                .with("n", GROUP)
         } else {
-            "It is done in one transaction. Whoever cannot be changed is left out and listed.".into()
-        },
+            t("It is done in one transaction. Whoever cannot be changed is left out and listed.")
+        }
+        .into(),
     };
     Ok(who.ok(&page))
+}
+
+fn act_of(fields: &Fields) -> Option<Act> {
+    Act::parse(fields.text("act"))
+}
+
+fn title(act: Option<Act>, users: usize) -> Message {
+    match act {
+        _ if users > MOST => too_many(act).with("n", grouped(MOST as u64)),
+        None => count(users as u64, "{n} user", "{n} users"),
+        Some(Act::Disable) => count(users as u64, "Disable {n} user", "Disable {n} users"),
+        Some(Act::Enable) => count(users as u64, "Enable {n} user", "Enable {n} users"),
+    }
+}
+
+fn too_many(act: Option<Act>) -> Message {
+    match act {
+        None => t("More than {n} users"),
+        Some(Act::Disable) => t("Disable more than {n} users"),
+        Some(Act::Enable) => t("Enable more than {n} users"),
+    }
 }
 
 pub async fn act(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError> {
@@ -151,20 +163,31 @@ pub async fn act(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError>
         return Ok(to(format!("{BASE}?done=bulk-{}d&n={}", act.name(), outcome.changed)));
     }
     let failed = outcome.failures.len();
-    let page = BulkDonePage {
-        frame: who
-            .frame(format!("{failed} of {} not {}d", outcome.changed + outcome.unchanged + failed, act.name()), Place::Users),
-        summary: format!(
-            "{} {}d, {} were so already, {} left as they were.",
-            grouped(outcome.changed as u64),
-            act.name(),
-            grouped(outcome.unchanged as u64),
-            grouped(failed as u64),
+    let (title, summary) = match act {
+        Act::Disable => (
+            t("{failed} of {all} not disabled"),
+            t("{changed} disabled, {unchanged} were so already, {failed} left as they were."),
         ),
+        Act::Enable => {
+            (t("{failed} of {all} not enabled"), t("{changed} enabled, {unchanged} were so already, {failed} left as they were."))
+        }
+    };
+    let page = BulkDonePage {
+        frame: who.frame(title.with("failed", failed).with("all", outcome.changed + outcome.unchanged + failed), Place::Users),
+        summary: summary
+            .with("changed", grouped(outcome.changed as u64))
+            .with("unchanged", grouped(outcome.unchanged as u64))
+            .with("failed", grouped(failed as u64))
+            .into(),
         failures: outcome
             .failures
             .into_iter()
-            .map(|failure| FailureRow { id: failure.id.to_string(), name: failure.name, email: failure.email, why: failure.why })
+            .map(|failure| FailureRow {
+                id: failure.id.to_string(),
+                name: failure.name,
+                email: failure.email,
+                why: t_refusal(&failure.why),
+            })
             .collect(),
     };
     Ok(who.page(StatusCode::OK, &page))

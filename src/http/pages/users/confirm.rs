@@ -10,6 +10,7 @@ use crate::http::page::{Done, FormErrors, Link, PageError, Place};
 use crate::http::pages::confirm::ConfirmPage;
 use crate::http::pages::view::grouped;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{msg, t};
 use crate::model::AppError;
 use crate::model::api_key::KeyStatus;
 use crate::model::error::Problem;
@@ -108,37 +109,42 @@ async fn page(who: &SignedIn, user: &User, act: Act, typed: String, errors: Form
     let own = format!("{BASE}/{}", user.id);
     let must_disable = act == Act::Delete && user.status == UserStatus::Active;
     let (title, line, button) = match act {
-        Act::Disable => ("Disable", "They are signed out, and their keys get 401, until you enable them again.", "Disable user"),
-        Act::Enable => ("Enable", "They may sign in again, and their keys are let in again.", "Enable user"),
+        Act::Disable => (
+            t("Disable {name}"),
+            t("They are signed out, and their keys get 401, until you enable them again."),
+            msg!("Disable user"),
+        ),
+        Act::Enable => (t("Enable {name}"), t("They may sign in again, and their keys are let in again."), msg!("Enable user")),
         Act::Delete if must_disable => (
-            "Delete",
-            "Only a disabled user is deleted. Disable them first, which can be undone: their keys and sessions stop at once. \
-             Delete them when nobody misses these.",
-            "Disable user",
+            t("Delete {name}"),
+            t(
+                "Only a disabled user is deleted. Disable them first, which can be undone: their keys and sessions stop at once. Delete them when nobody misses these.",
+            ),
+            msg!("Disable user"),
         ),
         Act::Delete => (
-            "Delete",
-            "Their keys and sessions are deleted with them. This cannot be undone, and their keys cannot come back.",
-            "Delete user",
+            t("Delete {name}"),
+            t("Their keys and sessions are deleted with them. This cannot be undone, and their keys cannot come back."),
+            msg!("Delete user"),
         ),
     };
     let action = if must_disable { Act::Disable } else { act };
     let is_final = act == Act::Delete && !must_disable;
     let sessions = services::sessions::list(&who.app, user.id).await?.len();
     Ok(ConfirmPage {
-        frame: who.frame(format!("{title} {}", user.name), Place::Users).faulty(&errors),
+        frame: who.frame(title.with("name", &user.name), Place::Users).faulty(&errors),
         errors,
         action: format!("{own}/{}", action.path()),
         lines: vec![line.into()],
         facts: vec![
-            ("Email", user.email.clone()),
-            (if is_final { "Keys deleted with them" } else { "Working keys" }, keys(who, user, is_final).await?),
-            ("Sessions", grouped(sessions as u64)),
+            (msg!("Email"), user.email.clone()),
+            (if is_final { msg!("Keys deleted with them") } else { msg!("Working keys") }, keys(who, user, is_final).await?),
+            (msg!("Sessions"), grouped(sessions as u64)),
         ],
-        instead: is_final.then(|| Link { href: own.clone(), words: "Keep them disabled instead, which can be undone".into() }),
+        instead: is_final.then(|| Link { href: own.clone(), words: t("Keep them disabled instead, which can be undone").into() }),
         back: own,
         back_words: user.name.clone(),
-        typed_label: "Type their email address",
+        typed_label: msg!("Type their email address"),
         typed_name: if is_final { user.email.clone() } else { String::new() },
         typed,
         act: button,
@@ -154,10 +160,12 @@ async fn keys(who: &SignedIn, user: &User, all: bool) -> Result<String, PageErro
     let now = who.app.clock.now();
     let works = |status| matches!(status, KeyStatus::Active | KeyStatus::Rotating);
     let named: Vec<&str> = keys.rows.iter().filter(|key| all || works(key.status(now))).map(|key| key.name.as_str()).collect();
-    let more = if keys.has_next { " or more" } else { "" };
     Ok(match named.as_slice() {
-        [] => "None".into(),
+        [] => t("None").into(),
         names if names.len() <= NAMED => names.join(", "),
-        names => format!("{}, and {}{more} others", names[..NAMED].join(", "), names.len() - NAMED),
+        names => {
+            let words = if keys.has_next { t("{names}, and {n} or more others") } else { t("{names}, and {n} others") };
+            words.with("names", names[..NAMED].join(", ")).with("n", names.len() - NAMED).into()
+        }
     })
 }

@@ -11,6 +11,7 @@ use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{filters, t};
 use crate::model::AppError;
 use crate::model::account::NewAccount;
 use crate::model::email::Email;
@@ -191,9 +192,9 @@ async fn page(who: &SignedIn, user: Option<&User>, typed: TypedUser, errors: For
     let (title, back, back_words, action) = match user {
         Some(user) => {
             let page = format!("{BASE}/{}", user.id);
-            (format!("Edit {}", user.name), page.clone(), user.name.clone(), format!("{page}/edit"))
+            (t("Edit {name}").with("name", &user.name), page.clone(), user.name.clone(), format!("{page}/edit"))
         }
-        None => ("Add user".into(), BASE.into(), "Users".into(), BASE.into()),
+        None => (t("Add user"), BASE.into(), t("Users").into(), BASE.into()),
     };
     Ok(EditUserPage {
         frame: who.frame(title, Place::Users).faulty(&errors),

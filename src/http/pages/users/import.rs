@@ -11,8 +11,9 @@ use super::BASE;
 use crate::http::csrf::{Fields, Posted, Uploaded};
 use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
-use crate::http::pages::view::{counted, grouped};
+use crate::http::pages::view::grouped;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{count, filters, msg, t, t_refusal};
 use crate::model::AppError;
 use crate::model::imported_key::LineError;
 use crate::model::imported_user::{Field, MAX_BYTES, MAX_ROWS, Table};
@@ -20,6 +21,14 @@ use crate::model::sheet::cell;
 use crate::services;
 use crate::services::import_users::{Imported, Known, Options};
 
+/// What a column may be read as.
+const FIELDS: [(&str, &str); 5] = [
+    ("email", msg!("Email")),
+    ("name", msg!("Name")),
+    ("role", msg!("Role")),
+    ("status", msg!("Status")),
+    ("account", msg!("Account")),
+];
 /// The rows and the mistakes that a preview shows.
 const SHOWN: usize = 20;
 
@@ -71,7 +80,9 @@ pub struct PreviewRow {
 pub async fn form(who: SignedIn, fields: Fields) -> Result<HttpResponse, PageError> {
     let banner = match fields.text("done") {
         "renewed" => Some(Banner::renewed()),
-        "gone" => Some(Banner::warn("This file is not here any more", "It was imported, or it waited for more than an hour.")),
+        "gone" => {
+            Some(Banner::warn(t("This file is not here any more"), t("It was imported, or it waited for more than an hour.")))
+        }
         _ => None,
     };
     let page = form_page(&who, String::new(), FormErrors::default());
@@ -105,7 +116,7 @@ pub async fn upload(who: SignedIn, form: Uploaded) -> Result<HttpResponse, PageE
 
 fn form_page(who: &SignedIn, text: String, errors: FormErrors) -> ImportPage {
     ImportPage {
-        frame: who.frame("Import users", Place::Users).faulty(&errors),
+        frame: who.frame(t("Import users"), Place::Users).faulty(&errors),
         errors,
         text,
         max_rows: grouped(MAX_ROWS as u64),
@@ -225,7 +236,7 @@ fn by_line(imported: &Imported) -> HashMap<usize, String> {
         if !words.is_empty() {
             words.push(' ');
         }
-        words.push_str(&error.message);
+        words.push_str(&t_refusal(&error.message));
     }
     why
 }
@@ -243,25 +254,40 @@ fn preview_page(
     errors: FormErrors,
 ) -> PreviewPage {
     let why = by_line(imported);
-    let users = |count: usize| counted(count as u64, "user");
-    let mut outcome = vec![format!("{} would be added, without a password: invite them afterwards.", users(imported.created))];
-    if imported.updated > 0 {
-        outcome.push(format!("{} would get the name, role and status of the file.", users(imported.updated)));
-    }
-    if imported.skipped > 0 {
-        outcome.push(format!("{} of the file would stay as they are here.", users(imported.skipped)));
-    }
-    if imported.accounts_created > 0 {
-        outcome.push(format!("{} would be made.", counted(imported.accounts_created as u64, "new account")));
-    }
-    let wrong = why.len();
-    if wrong > 0 {
-        let rows = if wrong == 1 { "row has" } else { "rows have" };
-        outcome.push(format!("{} {rows} mistakes, and would be left out.", grouped(wrong as u64)));
-    }
+    let outcome = [
+        Some(count(
+            imported.created as u64,
+            "{n} user would be added, without a password: invite them afterwards.",
+            "{n} users would be added, without a password: invite them afterwards.",
+        )),
+        (imported.updated > 0).then(|| {
+            count(
+                imported.updated as u64,
+                "{n} user would get the name, role and status of the file.",
+                "{n} users would get the name, role and status of the file.",
+            )
+        }),
+        (imported.skipped > 0).then(|| {
+            count(
+                imported.skipped as u64,
+                "{n} user of the file would stay as they are here.",
+                "{n} users of the file would stay as they are here.",
+            )
+        }),
+        (imported.accounts_created > 0).then(|| {
+            count(imported.accounts_created as u64, "{n} new account would be made.", "{n} new accounts would be made.")
+        }),
+        (!why.is_empty()).then(|| {
+            count(
+                why.len() as u64,
+                "{n} row has mistakes, and would be left out.",
+                "{n} rows have mistakes, and would be left out.",
+            )
+        }),
+    ];
     let changes = imported.created + imported.updated;
     PreviewPage {
-        frame: who.frame("Look before it is imported", Place::Users).faulty(&errors),
+        frame: who.frame(t("Look before it is imported"), Place::Users).faulty(&errors),
         errors,
         code: code.into(),
         columns: table
@@ -285,20 +311,30 @@ fn preview_page(
                 mistake: why.get(line).cloned().unwrap_or_default(),
             })
             .collect(),
-        rows_words: first_of(table.rows.len(), "row"),
+        rows_words: match table.rows.len() {
+            n @ ..=SHOWN => count(n as u64, "{n} row", "{n} rows"),
+            n => t("The first {shown} of {n} rows").with("shown", SHOWN).with("n", grouped(n as u64)),
+        }
+        .into(),
         is_update: choice.options.known == Known::Update,
         makes_accounts: choice.options.makes_accounts,
-        outcome,
-        mistakes: imported.errors.iter().take(SHOWN).cloned().collect(),
-        mistakes_words: first_of(imported.errors.len(), "mistake"),
+        outcome: outcome.into_iter().flatten().map(String::from).collect(),
+        mistakes: imported
+            .errors
+            .iter()
+            .take(SHOWN)
+            .map(|error| LineError { message: t_refusal(&error.message), ..error.clone() })
+            .collect(),
+        mistakes_words: match imported.errors.len() {
+            n @ ..=SHOWN => count(n as u64, "{n} mistake", "{n} mistakes"),
+            n => t("The first {shown} of {n} mistakes").with("shown", SHOWN).with("n", grouped(n as u64)),
+        }
+        .into(),
         query: query_of(choice),
         fields: choice.fields(),
-        act: if changes == 0 { String::new() } else { format!("Import {}", users(changes)) },
+        act: match changes {
+            0 => String::new(),
+            n => count(n as u64, "Import {n} user", "Import {n} users").into(),
+        },
     }
-}
-
-/// `The first 20 of 1,204 rows`, or `2 rows` where all are shown.
-fn first_of(count: usize, one: &str) -> String {
-    let all = counted(count as u64, one);
-    if count > SHOWN { format!("The first {SHOWN} of {all}") } else { all }
 }

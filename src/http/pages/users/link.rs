@@ -13,6 +13,7 @@ use crate::http::moment::Moment;
 use crate::http::page::{Done, FormErrors, Frame, PageError, Place};
 use crate::http::pages::confirm::ConfirmPage;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{count, filters, msg, t};
 use crate::model::password_link::LinkKind;
 use crate::model::user::User;
 use crate::services;
@@ -72,7 +73,7 @@ pub async fn withdraw(who: SignedIn, id: Path<String>, form: Posted) -> Result<H
 /// The page that shows a link: kept by no cache, and not compressed, like every page with a secret.
 pub(super) fn show_once(who: &SignedIn, user: &User, link: &Link, code: StatusCode) -> HttpResponse {
     let page = LinkPage {
-        frame: who.frame(format!("Pass this link on to {}", user.name), Place::Users),
+        frame: who.frame(t("Pass this link on to {name}").with("name", &user.name), Place::Users),
         id: user.id.to_string(),
         name: user.name.clone(),
         email: user.email.clone(),
@@ -96,41 +97,40 @@ async fn page(who: &SignedIn, user: &User, act: Act, errors: FormErrors) -> Resu
     let own = format!("{BASE}/{}", user.id);
     let kind = if standing.has_password { LinkKind::Reset } else { LinkKind::Invitation };
     let days = kind.life().as_secs() / 86_400;
-    let span = if days == 1 { "24 hours".into() } else { format!("{days} days") };
+    let span = if days == 1 { t("24 hours") } else { count(days, "{n} day", "{n} days") };
     let (title, line, button) = match (act, kind) {
         (Act::Give, LinkKind::Invitation) => (
-            format!("Invite {}", user.name),
-            format!(
-                "You get a link to pass on. Whoever opens it first chooses the password and is signed in. It works once, for {span}."
+            t("Invite {name}"),
+            t(
+                "You get a link to pass on. Whoever opens it first chooses the password and is signed in. It works once, for {span}.",
             ),
-            "Make link",
+            msg!("Make link"),
         ),
         (Act::Give, LinkKind::Reset) => (
-            format!("New password for {}", user.name),
-            format!(
-                "You get a link to pass on. Whoever opens it first sets a new password, which signs them out everywhere. \
-                 Until then the old one works. The link works once, for {span}."
+            t("New password for {name}"),
+            t(
+                "You get a link to pass on. Whoever opens it first sets a new password, which signs them out everywhere. Until then the old one works. The link works once, for {span}.",
             ),
-            "Make link",
+            msg!("Make link"),
         ),
         (Act::Withdraw, _) => (
-            format!("Withdraw the link of {}", user.name),
-            "The link does nothing from this moment on. You can give another.".into(),
-            "Withdraw link",
+            t("Withdraw the link of {name}"),
+            t("The link does nothing from this moment on. You can give another."),
+            msg!("Withdraw link"),
         ),
     };
-    let mut lines = vec![line];
+    let mut lines = vec![line.with("span", span).into()];
     if act == Act::Give && standing.pending.is_some() {
-        lines.push("The link that was given before does nothing from then on.".into());
+        lines.push(t("The link that was given before does nothing from then on.").into());
     }
     Ok(ConfirmPage {
-        frame: who.frame(title, Place::Users).faulty(&errors),
+        frame: who.frame(title.with("name", &user.name), Place::Users).faulty(&errors),
         errors,
         action: if act == Act::Give { format!("{own}/link") } else { format!("{own}/link/withdraw") },
         back: own,
         back_words: user.name.clone(),
         lines,
-        facts: vec![("Email", user.email.clone())],
+        facts: vec![(msg!("Email"), user.email.clone())],
         instead: None,
         typed_label: "",
         typed_name: String::new(),

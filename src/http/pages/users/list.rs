@@ -8,8 +8,9 @@ use super::BASE;
 use crate::http::csrf::Fields;
 use crate::http::page::{Banner, Done, Frame, PageError, Place};
 use crate::http::pages::go::path_of;
-use crate::http::pages::view::{Column, Listed, Pages, Sorted, UserRow, counted};
+use crate::http::pages::view::{Column, Listed, Pages, Sorted, UserRow, role_word};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{count, filters, in_sentence, msg, t};
 use crate::model::AppError;
 use crate::model::error::FieldErrors;
 use crate::model::ids::UserId;
@@ -102,9 +103,11 @@ impl Filtered {
     pub fn words(&self) -> String {
         let mut words = Vec::new();
         words.extend((!self.q.is_empty()).then(|| self.q.clone()));
-        words.extend((!self.role.is_empty()).then(|| format!("role {}", self.role)));
-        words.extend((!self.status.is_empty()).then(|| format!("status {}", self.status)));
-        words.extend((!self.account_name.is_empty()).then(|| format!("account {}", self.account_name)));
+        words.extend(
+            self.filter.role.map(|role| t("role {name}").with("name", in_sentence(&String::from(t(role_word(role))))).into()),
+        );
+        words.extend(status_word(&self.status).map(|word| t("status {name}").with("name", t(word)).into()));
+        words.extend((!self.account_name.is_empty()).then(|| t("account {name}").with("name", &self.account_name).into()));
         words.join(", ")
     }
 }
@@ -124,7 +127,14 @@ pub async fn list(who: SignedIn, fields: Fields, done: Query<Done>) -> Result<Ht
     }
     // No index has both the beginnings of texts and the order of creation.
     let created = if filtered.is_sought() { "" } else { Sorted::CREATED };
-    let heads = [("name", "Name"), ("email", "Email"), ("", "Role"), ("", "Account"), (created, "Created"), ("", "Status")];
+    let heads = [
+        ("name", msg!("Name")),
+        ("email", msg!("Email")),
+        ("", msg!("Role")),
+        ("", msg!("Account")),
+        (created, msg!("Created")),
+        ("", msg!("Status")),
+    ];
     let columns = sorted.columns(&listed, &heads);
     let listed = listed.keeping("sort", sorted.word());
     let page = page(&who, &filtered, &sorted, &fields, Limit::of(listed.size())).await?;
@@ -138,7 +148,7 @@ pub async fn list(who: SignedIn, fields: Fields, done: Query<Done>) -> Result<Ht
         UserRow::new(user, account, &now).invited(invited.contains(&user.id))
     });
     let page = UsersPage {
-        frame: who.frame("Users", Place::Users).with_banner(banner(&fields).or_else(|| done.banner())),
+        frame: who.frame(t("Users"), Place::Users).with_banner(banner(&fields).or_else(|| done.banner())),
         sort: sorted.word().into(),
         order_words: if filtered.is_sought() { words_of_a_search(&sorted) } else { sorted.in_words() },
         columns,
@@ -159,13 +169,20 @@ fn elsewhere(who: &SignedIn, q: &str) -> Result<Option<String>, PageError> {
 
 /// What the change of many did, which the list does not tell.
 fn banner(fields: &Fields) -> Option<Banner> {
-    let count: u64 = fields.text("n").parse().ok()?;
-    let users = counted(count, "user");
+    let n: u64 = fields.text("n").parse().ok()?;
     match fields.text("done") {
-        "bulk-disabled" => Some(Banner::ok(format!("{users} disabled"), "They are signed out, and their keys get 401.")),
-        "bulk-enabled" => Some(Banner::ok(format!("{users} enabled"), "They may sign in, and their keys are let in.")),
-        "imported" => Some(Banner::ok(format!("{users} imported"), "Those without a password sign in once you invite them.")),
-        "none" => Some(Banner::warn("Nobody was chosen", "Tick the users first, then choose what to do with them.")),
+        "bulk-disabled" => Some(Banner::ok(
+            count(n, "{n} user disabled", "{n} users disabled"),
+            t("They are signed out, and their keys get 401."),
+        )),
+        "bulk-enabled" => {
+            Some(Banner::ok(count(n, "{n} user enabled", "{n} users enabled"), t("They may sign in, and their keys are let in.")))
+        }
+        "imported" => Some(Banner::ok(
+            count(n, "{n} user imported", "{n} users imported"),
+            t("Those without a password sign in once you invite them."),
+        )),
+        "none" => Some(Banner::warn(t("Nobody was chosen"), t("Tick the users first, then choose what to do with them."))),
         _ => None,
     }
 }
@@ -195,11 +212,20 @@ async fn page(
     Ok(services::users::list_by(&who.app, &who.caller, filter, text, place).await?)
 }
 
+fn status_word(name: &str) -> Option<&'static str> {
+    match name {
+        "active" => Some(msg!("active")),
+        "invited" => Some(msg!("invited")),
+        "disabled" => Some(msg!("disabled")),
+        _ => None,
+    }
+}
+
 const fn words_of_a_search(sorted: &Sorted) -> &'static str {
     match (sorted.by.as_bytes(), sorted.descending) {
-        (b"email", false) => "By email address, then those whose name alone begins so",
-        (b"email", true) => "By email address, backwards, then those whose name alone begins so",
-        (_, false) => "By name, then those whose email address alone begins so",
-        (_, true) => "By name, backwards, then those whose email address alone begins so",
+        (b"email", false) => msg!("By email address, then those whose name alone begins so"),
+        (b"email", true) => msg!("By email address, backwards, then those whose name alone begins so"),
+        (_, false) => msg!("By name, then those whose email address alone begins so"),
+        (_, true) => msg!("By name, backwards, then those whose email address alone begins so"),
     }
 }

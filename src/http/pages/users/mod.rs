@@ -30,6 +30,7 @@ use crate::http::moment::Moment;
 use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::pages::view::{KeyRow, Listed, Pages, UserRow};
 use crate::http::signed_in::SignedIn;
+use crate::http::words::{filters, msg, t};
 use crate::model::AppError;
 use crate::model::ids::{ApiKeyId, UserId};
 use crate::model::page::{Limit, Order, Start};
@@ -78,17 +79,17 @@ pub async fn show(who: SignedIn, id: Path<String>, done: Query<Done>) -> Result<
         frame: who.frame(&user.name, Place::Users).with_banner(done.banner()),
         tab: "profile",
         time_zone: user.time_zone.clone(),
-        sign_in: if standing.has_password { "With a password" } else { "Not yet: they have no password" }.into(),
+        sign_in: if standing.has_password { t("With a password") } else { t("Not yet: they have no password") }.into(),
         link: standing.pending.map(|pending| PendingLink {
             words: match pending.kind {
-                LinkKind::Invitation => "Invited",
-                LinkKind::Reset => "Link to set a new password given",
+                LinkKind::Invitation => msg!("Invited"),
+                LinkKind::Reset => msg!("Link to set a new password given"),
             },
             given: now.moment(pending.created_at),
             ends: now.moment(pending.expires_at),
             has_ended: pending.expires_at <= now.at,
         }),
-        link_words: if standing.has_password { "Give a link to set a new password" } else { "Invite" },
+        link_words: if standing.has_password { msg!("Give a link to set a new password") } else { msg!("Invite") },
         user: row(&who, &user).await?,
     };
     Ok(who.ok(&page))
@@ -105,7 +106,7 @@ pub async fn keys(who: SignedIn, id: Path<String>, fields: Fields) -> Result<Htt
     let page = services::api_keys::list(&who.app, &who.caller, filter, place).await?;
     let now = who.now();
     let page = UserKeysPage {
-        frame: who.frame(format!("Keys of {}", user.name), Place::Users),
+        frame: who.frame(t("Keys of {name}").with("name", &user.name), Place::Users),
         tab: "keys",
         keys: page.rows.iter().map(|key| KeyRow::new(key, &user.email, &now)).collect(),
         pages: listed.pages(&page, |key| key.id.to_string()),

@@ -11,6 +11,7 @@ use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::pages::security::device;
 use crate::http::pages::view::UserRow;
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{filters, t};
 use crate::model::AppError;
 use crate::model::ids::SessionId;
 use crate::services;
@@ -22,6 +23,8 @@ pub struct SessionsPage {
     pub tab: &'static str,
     pub user: UserRow,
     pub sessions: Vec<SessionRow>,
+    /// One of them looks at the page.
+    pub is_here: bool,
 }
 
 pub struct SessionRow {
@@ -39,14 +42,15 @@ pub async fn sessions(who: SignedIn, id: Path<String>, done: Query<Done>) -> Res
     let sessions = services::sessions::list(&who.app, user.id).await?;
     let now = who.now();
     let page = SessionsPage {
-        frame: who.frame(format!("Sessions of {}", user.name), Place::Users).with_banner(done.banner()),
+        frame: who.frame(t("Sessions of {name}").with("name", &user.name), Place::Users).with_banner(done.banner()),
         tab: "sessions",
+        is_here: sessions.iter().any(|session| who.session.id == session.id),
         sessions: sessions
             .iter()
             .map(|session| SessionRow {
                 id: session.id.to_string(),
                 device: device::words(&session.user_agent),
-                ip: session.ip.map_or_else(|| "Unknown".into(), |ip| ip.to_string()),
+                ip: session.ip.map_or_else(|| t("Unknown").into(), |ip| ip.to_string()),
                 began: now.moment(session.created_at),
                 seen: now.moment(session.last_seen_at),
                 is_this: who.session.id == session.id,

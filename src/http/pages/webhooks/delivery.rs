@@ -16,6 +16,7 @@ use crate::http::moment::{Moment, Now};
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::pages::view::{Status, grouped};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{filters, msg, t, t_refusal};
 use crate::model::AppError;
 use crate::model::clock::Timestamp;
 use crate::model::error::Problem;
@@ -101,13 +102,16 @@ pub async fn show_delivery(
 
 fn attempt_row(attempt: &Attempt, current: Option<u32>, now: &Now) -> AttemptRow {
     let outcome = &attempt.outcome;
-    let (word, tone) = if outcome.is_delivered() { ("Delivered", "ok") } else { ("Failed", "bad") };
+    let (word, tone) = if outcome.is_delivered() { (msg!("Delivered"), "ok") } else { (msg!("Failed"), "bad") };
     AttemptRow {
         number: attempt.number,
         at: now.moment(outcome.at),
         status: Status { word, tone },
-        answer: outcome.error.clone().unwrap_or_else(|| format!("Answered {}.", outcome.response_code.unwrap_or(0))),
-        took: format!("{} ms", grouped(outcome.response_time_ms)),
+        answer: match &outcome.error {
+            Some(error) => t_refusal(error),
+            None => t("Answered {code}.").with("code", outcome.response_code.unwrap_or(0)).into(),
+        },
+        took: t("{n} ms").with("n", grouped(outcome.response_time_ms)).into(),
         current: current == Some(attempt.number),
     }
 }
@@ -129,7 +133,7 @@ fn sides(attempt: &Attempt, event_id: &str, body: &str) -> Sides {
             let excerpt = attempt.excerpt.as_ref().map(|text| format!("\n\n{text}")).unwrap_or_default();
             format!("HTTP/1.1 {code}{kind}{excerpt}")
         }
-        None => outcome.error.clone().unwrap_or_default(),
+        None => outcome.error.as_deref().map(t_refusal).unwrap_or_default(),
     };
     Sides { number: attempt.number, request, response }
 }
@@ -183,7 +187,7 @@ fn moment(typed: &str, now: &Now) -> Option<Timestamp> {
 
 fn replay_page(who: &SignedIn, webhook: &Webhook, since: String, errors: FormErrors) -> ReplayPage {
     ReplayPage {
-        frame: who.frame("Replay all failed", Place::Webhooks).faulty(&errors),
+        frame: who.frame(t("Replay all failed"), Place::Webhooks).faulty(&errors),
         errors,
         back: path_of(webhook),
         url: webhook.url.clone(),

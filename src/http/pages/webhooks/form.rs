@@ -14,6 +14,7 @@ use crate::http::csrf::Posted;
 use crate::http::faults::status;
 use crate::http::page::{Banner, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{Message, filters, msg, t};
 use crate::model::AppError;
 use crate::model::api_key::Overlap;
 use crate::model::error::{FieldErrors, Problem};
@@ -109,9 +110,9 @@ pub async fn create(who: SignedIn, form: Posted) -> Result<HttpResponse, PageErr
     };
     match made {
         Ok(Formed::Made(webhook, secret)) => {
-            Ok(show_once(&who, &webhook, ("Webhook added", "It is told of what happens from now on."), &secret))
+            Ok(show_once(&who, &webhook, (t("Webhook added"), t("It is told of what happens from now on.")), &secret))
         }
-        Ok(Formed::Before(id)) => again(&who, id, "Already added").await,
+        Ok(Formed::Before(id)) => again(&who, id, t("Already added")).await,
         Err(err) => {
             let code = status(&err);
             Ok(who.page(code, &page(&who, None, typed, nonce, FormErrors::of_refusal(err)?)))
@@ -169,14 +170,13 @@ pub async fn rotate(who: SignedIn, id: Path<String>, form: Posted) -> Result<Htt
     match rotated {
         Ok(Formed::Made(webhook, secret)) => {
             let told = match webhook.old_secret_ends_at {
-                Some(end) => {
-                    format!("Until {} every message carries two signatures, one by each secret.", who.now().moment(end).full)
-                }
-                None => "Messages are signed with the new secret alone from now on.".into(),
+                Some(end) => t("Until {when} every message carries two signatures, one by each secret.")
+                    .with("when", who.now().moment(end).full),
+                None => t("Messages are signed with the new secret alone from now on."),
             };
-            Ok(show_once(&who, &webhook, ("Secret rotated", &told), &secret))
+            Ok(show_once(&who, &webhook, (t("Secret rotated"), told), &secret))
         }
-        Ok(Formed::Before(id)) => again(&who, id, "Already rotated").await,
+        Ok(Formed::Before(id)) => again(&who, id, t("Already rotated")).await,
         Err(err) => {
             let code = status(&err);
             Ok(who.page(code, &rotate_page(&who, &webhook, &typed, nonce, FormErrors::of_refusal(err)?)))
@@ -190,17 +190,21 @@ fn overlap(typed: &str) -> Result<Overlap, AppError> {
     if known { Overlap::parse(typed).map_err(|problem| problem.of("overlap")) } else { Err(wrong()) }
 }
 
-const OVERLAPS: [(&str, &str, u64); 4] =
-    [("0s", "Not at all", 0), ("1h", "1 hour", 3_600), ("24h", "24 hours", 86_400), ("7d", "7 days", 604_800)];
+const OVERLAPS: [(&str, &str, u64); 4] = [
+    ("0s", msg!("Not at all, for a secret that has leaked"), 0),
+    ("1h", msg!("1 hour, until {when}"), 3_600),
+    ("24h", msg!("24 hours, until {when}"), 86_400),
+    ("7d", msg!("7 days, until {when}"), 604_800),
+];
 
 fn rotate_page(who: &SignedIn, webhook: &Webhook, typed: &str, nonce: String, errors: FormErrors) -> RotatePage {
     let now = who.now();
-    let words = |words: &str, seconds: u64| match seconds {
-        0 => format!("{words}, for a secret that has leaked"),
-        seconds => format!("{words}, until {}", now.moment(now.at.saturating_add(Duration::from_secs(seconds))).full),
+    let words = |words: &'static str, seconds: u64| {
+        let end = now.moment(now.at.saturating_add(Duration::from_secs(seconds)));
+        t(words).with("when", end.full).into()
     };
     RotatePage {
-        frame: who.frame("Rotate the secret", Place::Webhooks).faulty(&errors),
+        frame: who.frame(t("Rotate the secret"), Place::Webhooks).faulty(&errors),
         errors,
         back: path_of(webhook),
         url: webhook.url.clone(),
@@ -212,9 +216,9 @@ fn rotate_page(who: &SignedIn, webhook: &Webhook, typed: &str, nonce: String, er
 }
 
 /// Kept by no cache, and not compressed, since a secret beside what others choose must not change its length.
-fn show_once(who: &SignedIn, webhook: &Webhook, (headline, told): (&str, &str), secret: &WebhookSecret) -> HttpResponse {
+fn show_once(who: &SignedIn, webhook: &Webhook, (headline, told): (Message, Message), secret: &WebhookSecret) -> HttpResponse {
     let page = SecretPage {
-        frame: who.frame("Copy and securely store the secret", Place::Webhooks),
+        frame: who.frame(t("Copy and securely store the secret"), Place::Webhooks),
         id: webhook.id.to_string(),
         url: webhook.url.clone(),
         headline: headline.into(),
@@ -226,7 +230,7 @@ fn show_once(who: &SignedIn, webhook: &Webhook, (headline, told): (&str, &str), 
     response
 }
 
-async fn again(who: &SignedIn, id: Option<WebhookId>, title: &str) -> Result<HttpResponse, PageError> {
+async fn again(who: &SignedIn, id: Option<WebhookId>, title: Message) -> Result<HttpResponse, PageError> {
     let id = id.ok_or(AppError::NotFound("webhook"))?.to_string();
     let webhook = find(who, &id).await?;
     Ok(who.ok(&AgainPage { frame: who.frame(title, Place::Webhooks), id, url: webhook.url }))
@@ -269,9 +273,9 @@ fn page(who: &SignedIn, webhook: Option<&Webhook>, typed: TypedWebhook, nonce: S
     let (title, action, back, back_words) = match webhook {
         Some(webhook) => {
             let path = path_of(webhook);
-            ("Edit webhook", format!("{path}/edit"), path, webhook.url.clone())
+            (t("Edit webhook"), format!("{path}/edit"), path, webhook.url.clone())
         }
-        None => ("Add webhook", BASE.into(), BASE.into(), "Webhooks".into()),
+        None => (t("Add webhook"), BASE.into(), BASE.into(), t("Webhooks").into()),
     };
     EditWebhookPage {
         frame: who.frame(title, Place::Webhooks).faulty(&errors),
@@ -287,7 +291,12 @@ fn page(who: &SignedIn, webhook: Option<&Webhook>, typed: TypedWebhook, nonce: S
 }
 
 fn groups(checked: &[String]) -> Vec<EventGroup> {
-    let groups = [("Users", "user."), ("API keys", "key."), ("Limits", "rate_limit."), ("Connected apps", "oauth.")];
+    let groups = [
+        (msg!("Users"), "user."),
+        (msg!("API keys"), "key."),
+        (msg!("Limits"), "rate_limit."),
+        (msg!("Connected apps"), "oauth."),
+    ];
     let choice = |event: &EventType| EventChoice {
         name: event.name(),
         words: event.words(),

@@ -18,6 +18,7 @@ use crate::http::csrf::Posted;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
+use crate::http::words::{filters, msg, t, t_refusal};
 use crate::model::AppError;
 use crate::model::error::FieldErrors;
 use crate::model::ids::{DeliveryId, WebhookId};
@@ -30,6 +31,9 @@ use crate::services::webhooks::worker::MOST_ATTEMPTS;
 use crate::services::webhooks::{self, deliveries};
 
 pub(super) const BASE: &str = "/admin/webhooks";
+/// Which deliveries a page shows.
+const STATUSES: [(&str, &str); 4] =
+    [("", msg!("All")), ("pending", msg!("Pending")), ("delivered", msg!("Delivered")), ("failed", msg!("Failed"))];
 
 #[derive(Template)]
 #[template(path = "admin/webhooks/list.html")]
@@ -50,7 +54,8 @@ pub struct WebhookPage {
     pub has_failed: bool,
     /// Empty: all of them.
     pub status: &'static str,
-    pub statuses: Vec<(&'static str, String)>,
+    /// Each with its word and its address.
+    pub statuses: Vec<(&'static str, &'static str, String)>,
     pub deliveries: Vec<DeliveryRow>,
     pub pages: Pages,
 }
@@ -77,17 +82,17 @@ impl WebhookRow {
         Self {
             id: webhook.id.to_string(),
             url: webhook.url.clone(),
-            events: if names.len() == EventType::ALL.len() { "All events".into() } else { names.join(", ") },
-            account: if webhook.account_id.is_none() { "All accounts".into() } else { account.into() },
+            events: if names.len() == EventType::ALL.len() { t("All events").into() } else { names.join(", ") },
+            account: if webhook.account_id.is_none() { t("All accounts").into() } else { account.into() },
             status: match (webhook.status, webhook.failing_since) {
-                (WebhookStatus::Active, None) => word("Active", "ok"),
-                (WebhookStatus::Active, Some(_)) => word("Failing", "warn"),
-                (WebhookStatus::Paused, _) => word("Paused", ""),
-                (WebhookStatus::Disabled, _) => word("Disabled", "bad"),
+                (WebhookStatus::Active, None) => word(msg!("Active"), "ok"),
+                (WebhookStatus::Active, Some(_)) => word(msg!("Failing"), "warn"),
+                (WebhookStatus::Paused, _) => word(msg!("Paused"), ""),
+                (WebhookStatus::Disabled, _) => word(msg!("Disabled"), "bad"),
             },
             is_active: webhook.status == WebhookStatus::Active,
             is_paused: webhook.status == WebhookStatus::Paused,
-            disabled_reason: webhook.disabled_reason.clone(),
+            disabled_reason: webhook.disabled_reason.as_deref().map(t_refusal),
             failing_since: webhook.failing_since.map(|at| now.moment(at)),
             old_secret_ends: webhook.old_secret_ends_at.filter(|end| *end > now.at).map(|end| now.moment(end)),
             created: now.moment(webhook.created_at),
@@ -121,15 +126,15 @@ impl DeliveryRow {
             event_id: delivery.event_id.to_string(),
             event_type: delivery.event_type.clone(),
             status: match delivery.status {
-                DeliveryStatus::Pending if delivery.attempts > 0 => word("Retrying", "warn"),
-                DeliveryStatus::Pending => word("Pending", ""),
-                DeliveryStatus::Delivered => word("Delivered", "ok"),
-                DeliveryStatus::Failed => word("Failed", "bad"),
+                DeliveryStatus::Pending if delivery.attempts > 0 => word(msg!("Retrying"), "warn"),
+                DeliveryStatus::Pending => word(msg!("Pending"), ""),
+                DeliveryStatus::Delivered => word(msg!("Delivered"), "ok"),
+                DeliveryStatus::Failed => word(msg!("Failed"), "bad"),
             },
             created: now.moment(delivery.created_at),
             code: last.and_then(|last| last.response_code).map_or_else(|| "–".into(), |code| code.to_string()),
-            took: last.map_or_else(|| "–".into(), |last| format!("{} ms", grouped(last.response_time_ms))),
-            attempts: format!("{} of {most}", delivery.attempts),
+            took: last.map_or_else(|| "–".into(), |last| t("{n} ms").with("n", grouped(last.response_time_ms)).into()),
+            attempts: t("{n} of {most}").with("n", delivery.attempts).with("most", most).into(),
             next: delivery.next_attempt_at.map(|at| now.moment(at)),
         }
     }
@@ -163,7 +168,7 @@ pub async fn list(who: SignedIn, query: Query<ListQuery>, done: Query<Done>) -> 
         WebhookRow::new(webhook, account, &now)
     };
     let page = WebhooksPage {
-        frame: who.frame("Webhooks", Place::Webhooks).with_banner(done.banner()),
+        frame: who.frame(t("Webhooks"), Place::Webhooks).with_banner(done.banner()),
         webhooks: page.rows.iter().map(row).collect(),
         pages: listed.pages(&page, |webhook| webhook.id.to_string()),
     };
@@ -197,7 +202,7 @@ pub async fn show(
         failed: count_words(failed),
         has_failed: failed > 0,
         status: status.map_or("", DeliveryStatus::name),
-        statuses: ["", "pending", "delivered", "failed"].map(|status| (status, link(status))).into(),
+        statuses: STATUSES.map(|(status, words)| (status, words, link(status))).into(),
         deliveries: page.rows.iter().map(|delivery| DeliveryRow::new(delivery, &now)).collect(),
         pages: listed.pages(&page, |delivery| delivery.id.to_string()),
     };
@@ -206,7 +211,7 @@ pub async fn show(
 
 /// Nobody counts past a thousand.
 fn count_words(count: u64) -> String {
-    if count > 1_000 { "more than 1,000".into() } else { grouped(count) }
+    if count > 1_000 { t("more than {n}").with("n", grouped(1_000)).into() } else { grouped(count) }
 }
 
 pub async fn pause(who: SignedIn, id: Path<String>, form: Posted) -> Result<HttpResponse, PageError> {
@@ -241,21 +246,21 @@ pub async fn show_delete(who: SignedIn, id: Path<String>, done: Query<Done>) -> 
     let webhook = find(&who, &id).await?;
     let (pending, _) = deliveries::counts(&who.app, &webhook).await?;
     let page = ConfirmPage {
-        frame: who.frame("Delete webhook", Place::Webhooks).with_banner(done.banner()),
+        frame: who.frame(t("Delete webhook"), Place::Webhooks).with_banner(done.banner()),
         errors: FormErrors::default(),
         back: path_of(&webhook),
         back_words: webhook.url.clone(),
         action: format!("{}/delete", path_of(&webhook)),
         lines: vec![
-            "It is told of nothing from now on, and what was kept of its deliveries is deleted with it. This cannot be undone."
+            t("It is told of nothing from now on, and what was kept of its deliveries is deleted with it. This cannot be undone.")
                 .into(),
         ],
-        facts: vec![("URL", webhook.url.clone()), ("Waiting to be sent", count_words(pending))],
+        facts: vec![(msg!("URL"), webhook.url.clone()), (msg!("Waiting to be sent"), count_words(pending))],
         instead: None,
         typed_label: "",
         typed_name: String::new(),
         typed: String::new(),
-        act: "Delete webhook",
+        act: msg!("Delete webhook"),
         final_act: true,
     };
     Ok(who.ok(&page))
