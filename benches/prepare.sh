@@ -17,5 +17,5 @@ case "$parts" in *" growth "* | *" footprint "*) python3 benches/growth.py "$key
 wait
 # A start that brings an older database up to date would count as a slow one.
 for database in "$data"/lists/keyrack.db "$data"/growth/*/keyrack.db; do
-    [ ! -e "$database" ] || "$keyrack" --data "$(dirname "$database")" --yes -q migrate
+    [ ! -e "$database" ] || "$keyrack" --data "$(dirname "$database")" --yes -q migrate >/dev/null
 done
