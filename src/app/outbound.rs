@@ -2,7 +2,7 @@
 //! redirects, in bounded time, and with a bounded part of the answer.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -30,6 +31,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// One address of several.
 const CONNECT: Duration = Duration::from_secs(3);
 const MOST_ADDRESSES: usize = 3;
+/// Names that are looked up at once.
+const LOOK_UPS: usize = 16;
 /// The rest of an answer whose head has come.
 const BODY: Duration = Duration::from_secs(2);
 const MOST_READ: usize = 16 * 1024;
@@ -79,8 +82,20 @@ pub enum CallError {
 
 impl Outbound {
     pub fn new(allow_private: bool) -> Self {
-        let resolve = |name: String, port| -> Addresses {
-            Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), port)).await?.collect()) })
+        // A name server that does not answer holds a thread for as long as the system waits, whoever asked: few at once, so
+        // that threads are left for all else.
+        let permits = Arc::new(Semaphore::new(LOOK_UPS));
+        let resolve = move |name: String, port| -> Addresses {
+            let permits = permits.clone();
+            Box::pin(async move {
+                let permit = permits.acquire_owned().await.map_err(io::Error::other)?;
+                let look_up = move || {
+                    let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect);
+                    drop(permit);
+                    found
+                };
+                tokio::task::spawn_blocking(look_up).await.map_err(io::Error::other)?
+            })
         };
         Self { allow_private, timeout: TIMEOUT, resolve: Box::new(resolve), authorities: Vec::new(), tls: OnceLock::new() }
     }

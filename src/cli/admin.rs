@@ -59,7 +59,9 @@ pub fn run(place: &Place, command: AdminCommand, out: &Output) -> Result<()> {
         }
         AdminCommand::DisableMfa { email } => {
             let user = find(&open, email.as_str())?;
-            open.run(second_factor::disable(&open.app, &Caller::command_line(), &user))?;
+            if user.has_second_factor {
+                open.run(second_factor::disable(&open.app, &Caller::command_line(), &user))?;
+            }
             let had = if user.has_second_factor { "Removed the second factor of" } else { "There was no second factor of" };
             out.result(&UserBody::from(&user), || {
                 format!("{had} {} <{}>. Their sessions have ended; the password lets them in.", user.name, user.email)

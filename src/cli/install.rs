@@ -105,7 +105,7 @@ pub fn install(place: &Place, args: &InstallArgs, out: &Output) -> Result<()> {
         steps.push(Step::Run(&["systemctl", "restart", "keyrack.service"]));
     }
     steps.retain(|step| how.is_this_machine() || !matches!(step, Step::Run(_)));
-    let done = carry_out(place, steps, how, "Install this?", out)?;
+    let done = carry_out(steps, how, "Install this?", out)?;
     if let Some(kept) = kept.filter(|kept| args.domain.is_some() && *kept != settings) {
         out.talk(format!(
             "{SETTINGS} is yours and stays as it is ({} lines). --domain needs there:\n{settings}",
@@ -123,7 +123,7 @@ pub fn install(place: &Place, args: &InstallArgs, out: &Output) -> Result<()> {
     })
 }
 
-pub fn uninstall(place: &Place, args: &UninstallArgs, out: &Output) -> Result<()> {
+pub fn uninstall(args: &UninstallArgs, out: &Output) -> Result<()> {
     let how = &args.how;
     let mut steps = Vec::new();
     if how.at(SERVICE).exists() {
@@ -135,7 +135,7 @@ pub fn uninstall(place: &Place, args: &UninstallArgs, out: &Output) -> Result<()
         steps.push(Step::Run(&["systemctl", "daemon-reload"]));
     }
     steps.retain(|step| how.is_this_machine() || !matches!(step, Step::Run(_)));
-    let done = carry_out(place, steps, how, "Uninstall this?", out)?;
+    let done = carry_out(steps, how, "Uninstall this?", out)?;
     out.result(&json!({ "uninstalled": done }), || match done {
         true => "Data, settings and the user are still there. To delete them, with every key and user in them:\n  \
                  sudo rm -r /var/lib/keyrack /etc/keyrack && sudo userdel keyrack"
@@ -155,7 +155,7 @@ impl How {
 }
 
 /// Shows the plan, asks, and does it. Whether anything was done.
-fn carry_out(place: &Place, steps: Vec<Step>, how: &How, question: &str, out: &Output) -> Result<bool> {
+fn carry_out(steps: Vec<Step>, how: &How, question: &str, out: &Output) -> Result<bool> {
     if steps.is_empty() {
         out.talk("Nothing to do.");
         return Ok(false);
@@ -168,10 +168,7 @@ fn carry_out(place: &Place, steps: Vec<Step>, how: &How, question: &str, out: &O
         return Ok(false);
     }
     if how.is_this_machine() && !rustix::process::geteuid().is_root() {
-        return Err(Failure::failed(format!(
-            "This changes the machine, and you are not root.\nRun: sudo {}",
-            place.command(["install"])
-        )));
+        return Err(Failure::failed("This changes the machine, and you are not root.\nRun the same again with sudo."));
     }
     ask::confirm(out, question)?;
     for step in &steps {

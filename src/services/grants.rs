@@ -11,6 +11,7 @@ use crate::model::clock::Timestamp;
 use crate::model::grant::{Ended, Grant};
 use crate::model::ids::{GrantId, UserId};
 use crate::model::page::{Limit, Order, Page, Start};
+use crate::model::scope::Scope;
 use crate::model::{AppError, Result};
 use crate::store::{self, Tx};
 
@@ -32,8 +33,11 @@ pub async fn revoke(app: &App, caller: &Caller, id: GrantId) -> Result<Grant> {
     let (by, now) = (caller.clone(), app.clock.now());
     let revoked = move |tx: &Tx| {
         let grant = seen(&by, store::grants::find(tx, id)?)?;
-        if let Some(user) = grant.user_id {
-            may_act_for(&by, &store::users::find(tx, user)?.ok_or(AppError::NotFound("grant"))?)?;
+        // A client's own access is in the hands of whoever registered the client.
+        let own = || Ok::<_, AppError>(store::oauth_clients::find(tx, grant.client_id)?.and_then(|client| client.user_id));
+        match grant.user_id.map_or_else(own, |user| Ok(Some(user)))? {
+            Some(user) => may_act_for(&by, &store::users::find(tx, user)?.ok_or(AppError::NotFound("grant"))?)?,
+            None => by.must_have(Scope::Admin)?,
         }
         end(tx, &by, &grant, Ended::Revoked, now)?;
         Ok(grant)

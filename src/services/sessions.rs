@@ -86,17 +86,18 @@ pub async fn sign_in(app: &App, email: &str, password: Password, device: NewSess
         tracing::info!(ip = %device.ip, "a sign-in was refused");
         return Err(refused());
     };
-    let stronger = match (verdict, hash) {
-        (Verdict::RightButWeak, Some(old)) => Some((old, app.passwords.hash(password).await?)),
+    let stronger = match (verdict, &hash) {
+        (Verdict::RightButWeak, Some(old)) => Some((old.clone(), app.passwords.hash(password).await?)),
         _ => None,
     };
     let now = app.clock.now();
     let (ip, (draft, token)) = (device.ip, begin(now, device));
     let token_hash = token.hash();
     let made = app.store.write(move |tx| {
-        // Looked at again: the user may have been disabled while the hash was computed.
+        // Looked at again: while the hash was computed the user may have been disabled, or given another password, which
+        // ends what began with the old one.
         let user = store::users::find(tx, user.id)?.ok_or_else(refused)?;
-        if !may_be_signed_in(tx, &user)? {
+        if !may_be_signed_in(tx, &user)? || store::users::password_hash(tx, user.id)? != hash {
             return Err(refused());
         }
         if let Some((old, new)) = stronger {
@@ -137,7 +138,10 @@ pub async fn finish_sign_in(app: &App, half: &str, code: &str, device: NewSessio
         if !may_be_signed_in(tx, &user)? {
             return Err(refused());
         }
-        store::second_factors::finish(tx, half)?;
+        // A new password has ended it meanwhile.
+        if !store::second_factors::finish(tx, half)? {
+            return Err(AppError::NotFound("sign-in"));
+        }
         insert(tx, &user, draft, token_hash, ip)
     });
     Ok(SignedIn { session: made.await?, token })

@@ -14,7 +14,7 @@ use crate::crypto::secret::random_token;
 use crate::model::account::NewAccount;
 use crate::model::audit_event::{Happening, changed};
 use crate::model::body::UserBody;
-use crate::model::caller::Caller;
+use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
 use crate::model::email::Email;
 use crate::model::error::FieldErrors;
@@ -152,6 +152,11 @@ fn account_for(tx: &store::Tx, caller: &Caller, named: Option<AccountId>, now: T
     let id = match (named, caller.account(), caller.user_id) {
         (Some(account), _, _) | (None, Some(account), _) => account,
         (None, None, Some(user)) => store::users::find(tx, user)?.ok_or(AppError::NotFound("user"))?.account_id,
+        // A client's own token acts for nobody, and a user belongs somewhere on purpose.
+        (None, None, None) if matches!(caller.actor, Actor::Token(..)) => {
+            let words = "`account_id` is required, since this token acts for no user.";
+            return Err(AppError::invalid("account_id", "required", words));
+        }
         (None, None, None) => super::accounts::default_account(tx, now)?.id,
     };
     match store::accounts::find(tx, id)? {

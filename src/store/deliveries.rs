@@ -8,7 +8,7 @@ use crate::model::Result;
 use crate::model::clock::Timestamp;
 use crate::model::ids::{DeliveryId, WebhookId};
 use crate::model::page::{Limit, Order, Page, Start};
-use crate::model::webhook::{Attempt, Delivery, DeliveryStatus, EventId, Outcome};
+use crate::model::webhook::{Attempt, Delivery, DeliveryStatus, EventId, EventType, Outcome};
 
 const SELECT: &str =
     "SELECT d.id, d.webhook_id, d.event_id, e.type AS event_type, d.status, d.attempts, d.next_attempt_at, d.last_at,
@@ -143,13 +143,14 @@ pub fn replay(tx: &Transaction, id: DeliveryId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Sends all again that failed and are not older. Gives how many there are.
+/// Sends all again that failed and are not older, but for tests, which are sent once. Gives how many there are.
 pub fn replay_failed(tx: &Transaction, webhook: WebhookId, since: Timestamp, now: Timestamp) -> Result<usize> {
     let mut replay = tx.prepare_cached(
         "UPDATE webhook_deliveries SET status = 'pending', attempts = 0, next_attempt_at = $1
-         WHERE webhook_id = $2 AND status = 'failed' AND created_at >= $3",
+         WHERE webhook_id = $2 AND status = 'failed' AND created_at >= $3
+           AND (SELECT type FROM webhook_events WHERE webhook_events.id = event_id) <> $4",
     )?;
-    let count = replay.execute(params![now, webhook, since])?;
+    let count = replay.execute(params![now, webhook, since, EventType::TEST])?;
     if count > 0 {
         webhooks::queue(tx, webhook, now)?;
     }

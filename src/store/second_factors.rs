@@ -81,9 +81,8 @@ pub fn try_once(tx: &Transaction, token: SecretHash, now: Timestamp, tries: u32)
     Ok(counted.query_row(params![token, now, tries], |row| row.get(0)).optional()?)
 }
 
-pub fn finish(tx: &Transaction, token: SecretHash) -> Result<()> {
-    tx.prepare_cached("DELETE FROM half_sign_ins WHERE token_hash = $1")?.execute([token])?;
-    Ok(())
+pub fn finish(tx: &Transaction, token: SecretHash) -> Result<bool> {
+    Ok(tx.prepare_cached("DELETE FROM half_sign_ins WHERE token_hash = $1")?.execute([token])? == 1)
 }
 
 /// Ends what waits for this user: their password or their second factor is another one now.

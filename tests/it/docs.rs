@@ -286,6 +286,14 @@ async fn an_operation_is_tried_from_its_page_with_the_key_that_is_typed() {
 }
 
 #[tokio::test]
+async fn the_hints_of_the_form_are_plain_text() {
+    let server = TestServer::start().await;
+    let shown = reader(&server).await.get("/docs/api/list_users").await.expect(200).text;
+    let hints: Vec<&str> = shown.split("-hint\">").skip(1).filter_map(|rest| rest.split("</p>").next()).collect();
+    assert!(hints.len() > 2 && hints.iter().all(|hint| !hint.contains('`')), "{hints:?}");
+}
+
+#[tokio::test]
 async fn a_tried_request_is_refused_as_a_programs_would_be() {
     let server = TestServer::start().await;
     let (browser, key) = (reader(&server).await, server.key(&[UsersRead]).await);

@@ -1,6 +1,6 @@
 //! What each request to the API passes, top to bottom: HTTPS, User-Agent, credential, rate limit, its turn. Its body is
-//! awaited before its turn, so that a slow one keeps nobody waiting. The scope is in the handler's signature ([`super::allowed`]). It answers a refusal with a response, never with an `Err`, which
-//! outer layers would not see.
+//! awaited before its turn, so that a slow one keeps nobody waiting. The scope is in the handler's signature
+//! ([`super::allowed`]). It answers a refusal with a response, never with an `Err`, which outer layers would not see.
 
 use std::sync::Arc;
 

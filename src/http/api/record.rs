@@ -112,6 +112,7 @@ mod tests {
         assert_eq!(pattern_of("/users/{id}").whole, "/v1/users/{id}");
         assert_eq!((pattern_of("").whole, pattern_of("/{id}").whole), ("/api-keys", "/api-keys/{id}"));
     }
+
     #[actix_web::test]
     async fn only_the_verb_of_the_path_that_goes_away_is_said_to() {
         use crate::http::api::deprecation::tests::OLD;

@@ -25,7 +25,10 @@ pub fn text(status: StatusCode, json: String) -> HttpResponse {
 }
 
 pub fn to_json(body: &impl Serialize) -> String {
-    serde_json::to_string(body).expect("bodies are plain text, numbers and lists")
+    // Room for one thing, so that its text does not move while it is written.
+    let mut text = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut text, body).expect("bodies are plain text, numbers and lists");
+    String::from_utf8(text).expect("JSON is UTF-8")
 }
 
 /// JSON to be put into other JSON, as it is.

@@ -40,7 +40,7 @@ pub struct Field {
     /// Of the element, and its name in the form.
     pub id: String,
     pub name: &'static str,
-    pub hint: &'static str,
+    pub hint: String,
     pub value: String,
     in_path: bool,
 }
@@ -63,7 +63,9 @@ impl TryIt {
         let params = openapi::parameters(reference, reader.dialect);
         let asked = params.into_iter().filter(|param| param.place != "header").map(|param| {
             let id = format!("p-{}", param.name);
-            Field { value: typed.text(&id).to_owned(), id, name: param.name, hint: param.words, in_path: param.place == "path" }
+            // The words are Markdown, and here plain text.
+            let hint = param.words.replace('`', "");
+            Field { value: typed.text(&id).to_owned(), id, name: param.name, hint, in_path: param.place == "path" }
         });
         let example = reference.body.as_ref().map(|body| serde_json::to_string_pretty(&body.example).unwrap_or_default());
         let method = reference.operation.method;

@@ -168,16 +168,26 @@ pub(super) struct Message {
 pub(super) async fn send(app: &App, message: &Message) -> Result<(Attempt, Option<Answer>)> {
     let (at, began) = (app.clock.now(), app.clock.tick());
     let id = message.event.to_string();
-    let signature = signature(app.master_key().await?, message.webhook, &message.secrets, (&id, at, &message.body))?;
-    let url = Url::parse(&message.url).map_err(AppError::internal)?;
-    let answer = app.outbound.post(&url, headers(&id, at, &signature)?, message.body.clone()).await;
+    // A secret that cannot be read is this webhook's trouble: others must not wait behind it.
+    let signed = signature(app.master_key().await?, message.webhook, &message.secrets, (&id, at, &message.body));
+    let (signature, answer) = match signed {
+        Err(err) => {
+            tracing::error!(webhook = %message.webhook, error = %err, "a message could not be signed");
+            (String::new(), Err("Not signed: the secret cannot be read. Rotate it.".to_owned()))
+        }
+        Ok(signature) => {
+            let url = Url::parse(&message.url).map_err(AppError::internal)?;
+            let answer = app.outbound.post(&url, headers(&id, at, &signature)?, message.body.clone()).await;
+            (signature, answer.map_err(|err| err.to_string()))
+        }
+    };
     let took = app.clock.tick().since(began);
     let (answer, error) = match answer {
         Ok(answer) => {
             let error = refusal(&answer);
             (Some(answer), error)
         }
-        Err(err) => (None, Some(err.to_string())),
+        Err(words) => (None, Some(words)),
     };
     let outcome = Outcome {
         at,

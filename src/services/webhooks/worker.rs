@@ -169,6 +169,11 @@ async fn next_message(app: Arc<App>, id: WebhookId) -> Result<()> {
             return Ok(());
         };
         store::deliveries::insert_attempt(tx, delivery, &attempt)?;
+        // What another address answered says nothing of the one that there is now.
+        if attempt.outcome.error.is_some() && attempt.url != webhook.url.to_string() {
+            store::deliveries::settle(tx, delivery, DeliveryStatus::Pending, Some(now), &attempt.outcome)?;
+            return store::webhooks::requeue(tx, id);
+        }
         let after = after(tx, &webhook, before.attempts + 1, &attempt, answer.as_ref(), now)?;
         store::deliveries::settle(tx, delivery, after.status, after.next_attempt_at, &attempt.outcome)?;
         store::webhooks::set_standing(tx, id, &after.standing)?;

@@ -4,8 +4,10 @@ use keyrack::model::caller::Caller;
 use keyrack::model::ids::ClientId;
 use keyrack::model::revision::IfMatch;
 use keyrack::model::scope::{Scope, ScopeSet};
-use keyrack::model::user::{Password, UserChanges, UserStatus};
+use keyrack::model::user::{Password, Role, UserChanges, UserStatus};
 use keyrack::services;
+
+use serde_json::json;
 
 use crate::support::{DAY, HOUR, OauthApp, SECOND, TestServer};
 
@@ -218,6 +220,36 @@ async fn deleting_a_client_ends_everything_at_once() {
     }
     assert_eq!(app.refresh(&tokens).await.expect(401).error(), "invalid_client");
     assert_eq!(last_reason(&server).await, "client_deleted");
+}
+
+#[tokio::test]
+async fn an_administrators_clients_own_access_is_ended_by_no_member() {
+    let server = TestServer::start().await;
+    let account = server.account("Shared").await;
+    let (owner, member) = (server.user_in(account, Role::Admin).await, server.user_in(account, Role::Member).await);
+    let app = server.oauth_app_with(|new| new.user_id = Some(owner.id)).await;
+    let own = app.post("/oauth/token", &[("grant_type", "client_credentials")]).await.expect(200).json();
+    let key = server.key_of(&member, &[Scope::KeysRead, Scope::KeysWrite]).await;
+    let grant = key.get("/oauth/grants").await.expect(200).json()[0]["id"].as_str().expect("a grant").to_owned();
+    key.delete(&format!("/oauth/grants/{grant}")).await.expect(403);
+    server.bearing(&own).get("/v1/users").await.expect(200);
+    server.key_of(&owner, &[Scope::Admin]).await.delete(&format!("/oauth/grants/{grant}")).await.expect(204);
+    server.bearing(&own).get("/v1/users").await.expect(401);
+}
+
+#[tokio::test]
+async fn a_token_that_acts_for_nobody_says_where_a_new_user_belongs() {
+    let server = TestServer::start().await;
+    let app = server.oauth_app_with(|new| new.scopes = ScopeSet::of(&[Scope::Admin]).into()).await;
+    let asked = [("grant_type", "client_credentials"), ("scope", "admin")];
+    let token = server.bearing(&app.post("/oauth/token", &asked).await.expect(200).json());
+    let mut new = json!({ "name": "Ada", "email": "ada@example.com", "password": "securepassword123" });
+    let refused = token.post("/v1/users", new.clone()).await.expect(400).json();
+    assert_eq!(refused["errors"][0]["field"], "account_id");
+    let account = server.account("Team").await.to_string();
+    new["account_id"] = json!(account);
+    let made = token.post("/v1/users", new).await.expect(201).json();
+    assert_eq!(made["account_id"], account);
 }
 
 #[tokio::test]

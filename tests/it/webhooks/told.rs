@@ -163,6 +163,9 @@ async fn a_test_is_sent_at_once_and_told_what_it_came_to() {
     assert_eq!((bad["status"].as_str(), bad["response_code"].as_u64()), (Some("failed"), Some(500)));
     server.advance(HOUR);
     server.deliver().await;
+    let since = json!({ "since": "2026-11-22T00:00:00Z" });
+    assert_eq!(key.post(&format!("{}/replay", path_of(&made)), since).await.expect(202).json()["replayed"], 0);
+    server.deliver().await;
     assert_eq!(receiver.count(), 1, "a test is sent once");
     assert_eq!(deliveries(&key, &made).await[1]["id"], bad["id"]);
 }
