@@ -122,7 +122,7 @@ impl IpAllow {
     pub fn parse<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, Problem> {
         let mut nets = Vec::new();
         for (n, text) in entries.into_iter().enumerate() {
-            let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+            let net = network(text).ok_or_else(|| {
                 let shown: String = text.chars().take(60).collect();
                 Problem::new(
                     "invalid_cidr",
@@ -159,6 +159,12 @@ impl IpAllow {
 }
 
 /// `::ffff:10.0.0.0/104` is `10.0.0.0/8`: a client's address comes as the latter, however it was written.
+/// An address or a network. `ipnet` by itself takes `010.0.0.0/8`, too, which other programs read as octal.
+fn network(text: &str) -> Option<IpNet> {
+    let addr: IpAddr = text.split('/').next()?.parse().ok()?;
+    if text.contains('/') { text.parse().ok() } else { Some(addr.into()) }
+}
+
 fn canonical(net: IpNet) -> IpNet {
     let IpNet::V6(v6) = net else { return net };
     let mapped = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
