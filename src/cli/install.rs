@@ -12,7 +12,6 @@ use clap::Args;
 use serde_json::json;
 
 use super::ask;
-use super::data::Place;
 use super::failure::Failure;
 use super::output::Output;
 use crate::config::Domain;
@@ -60,7 +59,7 @@ enum Step {
     Run(&'static [&'static str]),
 }
 
-pub fn install(place: &Place, args: &InstallArgs, out: &Output) -> Result<()> {
+pub fn install(args: &InstallArgs, out: &Output) -> Result<()> {
     let how = &args.how;
     if how.at(PACKAGED).exists() {
         return Err(Failure::failed(

@@ -222,7 +222,7 @@ fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) 
     }
     match command {
         Command::Serve(_) => unreachable!("served above"),
-        Command::Install(args) => install::install(&place, &args, out),
+        Command::Install(args) => install::install(&args, out),
         Command::Uninstall(args) => install::uninstall(&args, out),
         Command::SetupLink => setup_link::run(&place, out),
         Command::Admin(command) => admin::run(&place, command, out),

@@ -21,8 +21,11 @@ use keyrack::model::target::{Target, kind_of};
 use keyrack::model::tier::{Window, Windows};
 use keyrack::model::{duration, pkce};
 
+/// Feeds a parser, and panics where it does not keep what it must, whatever comes.
+type Oracle = fn(&[u8]);
+
 /// Every parser by name: the name of its fuzz target and of the directory of its seeds.
-pub const ORACLES: &[(&str, fn(&[u8]))] = &[
+pub const ORACLES: &[(&str, Oracle)] = &[
     ("authorization", authorization),
     ("secret", secret),
     ("forwarded", forwarded),

@@ -243,7 +243,7 @@ fn other(was: &Value, with: &[u8], number: i64) -> Value {
     match was {
         Value::Integer(_) => Value::Integer(number),
         Value::Text(_) => Value::Text(with.iter().map(|&byte| char::from(byte)).collect()),
-        Value::Blob(bytes) if with.len() % 2 == 0 => {
+        Value::Blob(bytes) if with.len().is_multiple_of(2) => {
             let mut bytes = bytes.clone();
             let at = number.unsigned_abs() as usize % bytes.len().max(1);
             bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= with.first().copied().unwrap_or(1).max(1));

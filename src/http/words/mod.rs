@@ -60,7 +60,7 @@ pub fn language_for(req: &HttpRequest, chosen: Option<Language>) -> Language {
 fn accepted(req: &HttpRequest) -> Option<Language> {
     let AcceptLanguage(mut asked) = AcceptLanguage::parse(req).ok()?;
     asked.retain(|one| one.quality > Quality::ZERO);
-    asked.sort_by(|one, other| other.quality.cmp(&one.quality));
+    asked.sort_by_key(|one| std::cmp::Reverse(one.quality));
     asked.iter().find_map(|one| match &one.item {
         Preference::Any => Some(Language::default()),
         Preference::Specific(tag) => Language::parse(tag.as_str()),

@@ -170,7 +170,7 @@ async fn next_message(app: Arc<App>, id: WebhookId) -> Result<()> {
         };
         store::deliveries::insert_attempt(tx, delivery, &attempt)?;
         // What another address answered says nothing of the one that there is now.
-        if attempt.outcome.error.is_some() && attempt.url != webhook.url.to_string() {
+        if attempt.outcome.error.is_some() && attempt.url != webhook.url {
             store::deliveries::settle(tx, delivery, DeliveryStatus::Pending, Some(now), &attempt.outcome)?;
             return store::webhooks::requeue(tx, id);
         }
