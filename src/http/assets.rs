@@ -1,9 +1,16 @@
 //! The files of `static/`, inside the program. Their names carry a hash of their content, so a browser keeps them for good.
 
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use actix_web::middleware::Compress;
-use actix_web::web::{Path, ServiceConfig, resource, to};
+use std::collections::HashMap;
+use std::io::Write;
+
+use actix_web::http::header::{
+    ALLOW, AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, Encoding, Header, IF_NONE_MATCH, VARY,
+};
+use actix_web::web::{Bytes, Data, Path, ServiceConfig, resource, to};
 use actix_web::{HttpRequest, HttpResponse};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use parking_lot::Mutex;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 /// In debug builds the files are read from disk at each request.
@@ -45,7 +52,32 @@ fn hash(file: &EmbeddedFile) -> String {
 }
 
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(resource("/static/{path:.*}").wrap(Compress::default()).get(serve).default_service(to(wrong_method)));
+    let packed = Data::new(Packed::default());
+    cfg.service(resource("/static/{path:.*}").app_data(packed).get(serve).default_service(to(wrong_method)));
+}
+
+/// Files as small as gzip makes them, by their hash: packed once, with the work that a page does not take.
+#[derive(Default)]
+struct Packed(Mutex<HashMap<String, Bytes>>);
+
+impl Packed {
+    fn get(&self, file: &EmbeddedFile) -> std::io::Result<Bytes> {
+        let mut packed = self.0.lock();
+        let name = hash(file);
+        if let Some(bytes) = packed.get(&name) {
+            return Ok(bytes.clone());
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&file.data)?;
+        let bytes = Bytes::from(encoder.finish()?);
+        packed.insert(name, bytes.clone());
+        Ok(bytes)
+    }
+}
+
+fn takes_gzip(req: &HttpRequest) -> bool {
+    let known = [Encoding::gzip(), Encoding::identity()];
+    AcceptEncoding::parse(req).is_ok_and(|accepted| accepted.negotiate(known.iter()) == Some(Encoding::gzip()))
 }
 
 /// A file can be read, and nothing else.
@@ -57,7 +89,7 @@ pub async fn wrong_method() -> HttpResponse {
         .body("A file answers GET and HEAD.\n")
 }
 
-async fn serve(req: HttpRequest, path: Path<String>) -> HttpResponse {
+async fn serve(req: HttpRequest, path: Path<String>, packed: Data<Packed>) -> HttpResponse {
     let Some((file, kept)) = find(&path) else {
         return HttpResponse::NotFound().insert_header((CONTENT_TYPE, "text/plain; charset=utf-8")).body("No such file.\n");
     };
@@ -68,11 +100,13 @@ async fn serve(req: HttpRequest, path: Path<String>) -> HttpResponse {
     }
     let kind = mime_guess::from_path(path.as_str()).first_or_octet_stream();
     let kind = if kind.type_() == "text" { format!("{kind}; charset=utf-8") } else { kind.to_string() };
-    HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, kind))
-        .insert_header((CACHE_CONTROL, cache))
-        .insert_header((ETAG, etag))
-        .body(file.data.into_owned())
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CONTENT_TYPE, kind)).insert_header((CACHE_CONTROL, cache)).insert_header((ETAG, etag));
+    answer.insert_header((VARY, "accept-encoding"));
+    match takes_gzip(&req).then(|| packed.get(&file)) {
+        Some(Ok(bytes)) => answer.insert_header((CONTENT_ENCODING, "gzip")).body(bytes),
+        _ => answer.body(file.data.into_owned()),
+    }
 }
 
 /// The file that a path names, and whether the path names this very content.
@@ -90,6 +124,24 @@ fn find(path: &str) -> Option<(EmbeddedFile, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_packed_file_is_the_same_one_and_small() {
+        let file = Files::get("css/keyrack.css").expect("an embedded file");
+        let packed = Packed::default().get(&file).expect("packs");
+        let mut read = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut read).expect("unpacks");
+        assert_eq!(read, file.data.as_ref());
+        assert!(packed.len() < 8 * 1024, "{} bytes", packed.len());
+    }
+
+    #[test]
+    fn a_file_is_packed_for_whoever_takes_it() {
+        let takes = |header: &str| {
+            takes_gzip(&actix_web::test::TestRequest::get().insert_header(("accept-encoding", header)).to_http_request())
+        };
+        assert!(takes("gzip, deflate, br") && takes("*") && !takes("br") && !takes("gzip;q=0") && !takes(""));
+    }
 
     #[test]
     fn every_asset_that_pages_name_is_there_under_a_name_that_lasts() {

@@ -140,7 +140,7 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         // Boxed: what runs it is compiled once, and not for each kind of question.
         let question: Box<dyn FnOnce() + Send> = Box::new(move || {
-            let found = readers.get().map_err(AppError::internal).and_then(|conn| work(&conn));
+            let found = readers.get().map_err(none_free).and_then(|conn| work(&conn));
             // An asker that went away needs none.
             drop(reply.send(found));
         });
@@ -151,7 +151,7 @@ impl Store {
     /// Reads on the calling thread: for the one indexed look-up of a credential that is not cached, which costs less
     /// than a hop to another thread.
     pub fn look_up<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        work(&*self.lookups.get().map_err(AppError::internal)?)
+        work(&*self.lookups.get().map_err(none_free)?)
     }
 
     /// Changes, in a transaction that is durable when the answer comes. The closure holds no side effect but its SQL.
@@ -325,6 +325,12 @@ impl From<rusqlite::Error> for AppError {
             _ => Self::internal(err),
         }
     }
+}
+
+/// All connections were taken for as long as anyone waits: the server has more to do than it can, and is not broken.
+fn none_free(err: r2d2::Error) -> AppError {
+    tracing::warn!(error = %err, "no connection to the database was free");
+    AppError::Busy { retry_after: Duration::from_secs(1) }
 }
 
 /// The `table.column` whose uniqueness a statement broke.
