@@ -140,7 +140,8 @@ mod tests {
         let takes = |header: &str| {
             takes_gzip(&actix_web::test::TestRequest::get().insert_header(("accept-encoding", header)).to_http_request())
         };
-        assert!(takes("gzip, deflate, br") && takes("*") && !takes("br") && !takes("gzip;q=0") && !takes(""));
+        let told = ["gzip, deflate, br", "br, gzip;q=0.5", "br", "gzip;q=0", ""].map(takes);
+        assert_eq!(told, [true, true, false, false, false]);
     }
 
     #[test]
