@@ -73,6 +73,11 @@ WHY = {
     "p99.many": "The threads that write usage and the request log share the one core.",
     "binary": "Most of it is code that is there once for each type: the handlers, their futures, and what drops them.",
     "flood.p99": "Hashing and answering share the one core here.",
+    "pipelined": "The same work as in the first row: here next to nothing of the kernel's stands beside it.",
+    "peer.better-auth.database": "Within what its own rounds differ by.",
+    "create.single": "A key is three rows and their indexes, an audit event with its hash, and the request around them; raw is one row of one table.",
+    "create.grouped": "As above, and 32 at once wait for one flush, where raw never waits for a client.",
+    "idle.bytes": "Not profiled.",
     "pss.idle": "Each reader has a cache of 4 MiB, and the program's own pages count.",
     "grow.accounts": "What each account used is written every few seconds, and each key is looked up again.",
 }
