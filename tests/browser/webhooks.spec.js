@@ -120,18 +120,16 @@ for (const javaScriptEnabled of [true, false]) {
       watch.check();
     });
 
-    test("all that failed since a time is sent again", async () => {
+    test("of all that failed since a time, a test is not sent again", async () => {
       receiver.status = 500;
       await page.goto(webhook.href);
       await page.getByRole("button", { name: "Send test event" }).click();
       await page.getByRole("heading", { level: 1, name: "webhook.test" }).waitFor();
       receiver.status = 204;
-      const count = receiver.taken.length;
       await page.goto(webhook.href);
       await page.getByRole("link", { name: "Replay all failed since…" }).click();
       await page.getByRole("button", { name: "Replay all failed" }).click();
-      await page.getByRole("heading", { name: "Waiting to be sent again" }).waitFor();
-      await receiver.until(count + 1);
+      await page.getByRole("heading", { name: "Nothing to send again" }).waitFor();
       watch.check();
     });
 
