@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use super::accounts::metadata_from_json;
 use super::holders::{Holder, holder_columns, holder_joins};
 use super::lists::{self, Conditions};
 use super::tiers::{to_json, windows_from_json};
-use super::{at, at_opt, damaged, holders, scopes};
+use super::{Cells, damaged, holders};
 use crate::crypto::SecretHash;
 use crate::model::Result;
 use crate::model::api_key::{ApiKey, IpAllow, KeyStatus, LastUse, Metadata, Rotation};
@@ -21,9 +22,8 @@ use crate::model::tier::Windows;
 macro_rules! columns {
     () => {
         "k.id, k.user_id, k.account_id, k.name, k.scopes, k.enabled, k.revoked_at, k.hint, k.created_at, k.updated_at,
-    k.expires_at, k.last_used_at, k.last_used_ip, k.last_used_agent, k.ip_allow, k.windows, k.metadata, k.old_hint,
-    k.old_expires_at, k.revision, new.created_at AS rotated_at, old.last_used_at AS old_used_at, old.last_used_ip AS old_used_ip,
-    old.last_used_agent AS old_used_agent, old.requests AS old_requests, new.requests AS new_requests"
+    k.expires_at, k.last_used_at, k.last_used_ip, k.last_used_agent, k.ip_allow, k.windows, k.metadata, k.revision,
+    new.created_at, k.old_hint, k.old_expires_at, old.last_used_at, old.last_used_ip, old.last_used_agent, old.requests, new.requests"
     };
 }
 
@@ -46,7 +46,7 @@ pub(super) fn select(index: &str) -> String {
 const SELECT_PRESENTED: &str = concat!(
     "SELECT ",
     columns!(),
-    ", s.hash, s.strip_prefix, s.expires_at AS secret_expires_at, ",
+    ", s.hash, s.strip_prefix, s.expires_at, ",
     holder_columns!(),
     " FROM key_secrets s JOIN api_keys k ON k.id = s.key_id JOIN users u ON u.id = k.user_id ",
     holder_joins!(),
@@ -218,12 +218,13 @@ pub fn strip_prefixes(conn: &Connection) -> Result<Vec<String>> {
 }
 
 fn presented(row: &Row) -> rusqlite::Result<Presented> {
+    let mut cells = Cells::of(row);
     Ok(Presented {
-        secret: SecretHash::from_bytes(row.get("hash")?),
-        strip_prefix: row.get::<_, Option<String>>("strip_prefix")?.unwrap_or_default(),
-        secret_expires_at: at_opt(row, "secret_expires_at")?,
-        key: from_row(row)?,
-        holder: holders::from_row(row)?,
+        key: from_cells(&mut cells)?,
+        secret: SecretHash::from_bytes(cells.next()?),
+        strip_prefix: cells.next::<Option<String>>()?.unwrap_or_default(),
+        secret_expires_at: cells.at_opt()?,
+        holder: holders::from_cells(&mut cells)?,
     })
 }
 
@@ -365,19 +366,21 @@ pub struct Use {
 }
 
 pub fn note_uses(tx: &Transaction, uses: &[Use]) -> Result<()> {
+    // Of two batches, or two processes, the later use stands.
     let mut secret = tx.prepare_cached(
-        "UPDATE key_secrets SET last_used_at = $1, last_used_ip = $2, last_used_agent = $3
-         WHERE hash = $4 AND coalesce(last_used_at, 0) <= $1",
+        "UPDATE key_secrets SET requests = requests + $1,
+             last_used_ip = CASE WHEN coalesce(last_used_at, 0) <= $2 THEN $3 ELSE last_used_ip END,
+             last_used_agent = CASE WHEN coalesce(last_used_at, 0) <= $2 THEN $4 ELSE last_used_agent END,
+             last_used_at = CASE WHEN coalesce(last_used_at, 0) <= $2 THEN $2 ELSE last_used_at END
+         WHERE hash = $5",
     )?;
-    let mut add = tx.prepare_cached("UPDATE key_secrets SET requests = requests + $1 WHERE hash = $2")?;
     let mut key = tx.prepare_cached(
         "UPDATE api_keys SET last_used_at = $1, last_used_ip = $2, last_used_agent = $3
          WHERE id = $4 AND coalesce(last_used_at, 0) <= $1",
     )?;
     for Use { key_id, secret: hash, count, last } in uses {
         let ip = last.ip.map(|ip| ip.to_string());
-        secret.execute(params![last.at, ip, last.user_agent, hash])?;
-        add.execute(params![i64::try_from(*count).unwrap_or(i64::MAX), hash])?;
+        secret.execute(params![i64::try_from(*count).unwrap_or(i64::MAX), last.at, ip, last.user_agent, hash])?;
         key.execute(params![last.at, ip, last.user_agent, key_id])?;
     }
     Ok(())
@@ -423,50 +426,54 @@ fn must_find(tx: &Transaction, id: ApiKeyId) -> Result<ApiKey> {
 }
 
 pub(super) fn from_row(row: &Row) -> rusqlite::Result<ApiKey> {
-    let old_hint: Option<String> = row.get("old_hint")?;
-    let old_expires_at = at_opt(row, "old_expires_at")?;
-    let rotation = match (old_hint, old_expires_at, at_opt(row, "rotated_at")?) {
-        (Some(old_hint), Some(old_expires_at), Some(started_at)) => {
-            let old_last_used = last_use(row, ["old_used_at", "old_used_ip", "old_used_agent"])?;
-            let count = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.unwrap_or_default().unsigned_abs());
-            let (old_requests, new_requests) = (count("old_requests")?, count("new_requests")?);
-            Some(Rotation { started_at, old_hint, old_expires_at, old_last_used, old_requests, new_requests })
-        }
-        _ => None,
-    };
-    let metadata: String = row.get("metadata")?;
-    let metadata =
-        Metadata::new(serde_json::from_str(&metadata).map_err(damaged)?).map_err(|problem| damaged(problem.message))?;
+    from_cells(&mut Cells::of(row))
+}
+
+/// From the next columns of a row, in the order of [`columns`].
+fn from_cells(cells: &mut Cells) -> rusqlite::Result<ApiKey> {
     Ok(ApiKey {
-        id: row.get("id")?,
-        user_id: row.get("user_id")?,
-        account_id: row.get("account_id")?,
-        name: row.get("name")?,
-        scopes: scopes(row, "scopes")?,
-        enabled: row.get("enabled")?,
-        revoked_at: at_opt(row, "revoked_at")?,
-        hint: row.get("hint")?,
-        created_at: at(row, "created_at")?,
-        updated_at: at(row, "updated_at")?,
-        expires_at: at_opt(row, "expires_at")?,
-        last_used: last_use(row, ["last_used_at", "last_used_ip", "last_used_agent"])?,
-        ip_allow: ip_allow(row)?,
-        windows: windows_from_json(&row.get::<_, String>("windows")?)?,
-        metadata,
-        rotation,
-        revision: row.get("revision")?,
+        id: cells.next()?,
+        user_id: cells.next()?,
+        account_id: cells.next()?,
+        name: cells.next()?,
+        scopes: cells.scopes()?,
+        enabled: cells.next()?,
+        revoked_at: cells.at_opt()?,
+        hint: cells.next()?,
+        created_at: cells.at()?,
+        updated_at: cells.at()?,
+        expires_at: cells.at_opt()?,
+        last_used: last_use(cells)?,
+        ip_allow: ip_allow(cells.text()?)?,
+        windows: windows_from_json(cells.text()?)?,
+        metadata: metadata_from_json(cells.text()?)?,
+        revision: cells.next()?,
+        rotation: rotation(cells)?,
     })
 }
 
-fn last_use(row: &Row, [used_at, ip, agent]: [&str; 3]) -> rusqlite::Result<Option<LastUse>> {
-    let Some(at) = at_opt(row, used_at)? else { return Ok(None) };
-    let ip: Option<String> = row.get(ip)?;
+fn last_use(cells: &mut Cells) -> rusqlite::Result<Option<LastUse>> {
+    let (at, ip, agent) = (cells.at_opt()?, cells.next::<Option<String>>()?, cells.next::<Option<String>>()?);
+    let Some(at) = at else { return Ok(None) };
     let ip = ip.map(|text| text.parse().map_err(damaged)).transpose()?;
-    Ok(Some(LastUse { at, ip, user_agent: row.get::<_, Option<String>>(agent)?.unwrap_or_default() }))
+    Ok(Some(LastUse { at, ip, user_agent: agent.unwrap_or_default() }))
 }
 
-fn ip_allow(row: &Row) -> rusqlite::Result<IpAllow> {
-    let entries: Vec<String> = serde_json::from_str(&row.get::<_, String>("ip_allow")?).map_err(damaged)?;
+fn rotation(cells: &mut Cells) -> rusqlite::Result<Option<Rotation>> {
+    let (started_at, old_hint, old_expires_at) = (cells.at_opt()?, cells.next::<Option<String>>()?, cells.at_opt()?);
+    let old_last_used = last_use(cells)?;
+    let mut count = || Ok::<_, rusqlite::Error>(cells.next::<Option<i64>>()?.unwrap_or_default().unsigned_abs());
+    let (old_requests, new_requests) = (count()?, count()?);
+    Ok(match (started_at, old_hint, old_expires_at) {
+        (Some(started_at), Some(old_hint), Some(old_expires_at)) => {
+            Some(Rotation { started_at, old_hint, old_expires_at, old_last_used, old_requests, new_requests })
+        }
+        _ => None,
+    })
+}
+
+fn ip_allow(json: &str) -> rusqlite::Result<IpAllow> {
+    let entries: Vec<String> = serde_json::from_str(json).map_err(damaged)?;
     IpAllow::parse(entries.iter().map(String::as_str)).map_err(|problem| damaged(problem.message))
 }
 

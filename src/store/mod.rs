@@ -378,11 +378,22 @@ impl<'r, 'stmt> Cells<'r, 'stmt> {
     fn at(&mut self) -> rusqlite::Result<Timestamp> {
         self.next().map(Timestamp::from_millis)
     }
+
+    fn at_opt(&mut self) -> rusqlite::Result<Option<Timestamp>> {
+        Ok(self.next::<Option<i64>>()?.map(Timestamp::from_millis))
+    }
+
+    fn scopes(&mut self) -> rusqlite::Result<ScopeSet> {
+        scopes_from(self.text()?)
+    }
 }
 
 /// Scopes, kept as their names with blanks between them.
 fn scopes(row: &rusqlite::Row, column: &str) -> rusqlite::Result<ScopeSet> {
-    let names: String = row.get(column)?;
+    scopes_from(row.get_ref(column)?.as_str()?)
+}
+
+fn scopes_from(names: &str) -> rusqlite::Result<ScopeSet> {
     names.split_whitespace().try_fold(ScopeSet::EMPTY, |set, name| Ok(set.with(Scope::parse(name).ok_or_else(|| damaged(name))?)))
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::holders::{self, Holder, holder_columns, holder_joins};
-use super::{at, at_opt, damaged, scopes};
+use super::{Cells, at, at_opt, damaged, scopes};
 use crate::crypto::SecretHash;
 use crate::model::Result;
 use crate::model::clock::Timestamp;
@@ -14,8 +14,7 @@ use crate::model::scope::ScopeSet;
 /// An access token with all that decides on it: the holder is the user who allowed it, and for a client's own token
 /// whoever registered the client.
 const SELECT_PRESENTED: &str = concat!(
-    "SELECT x.hash, x.grant_id, x.scopes, x.created_at, x.expires_at, g.user_id, g.client_id, c.name AS client_name,
-     c.scopes AS client_scopes, ",
+    "SELECT x.grant_id, g.client_id, c.name, g.user_id, x.scopes, c.scopes, x.created_at, x.expires_at, ",
     holder_columns!(),
     " FROM oauth_tokens x JOIN oauth_grants g ON g.id = x.grant_id JOIN oauth_clients c ON c.id = g.client_id
     JOIN users u ON u.id = coalesce(g.user_id, c.user_id) ",
@@ -64,17 +63,18 @@ pub struct Presented {
 pub fn find_presented(conn: &Connection, hash: SecretHash) -> Result<Option<Presented>> {
     let mut one = conn.prepare_cached(SELECT_PRESENTED)?;
     let presented = |row: &Row| {
+        let mut cells = Cells::of(row);
         Ok(Presented {
             secret: hash,
-            grant_id: row.get("grant_id")?,
-            client_id: row.get("client_id")?,
-            client_name: row.get("client_name")?,
-            user_id: row.get("user_id")?,
-            scopes: scopes(row, "scopes")?,
-            client_scopes: scopes(row, "client_scopes")?,
-            created_at: at(row, "created_at")?,
-            expires_at: at(row, "expires_at")?,
-            holder: holders::from_row(row)?,
+            grant_id: cells.next()?,
+            client_id: cells.next()?,
+            client_name: cells.next()?,
+            user_id: cells.next()?,
+            scopes: cells.scopes()?,
+            client_scopes: cells.scopes()?,
+            created_at: cells.at()?,
+            expires_at: cells.at()?,
+            holder: holders::from_cells(&mut cells)?,
         })
     };
     Ok(one.query_row([hash], presented).optional()?)

@@ -298,9 +298,12 @@ fn meaning(err: rusqlite::Error) -> AppError {
     }
 }
 
-/// From the first columns of a row, in the order of [`COLUMNS`].
-pub(super) fn from_row(row: &Row) -> rusqlite::Result<User> {
-    let mut cells = Cells::of(row);
+fn from_row(row: &Row) -> rusqlite::Result<User> {
+    from_cells(&mut Cells::of(row))
+}
+
+/// From the next columns of a row, in the order of [`COLUMNS`].
+pub(super) fn from_cells(cells: &mut Cells) -> rusqlite::Result<User> {
     Ok(User {
         id: cells.next()?,
         account_id: cells.next()?,
