@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
-use crate::app::callers::{Bearer, Concerns};
+use crate::app::callers::{Bearer, Concerns, Used};
 use crate::limits::rate::{KeptWindow, Subject};
 use crate::model::Result;
-use crate::model::ids::{AccountId, ApiKeyId};
 use crate::store;
 use crate::store::api_keys::Use;
 use crate::store::rate_windows::SavedWindow;
@@ -16,6 +15,8 @@ use crate::store::rate_windows::SavedWindow;
 /// How often uses and windows are written: what a crash may lose of them.
 pub const FLUSH: Duration = Duration::from_secs(5);
 const SWEEP: Duration = Duration::from_secs(600);
+/// Uses or windows that are written as one: other changes need not wait for all of them.
+const OF_A_WRITE: usize = 500;
 
 /// Runs until the program ends.
 pub async fn run(app: Arc<App>) {
@@ -54,8 +55,7 @@ pub async fn restore_windows(app: &App) -> Result<()> {
     let now = app.clock.now();
     let saved = app.store.read(move |conn| store::rate_windows::list(conn, now)).await?;
     let kept = saved.into_iter().filter_map(|window| {
-        let subject = (AccountId::parse(&window.subject).map(Subject::Account))
-            .or_else(|| ApiKeyId::parse(&window.subject).map(Subject::Key))?;
+        let subject = Subject::parse(&window.subject)?;
         Some(KeptWindow { subject, seconds: window.seconds, used: window.used, ends_in: window.ends_at.since(now) })
     });
     app.rates.restore(kept, app.clock.tick());
@@ -65,11 +65,23 @@ pub async fn restore_windows(app: &App) -> Result<()> {
 /// Writes what was used since the last time.
 pub async fn flush(app: &App) -> Result<()> {
     let uses = write_uses(app).await;
-    uses.and(super::usage::flush(app).await).and(super::webhooks::told::exceeded(app).await)
+    let windows = write_windows(app).await;
+    uses.and(windows).and(super::usage::flush(app).await).and(super::webhooks::told::exceeded(app).await)
 }
 
 async fn write_uses(app: &App) -> Result<()> {
-    let used = app.callers.take_uses();
+    let mut used = app.callers.take_uses().into_iter();
+    let mut written = Ok(());
+    loop {
+        let some: Vec<Used> = used.by_ref().take(OF_A_WRITE).collect();
+        if some.is_empty() {
+            return written;
+        }
+        written = written.and(write_some_uses(app, some).await);
+    }
+}
+
+async fn write_some_uses(app: &App, used: Vec<Used>) -> Result<()> {
     // That it cannot be compared is no reason to lose the uses.
     let odd = super::notices::look(app, &used).await.inspect_err(|err| tracing::warn!(error = %err, "uses were not compared"));
     let odd = odd.unwrap_or_default();
@@ -84,29 +96,31 @@ async fn write_uses(app: &App) -> Result<()> {
         }
     }
     let now = app.clock.now();
+    let note = move |tx: &store::Tx| {
+        store::api_keys::note_uses(tx, &uses)?;
+        store::grants::note_uses(tx, &grants)?;
+        odd.write(tx, now)
+    };
+    app.store.write(note).await
+}
+
+async fn write_windows(app: &App) -> Result<()> {
+    let now = app.clock.now();
     let kept = app.rates.snapshot(app.clock.tick());
-    let windows: Vec<SavedWindow> = kept
-        .iter()
-        .map(|window| SavedWindow {
-            subject: match window.subject {
-                Subject::Account(id) => id.to_string(),
-                Subject::Key(id) => id.to_string(),
-            },
+    for (n, some) in kept.chunks(OF_A_WRITE).enumerate() {
+        let saved = |window: &KeptWindow| SavedWindow {
+            subject: window.subject.to_string(),
             seconds: window.seconds,
             used: window.used,
             ends_at: now.saturating_add(window.ends_in),
-        })
-        .collect();
-    if uses.is_empty() && grants.is_empty() && windows.is_empty() {
-        return Ok(());
+        };
+        let windows: Vec<SavedWindow> = some.iter().map(saved).collect();
+        if let Err(err) = app.store.write(move |tx| store::rate_windows::save(tx, &windows)).await {
+            app.rates.not_saved(&kept[n * OF_A_WRITE..]);
+            return Err(err);
+        }
     }
-    let written = app.store.write(move |tx| {
-        store::api_keys::note_uses(tx, &uses)?;
-        store::grants::note_uses(tx, &grants)?;
-        odd.write(tx, now)?;
-        store::rate_windows::save(tx, &windows)
-    });
-    written.await.inspect_err(|_| app.rates.not_saved(&kept))
+    Ok(())
 }
 
 /// Forgets what has ended or is older than it is kept.

@@ -1,6 +1,6 @@
 //! What was used: the figures and charts of the dashboard, and the batches in which requests are counted.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use super::authorize::seen_key;
 use crate::app::App;
@@ -14,16 +14,14 @@ use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::ids::{AccountId, ApiKeyId};
 use crate::model::scope::Scope;
-use crate::model::service::{Checks, ServiceRow};
-use crate::model::usage::{Range, Span, Subject, Tally, UsageRow};
+use crate::model::service::Checks;
+use crate::model::usage::{Range, Span, Subject, Tally};
 use crate::store;
 
 use crate::store::key_views::Whose;
 
 pub use crate::store::usage::KeyCounts;
 
-/// Rows of one write: other changes need not wait for a whole batch.
-const ROWS_OF_A_WRITE: usize = 1_000;
 /// Past this many active users nobody counts.
 pub const ACTIVE_COUNTED: u32 = 10_000;
 /// Routes and services of one subject.
@@ -154,19 +152,16 @@ pub async fn flush(app: &App) -> Result<()> {
 }
 
 async fn write_counts(app: &App) -> Result<()> {
-    let Batch { requests, services, refused, rate_limited } = app.usage.take();
-    let (mut requests, mut services) = (VecDeque::from(requests), VecDeque::from(services));
-    while !requests.is_empty() || !services.is_empty() {
-        let of_requests: Vec<UsageRow> = requests.drain(..requests.len().min(ROWS_OF_A_WRITE)).collect();
-        let of_services: Vec<ServiceRow> = services.drain(..services.len().min(ROWS_OF_A_WRITE)).collect();
-        let (some, others) = (of_requests.clone(), of_services.clone());
+    let Batch { parts, refused, rate_limited } = app.usage.take();
+    let mut parts = parts.into_iter();
+    while let Some(part) = parts.next() {
+        let (requests, services) = part.rows();
         let write = app.store.write(move |tx| {
-            store::usage::add(tx, &some)?;
-            store::service_counts::add(tx, &others)
+            store::usage::add(tx, &requests)?;
+            store::service_counts::add(tx, &services)
         });
         if let Err(err) = write.await {
-            app.usage.not_written(&of_requests, &of_services);
-            app.usage.not_written(requests.make_contiguous(), services.make_contiguous());
+            app.usage.not_written(std::iter::once(part).chain(parts));
             return Err(err);
         }
     }

@@ -89,7 +89,7 @@ pub fn verify(app: &App, caller: &Caller, service: &ServiceName, secret: &str, q
     }
     if !question.dry_run && code != Code::NotFound {
         let key = credential.key().map(|key| key.id);
-        app.usage.count_check((key, credential.user.account_id), service, code.outcome(), now);
+        app.usage.count_check((credential.user.account_id, key), service, code.outcome(), now);
     }
     // The older secret of a rotation is forgotten some time after its end: it is told as forgotten from its end on.
     let credential = Some(credential).filter(|_| code != Code::NotFound);

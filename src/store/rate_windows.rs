@@ -25,14 +25,16 @@ pub fn list(conn: &Connection, now: Timestamp) -> Result<Vec<SavedWindow>> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// In two statements as in [`super::usage::add`].
 pub fn save(tx: &Transaction, windows: &[SavedWindow]) -> Result<()> {
-    let mut set = tx.prepare_cached(
-        "INSERT INTO rate_windows (subject, seconds, used, ends_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (subject, seconds) DO UPDATE SET used = excluded.used, ends_at = excluded.ends_at",
-    )?;
+    let mut set = tx.prepare_cached("UPDATE rate_windows SET used = $1, ends_at = $2 WHERE subject = $3 AND seconds = $4")?;
+    let mut insert = tx.prepare_cached("INSERT INTO rate_windows (used, ends_at, subject, seconds) VALUES ($1, $2, $3, $4)")?;
     for window in windows {
         let used = i64::try_from(window.used).unwrap_or(i64::MAX);
-        set.execute(params![window.subject, window.seconds, used, window.ends_at])?;
+        let row = params![used, window.ends_at, window.subject, window.seconds];
+        if set.execute(row)? == 0 {
+            insert.execute(row)?;
+        }
     }
     Ok(())
 }

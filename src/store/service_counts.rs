@@ -8,27 +8,25 @@ use crate::model::clock::Timestamp;
 use crate::model::service::{Checks, ServiceRow};
 use crate::model::usage::{Span, Subject};
 
-/// Adds each row to what is there.
+/// Adds each row to what is there; in two statements as in [`super::usage::add`].
 pub fn add(tx: &Transaction, rows: &[ServiceRow]) -> Result<()> {
     let mut add = tx.prepare_cached(
-        "INSERT INTO service_counts (kind, subject, span, start, service, accepted, refused, rate_limited)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-         ON CONFLICT (kind, subject, span, start, service) DO UPDATE SET accepted = accepted + excluded.accepted,
-             refused = refused + excluded.refused, rate_limited = rate_limited + excluded.rate_limited",
+        "UPDATE service_counts SET accepted = accepted + $1, refused = refused + $2, rate_limited = rate_limited + $3
+         WHERE kind = $4 AND subject = $5 AND span = $6 AND start = $7 AND service = $8",
+    )?;
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO service_counts (accepted, refused, rate_limited, kind, subject, span, start, service)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )?;
     let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     for row in rows {
-        let ((kind, subject), checks) = (kept(row.subject), row.checks);
-        add.execute(params![
-            kind,
-            subject,
-            row.span.seconds(),
-            row.start,
-            row.service.as_str(),
-            whole(checks.accepted),
-            whole(checks.refused),
-            whole(checks.rate_limited),
-        ])?;
+        let ((kind, subject), checks) = (kept(&row.subject), row.checks);
+        let counts = (whole(checks.accepted), whole(checks.refused), whole(checks.rate_limited));
+        let (span, service) = (row.span.seconds(), row.service.as_str());
+        let row = params![counts.0, counts.1, counts.2, kind, subject, span, row.start, service];
+        if add.execute(row)? == 0 {
+            insert.execute(row)?;
+        }
     }
     Ok(())
 }
@@ -40,7 +38,7 @@ pub fn most(conn: &Connection, subject: Subject, span: Span, since: Timestamp, l
          WHERE kind = $1 AND subject = $2 AND span = $3 AND start >= $4
          GROUP BY service ORDER BY sum(accepted) + sum(refused) + sum(rate_limited) DESC, service LIMIT $5",
     )?;
-    let (kind, id) = kept(subject);
+    let (kind, id) = kept(&subject);
     let rows = most.query_map(params![kind, id, span.seconds(), since, limit], |row| {
         let checks = Checks { accepted: number(row, 1)?, refused: number(row, 2)?, rate_limited: number(row, 3)? };
         Ok((row.get(0)?, checks))

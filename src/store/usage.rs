@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, Row, Transaction, params, params_from_iter};
+use rusqlite::{Connection, Row, Statement, Transaction, params};
 
 use crate::model::Result;
 use crate::model::clock::Timestamp;
@@ -17,33 +16,36 @@ const SUMS: &str = "sum(success), sum(client_errors), sum(rate_limited), sum(ser
     sum(l0), sum(l1), sum(l2), sum(l3), sum(l4), sum(l5), sum(l6), sum(l7), sum(l8), sum(l9),
     sum(l10), sum(l11), sum(l12), sum(l13), sum(l14), sum(l15), sum(l16), sum(l17), sum(l18), sum(l19)";
 
-/// Adds each row to what is there.
+/// Adds each row to what is there. In two statements: for `ON CONFLICT DO UPDATE` SQLite keeps a copy of each page that it
+/// changes, and takes the longer to let go of them the more the transaction has changed before.
 pub fn add(tx: &Transaction, rows: &[UsageRow]) -> Result<()> {
+    let more: Vec<String> =
+        COUNTS.split(',').map(str::trim).zip(1..).map(|(count, n)| format!("{count} = {count} + ${n}")).collect();
     let mut add = tx.prepare_cached(&format!(
-        "INSERT INTO usage_counts (kind, subject, span, route, start, {COUNTS})
+        "UPDATE usage_counts SET {} WHERE kind = $25 AND subject = $26 AND span = $27 AND route = $28 AND start = $29",
+        more.join(", ")
+    ))?;
+    let mut insert = tx.prepare_cached(&format!(
+        "INSERT INTO usage_counts ({COUNTS}, kind, subject, span, route, start)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-             $25, $26, $27, $28, $29)
-         ON CONFLICT (kind, subject, span, route, start) DO UPDATE SET success = success + excluded.success,
-             client_errors = client_errors + excluded.client_errors, rate_limited = rate_limited + excluded.rate_limited,
-             server_errors = server_errors + excluded.server_errors,
-             l0 = l0 + excluded.l0, l1 = l1 + excluded.l1, l2 = l2 + excluded.l2, l3 = l3 + excluded.l3,
-             l4 = l4 + excluded.l4, l5 = l5 + excluded.l5, l6 = l6 + excluded.l6, l7 = l7 + excluded.l7,
-             l8 = l8 + excluded.l8, l9 = l9 + excluded.l9, l10 = l10 + excluded.l10, l11 = l11 + excluded.l11,
-             l12 = l12 + excluded.l12, l13 = l13 + excluded.l13, l14 = l14 + excluded.l14, l15 = l15 + excluded.l15,
-             l16 = l16 + excluded.l16, l17 = l17 + excluded.l17, l18 = l18 + excluded.l18, l19 = l19 + excluded.l19"
+             $25, $26, $27, $28, $29)"
     ))?;
     for row in rows {
-        let (kind, subject) = kept(row.subject);
-        let place: [Value; 5] = [
-            kind.to_owned().into(),
-            subject.into(),
-            row.span.seconds().into(),
-            row.route.clone().into(),
-            row.start.millis().into(),
-        ];
-        let counts = row.tally.outcomes.iter().chain(&row.tally.latency);
-        let counts = counts.map(|&count| Value::from(i64::try_from(count).unwrap_or(i64::MAX)));
-        add.execute(params_from_iter(place.into_iter().chain(counts)))?;
+        let bind_and_run = |to: &mut Statement| -> rusqlite::Result<usize> {
+            for (n, &count) in (1..).zip(row.tally.outcomes.iter().chain(&row.tally.latency)) {
+                to.raw_bind_parameter(n, i64::try_from(count).unwrap_or(i64::MAX))?;
+            }
+            let (kind, subject) = kept(&row.subject);
+            to.raw_bind_parameter(25, kind)?;
+            to.raw_bind_parameter(26, subject)?;
+            to.raw_bind_parameter(27, row.span.seconds())?;
+            to.raw_bind_parameter(28, &row.route)?;
+            to.raw_bind_parameter(29, row.start)?;
+            to.raw_execute()
+        };
+        if bind_and_run(&mut add)? == 0 {
+            bind_and_run(&mut insert)?;
+        }
     }
     Ok(())
 }
@@ -54,7 +56,7 @@ pub fn series(conn: &Connection, subject: Subject, span: Span, since: Timestamp)
         "SELECT {COUNTS}, start FROM usage_counts
          WHERE kind = $1 AND subject = $2 AND span = $3 AND route = '' AND start >= $4 ORDER BY start"
     ))?;
-    let (kind, id) = kept(subject);
+    let (kind, id) = kept(&subject);
     let rows = all.query_map(params![kind, id, span.seconds(), since], |row| Ok((super::at(row, "start")?, tally(row)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -66,7 +68,7 @@ pub fn routes(conn: &Connection, subject: Subject, span: Span, since: Timestamp,
          WHERE kind = $1 AND subject = $2 AND span = $3 AND route > '' AND start >= $4
          GROUP BY route ORDER BY sum(success) + sum(client_errors) + sum(rate_limited) + sum(server_errors) DESC LIMIT $5"
     ))?;
-    let (kind, id) = kept(subject);
+    let (kind, id) = kept(&subject);
     let rows = most.query_map(params![kind, id, span.seconds(), since, limit], |row| Ok((row.get("route")?, tally(row)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -133,12 +135,12 @@ pub fn sweep(tx: &Transaction, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn kept(subject: Subject) -> (&'static str, Vec<u8>) {
+pub(super) fn kept(subject: &Subject) -> (&'static str, &[u8]) {
     match subject {
-        Subject::Everyone => ("everyone", Vec::new()),
-        Subject::NoKey => ("no_key", Vec::new()),
-        Subject::Account(id) => ("account", id.as_bytes().to_vec()),
-        Subject::Key(id) => ("key", id.as_bytes().to_vec()),
+        Subject::Everyone => ("everyone", &[]),
+        Subject::NoKey => ("no_key", &[]),
+        Subject::Account(id) => ("account", id.as_bytes()),
+        Subject::Key(id) => ("key", id.as_bytes()),
     }
 }
 

@@ -105,7 +105,7 @@ pub async fn admit_forwarded(
         Ok(pass) => pass.credential.as_deref(),
         Err(refusal) => refusal.credential.as_deref(),
     };
-    let whose = whose.map(|found| (found.key().map(|key| key.id), found.user.account_id));
+    let whose = whose.map(|found| (found.user.account_id, found.key().map(|key| key.id)));
     let counting = app.clone();
     let mut response = answer(app, req, next, passed, (arrival, dialect, now, began)).await?;
     if let Some(whose) = whose {

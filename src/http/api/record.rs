@@ -64,7 +64,7 @@ pub fn note(app: &App, req: &HttpRequest, arrival: &Arrival, ended: &Ended) {
         RouteName { method: verb(req.method().as_str()), pattern: req.app_data::<Pattern>().map_or("", |pattern| pattern.whole) };
     let outcome = Outcome::of(ended.status.as_u16());
     let took = app.clock.tick().since(ended.began);
-    let who = ended.credential.map(|credential| (credential.key().map(|key| key.id), credential.user.account_id));
+    let who = ended.credential.map(|credential| (credential.user.account_id, credential.key().map(|key| key.id)));
     app.usage.count(who, route, outcome, ended.was_admitted.then_some(took), ended.at);
     if app.request_log.wants(outcome, ended.at) {
         app.request_log.add(logged(req, arrival, ended, route, took));
