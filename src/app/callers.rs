@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use moka::sync::Cache;
 use parking_lot::{Mutex, RwLock};
 use serde_json::value::RawValue;
@@ -33,9 +34,9 @@ pub struct Credential {
     pub found: Found,
     pub usage: Usage,
     pub written: Written,
-    /// The changes of the account, and how many there were in all before the look-up.
+    /// The changes of the account.
     changes: Arc<AtomicU64>,
-    born: u64,
+    born: LookUp,
 }
 
 /// What surfaces answer about a credential, written once for as long as its entry is kept.
@@ -250,7 +251,7 @@ pub struct Callers {
     /// The number of the latest change that concerned everyone.
     of_all: AtomicU64,
     /// The number of the latest change of each account.
-    of_account: RwLock<HashMap<AccountId, Arc<AtomicU64>>>,
+    of_account: RwLock<HashMap<AccountId, Arc<AtomicU64>, RandomState>>,
     used: Mutex<Vec<Arc<Credential>>>,
     /// What may stand before the hashed part of imported keys, and the number of changes before that was looked up.
     strip_prefixes: RwLock<Option<(u64, Arc<[String]>)>>,
@@ -259,7 +260,10 @@ pub struct Callers {
 /// In the weight of entries, which is about 1 KB, and more where a key has much metadata.
 const CAPACITY: u64 = 200_000;
 /// The longest that a missed notice could matter.
-const TTL: Duration = Duration::from_secs(5);
+const TRUSTED: Duration = Duration::from_secs(5);
+/// An entry that is no longer trusted keeps its place, which the next look-up takes: leaving and entering the cache cost more
+/// than the look-up.
+const KEPT: Duration = Duration::from_secs(60);
 
 /// Whose remembered credentials a change makes stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,14 +273,17 @@ pub enum Concerns {
     Everyone,
 }
 
-/// The number of changes when a look-up began.
-#[derive(Clone, Copy)]
-pub struct LookUp(u64);
+/// When a look-up began, and how many changes there had been in all.
+#[derive(Clone, Copy, Debug)]
+pub struct LookUp {
+    at: Tick,
+    changes: u64,
+}
 
 impl Callers {
     pub fn new() -> Self {
         Self {
-            cache: Cache::builder().max_capacity(CAPACITY).weigher(weight).time_to_live(TTL).build(),
+            cache: Cache::builder().max_capacity(CAPACITY).weigher(weight).time_to_live(KEPT).build(),
             changes: AtomicU64::new(0),
             of_all: AtomicU64::new(0),
             of_account: RwLock::default(),
@@ -285,21 +292,21 @@ impl Callers {
         }
     }
 
-    pub fn get(&self, secret: &SecretHash) -> Option<Arc<Credential>> {
+    pub fn get(&self, secret: &SecretHash, now: Tick) -> Option<Arc<Credential>> {
         let credential = self.cache.get(secret)?;
         let changed = credential.changes.load(SeqCst).max(self.of_all.load(SeqCst));
-        (changed <= credential.born).then_some(credential)
+        (changed <= credential.born.changes && now.since(credential.born.at) < TRUSTED).then_some(credential)
     }
 
     /// To be called before the database is read: what changes from here on makes the entry stale.
-    pub fn look_up(&self) -> LookUp {
-        LookUp(self.changes.load(SeqCst))
+    pub fn look_up(&self, now: Tick) -> LookUp {
+        LookUp { at: now, changes: self.changes.load(SeqCst) }
     }
 
     pub fn remember(&self, began: LookUp, found: Found) -> Arc<Credential> {
         let (secret, changes) = (found.secret, self.changes_of(found.user.account_id));
         let (usage, written) = Default::default();
-        let credential = Arc::new(Credential { found, usage, written, changes, born: began.0 });
+        let credential = Arc::new(Credential { found, usage, written, changes, born: began });
         self.cache.insert(secret, credential.clone());
         credential
     }
@@ -311,7 +318,7 @@ impl Callers {
     }
 
     pub fn remember_strip_prefixes(&self, began: LookUp, found: Arc<[String]>) -> Arc<[String]> {
-        *self.strip_prefixes.write() = Some((began.0, found.clone()));
+        *self.strip_prefixes.write() = Some((began.changes, found.clone()));
         found
     }
 

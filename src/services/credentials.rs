@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::app::callers::{AccountFacts, Bearer, BearerKey, BearerToken, Credential, Found, State};
 use crate::crypto::secret::{Kind, SecretHash, has_checksum};
 use crate::model::caller::{Actor, Caller, Reach};
-use crate::model::clock::Timestamp;
+use crate::model::clock::{Tick, Timestamp};
 use crate::model::scope::{Scope, ScopeSet, ScopesAsked};
 use crate::model::service::ServiceName;
 use crate::model::{AppError, Result};
@@ -34,18 +34,19 @@ pub fn authenticate(app: &App, secret: &str, now: Timestamp) -> Result<Arc<Crede
 
 /// The credential behind a secret, in whatever state it is.
 pub fn find(app: &App, secret: &str) -> Result<Option<Arc<Credential>>> {
+    let now = app.clock.tick();
     let ours = has_checksum(secret);
     if ours && secret.starts_with(Kind::AccessToken.prefix()) {
-        return find_token(app, SecretHash::of(secret));
+        return find_token(app, SecretHash::of(secret), now);
     }
-    if ours && let Some(found) = remembered(app, SecretHash::of(secret), "") {
+    if ours && let Some(found) = remembered(app, SecretHash::of(secret), "", now) {
         return Ok(Some(found));
     }
     // One of ours that was mistyped is refused before anything is looked up.
     if !ours && (secret.len() > MAX_IMPORTED || app.has_own_form(secret)) {
         return Ok(None);
     }
-    let prefixes = strip_prefixes(app)?;
+    let prefixes = strip_prefixes(app, now)?;
     // Without our checksum it can only be an imported key's, if there are any.
     if !ours && prefixes.is_empty() {
         return Ok(None);
@@ -57,12 +58,12 @@ pub fn find(app: &App, secret: &str) -> Result<Option<Arc<Credential>>> {
         tries.insert(0, (SecretHash::of(secret), ""));
     }
     // All of memory before any of the database, which one of several forms would else be looked up in each time.
-    if let Some(found) = tries.iter().find_map(|&(hash, prefix)| remembered(app, hash, prefix)) {
+    if let Some(found) = tries.iter().find_map(|&(hash, prefix)| remembered(app, hash, prefix, now)) {
         return Ok(Some(found));
     }
     for (hash, prefix) in tries {
         app.metrics.credential_misses.add();
-        let began = app.callers.look_up();
+        let began = app.callers.look_up(now);
         let found = app.store.look_up(|conn| store::api_keys::find_presented(conn, hash))?;
         if let Some(presented) = found.filter(|found| found.strip_prefix == prefix) {
             return Ok(Some(app.callers.remember(began, with_counters(app, presented))));
@@ -71,19 +72,19 @@ pub fn find(app: &App, secret: &str) -> Result<Option<Arc<Credential>>> {
     Ok(None)
 }
 
-fn find_token(app: &App, hash: SecretHash) -> Result<Option<Arc<Credential>>> {
-    if let Some(found) = remembered(app, hash, "") {
+fn find_token(app: &App, hash: SecretHash, now: Tick) -> Result<Option<Arc<Credential>>> {
+    if let Some(found) = remembered(app, hash, "", now) {
         return Ok(Some(found));
     }
-    let began = app.callers.look_up();
+    let began = app.callers.look_up(now);
     let found = app.store.look_up(|conn| store::oauth_tokens::find_presented(conn, hash))?;
     Ok(found.map(|presented| app.callers.remember(began, of_token(app, presented))))
 }
 
 /// By the part of a secret that is hashed, and what was taken away before it: the hashed part alone, or behind another
 /// prefix, is another text than the one that was given out.
-fn remembered(app: &App, hash: SecretHash, prefix: &str) -> Option<Arc<Credential>> {
-    let found = app.callers.get(&hash).filter(|found| found.strip_prefix() == prefix);
+fn remembered(app: &App, hash: SecretHash, prefix: &str, now: Tick) -> Option<Arc<Credential>> {
+    let found = app.callers.get(&hash, now).filter(|found| found.strip_prefix() == prefix);
     if found.is_some() {
         app.metrics.credential_hits.add();
     }
@@ -92,11 +93,11 @@ fn remembered(app: &App, hash: SecretHash, prefix: &str) -> Option<Arc<Credentia
 
 /// What may stand before the hashed part of imported keys, in the order of the alphabet: of two that begin alike the
 /// longer comes later. Read once, and again after a change that concerns everyone.
-fn strip_prefixes(app: &App) -> Result<Arc<[String]>> {
+fn strip_prefixes(app: &App, now: Tick) -> Result<Arc<[String]>> {
     if let Some(known) = app.callers.strip_prefixes() {
         return Ok(known);
     }
-    let began = app.callers.look_up();
+    let began = app.callers.look_up(now);
     let found = app.store.look_up(store::api_keys::strip_prefixes)?;
     Ok(app.callers.remember_strip_prefixes(began, found.into()))
 }
