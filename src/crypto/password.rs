@@ -123,6 +123,7 @@ fn threads(count: usize) -> mpsc::Sender<Job> {
     for _ in 0..count {
         let queue = queue.clone();
         let work = move || {
+            give_way();
             let mut memory = Memory::new();
             loop {
                 let next = queue.lock().recv();
@@ -134,6 +135,13 @@ fn threads(count: usize) -> mpsc::Sender<Job> {
         std::thread::Builder::new().name("passwords".into()).spawn(work).expect("the operating system gives a thread");
     }
     jobs
+}
+
+/// Hashing takes what the workers leave: a flood of sign-ins must not slow the API. Where that is not allowed, it goes on as it is.
+fn give_way() {
+    // Elsewhere the priority is the whole process's.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, 10);
 }
 
 /// A place in the queue, given back when dropped.
