@@ -96,18 +96,8 @@ impl Values {
         self.ends.push((POLICY, self.text.len()));
     }
 
-    fn digits(&mut self, mut number: u64) {
-        let mut digits = [0; 20];
-        let mut from = digits.len();
-        loop {
-            from -= 1;
-            digits[from] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                break;
-            }
-        }
-        self.text.extend_from_slice(&digits[from..]);
+    fn digits(&mut self, number: u64) {
+        self.text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 
     fn insert(self, headers: &mut HeaderMap) {
