@@ -33,7 +33,7 @@ test: check test-rust test-faults-short test-webhook-crash-short test-clients te
 test-rust: ## unit tests, and the tests against real servers
 	$(CARGO) test --quiet --locked
 
-test-faults: ## kills, power cuts, full and failing disks, damage, clocks, floods: as root, 30 minutes; prints a table
+test-faults: ## kills, power cuts, full and failing disks, damage, clocks, floods: as root, 17 minutes; prints a table
 	@for tool in strace xfs_io mkfs.ext4 faketime; do command -v $$tool >/dev/null || echo "missing: apt-get install strace xfsprogs e2fsprogs faketime"; done
 	$(CARGO) build --quiet --locked
 	python3 tests/faults/run.py

@@ -111,9 +111,9 @@ def wapiti():
         report.unlink(missing_ok=True)
         starts = [f"{url}{path}" for path in ["/admin", "/admin/users", "/admin/keys", "/settings/api-keys", "/docs", "/status"]]
         cookie = signed_in(url)
-        # What ends the session itself, or asks its holder for more than a password, is left out.
+        # What ends the session itself, changes its holder, or asks them for more than a password, is left out.
         command = [PYTHON / "wapiti3/bin/wapiti", "-u", f"{url}/", "--verify-ssl", "0", "--flush-session", "-f", "json", "-o", report, "--scope", "folder", "-d", "3",
-                   "-x", f"{url}/sign-out*", "-x", f"{url}/settings/security*", "-x", f"{url}/admin/settings/security*", "-H", f"Cookie: {cookie}", "-H", "Sec-Fetch-Site: same-origin", "--max-links-per-page", "30",
+                   "-x", f"{url}/sign-out*", "-x", f"{url}/settings/security*", "-x", f"{url}/admin/settings/security*", "-x", f"{url}/admin/users/user_*/*", "-H", f"Cookie: {cookie}", "-H", "Sec-Fetch-Site: same-origin", "--max-links-per-page", "30",
                    "--max-scan-time", BOUND // 3, "--max-attack-time", BOUND // 12, "-v", "1", "--no-bugreport",
                    "-m", "sql,xss,permanentxss,crlf,redirect,file,exec,csp,http_headers,cookieflags,backup,htaccess,methods"]
         for start in starts:
