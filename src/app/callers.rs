@@ -42,6 +42,8 @@ pub struct Credential {
 /// What surfaces answer about a credential, written once for as long as its entry is kept.
 #[derive(Debug, Default)]
 pub struct Written {
+    /// The answer of `/v1/users/me`, and its ETag.
+    pub me: OnceLock<(Bytes, Bytes)>,
     pub user: OnceLock<Box<RawValue>>,
     pub account: OnceLock<Box<RawValue>>,
     /// The key in the state it had when this was written: time goes on, and may change that.

@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -20,8 +21,8 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
 }
 
 /// JSON that is written already.
-pub fn text(status: StatusCode, json: String) -> HttpResponse {
-    HttpResponse::build(status).insert_header((CONTENT_TYPE, HeaderValue::from_static(JSON))).body(json)
+pub fn text(status: StatusCode, json: impl Into<Bytes>) -> HttpResponse {
+    HttpResponse::build(status).insert_header((CONTENT_TYPE, HeaderValue::from_static(JSON))).body(json.into())
 }
 
 pub fn to_json(body: &impl Serialize) -> String {
@@ -44,22 +45,23 @@ pub fn insert(response: &mut HttpResponse, name: HeaderName, value: &str) {
 
 /// One thing with its ETag; 304 for who has it already (RFC 9110 §13.1.2).
 pub fn tagged(req: &HttpRequest, body: &impl Serialize, etag: &str) -> HttpResponse {
-    tagged_text(req, to_json(body), etag)
+    tagged_text(req, to_json(body).into(), etag.to_owned().into())
 }
 
-/// The same for JSON that is written already.
-pub fn tagged_text(req: &HttpRequest, json: String, etag: &str) -> HttpResponse {
+/// The same for JSON and a tag that are written already.
+pub fn tagged_text(req: &HttpRequest, json: Bytes, etag: Bytes) -> HttpResponse {
+    let etag = HeaderValue::from_maybe_shared(etag).expect("ids and numbers are visible characters");
     let known = req.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
-    if known.flat_map(|value| value.split(',')).any(|tag| matches_weakly(tag.trim(), etag)) {
+    if known.flat_map(|value| value.split(',')).any(|tag| matches_weakly(tag.trim(), &etag)) {
         return HttpResponse::NotModified().insert_header((ETAG, etag)).finish();
     }
     let mut response = text(StatusCode::OK, json);
-    insert(&mut response, ETAG, etag);
+    response.headers_mut().insert(ETAG, etag);
     response
 }
 
-fn matches_weakly(tag: &str, etag: &str) -> bool {
-    tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
+fn matches_weakly(tag: &str, etag: &HeaderValue) -> bool {
+    tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes()
 }
 
 /// The revisions that `If-Match` names. A tag that is not ours names none, so that nothing matches it.

@@ -26,8 +26,9 @@ use crate::services::idempotency::Replay;
 
 pub async fn me(who: Allowed<AnyScope>, req: HttpRequest) -> Result {
     let user = who.credential.acts_for().ok_or(AppError::UserRequired)?;
-    let body = who.credential.written.user.get_or_init(|| reply::to_raw(&UserBody::from(user)));
-    Ok(reply::tagged_text(&req, body.get().to_owned(), &etag(user)))
+    let written = || (reply::to_json(&UserBody::from(user)).into(), etag(user).into());
+    let (body, etag) = who.credential.written.me.get_or_init(written);
+    Ok(reply::tagged_text(&req, body.clone(), etag.clone()))
 }
 
 pub async fn list(who: Allowed<UsersRead>, app: Data<App>, req: HttpRequest, mut query: Query) -> Result {
