@@ -24,7 +24,7 @@ use crate::model::ids::UserId;
 use crate::model::page::{Limit, Order, Start};
 use crate::model::scope::ScopeSet;
 use crate::services;
-use crate::services::api_keys::Formed;
+use crate::services::forms::Formed;
 
 #[derive(Template)]
 #[template(path = "admin/api_keys/new.html")]
