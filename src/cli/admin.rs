@@ -8,7 +8,7 @@ use clap::Subcommand;
 use super::ask;
 use super::data::Place;
 use super::output::Output;
-use super::user::{find, new_password};
+use super::user::{find, new_password, who};
 use super::values;
 use crate::http::api::UserBody;
 use crate::model::caller::Caller;
@@ -52,9 +52,7 @@ pub fn run(place: &Place, command: AdminCommand, out: &Output) -> Result<()> {
         AdminCommand::Create { email, name, password_file } => {
             let password = new_password(&ask::new_password(out, password_file.as_ref())?)?;
             let user = open.run(setup::create_admin(&open.app, email, name, password))?;
-            out.result(&UserBody::from(&user), || {
-                format!("Made {} <{}> an administrator ({}).", user.name, user.email, user.id)
-            })?;
+            out.result(&UserBody::from(&user), || format!("Made {} an administrator ({}).", who(&user), user.id))?;
             place.undo(out, &["user", "delete", &user.id.to_string()]);
         }
         AdminCommand::DisableMfa { email } => {
@@ -62,9 +60,10 @@ pub fn run(place: &Place, command: AdminCommand, out: &Output) -> Result<()> {
             if user.has_second_factor {
                 open.run(second_factor::disable(&open.app, &Caller::command_line(), &user))?;
             }
-            let had = if user.has_second_factor { "Removed the second factor of" } else { "There was no second factor of" };
-            out.result(&UserBody::from(&user), || {
-                format!("{had} {} <{}>. Their sessions have ended; the password lets them in.", user.name, user.email)
+            let named = who(&user);
+            out.result(&UserBody::from(&user), || match user.has_second_factor {
+                true => format!("Removed the second factor of {named}. Their sessions have ended; the password lets them in."),
+                false => format!("{named} has no second factor. Nothing was changed."),
             })?;
         }
         AdminCommand::ResetPassword { email, password_file } => {
@@ -73,7 +72,7 @@ pub fn run(place: &Place, command: AdminCommand, out: &Output) -> Result<()> {
             let changes = UserChanges { password: Some(password), ..UserChanges::default() };
             let user = open.run(users::update(&open.app, &Caller::command_line(), user.id, changes, IfMatch::ANY))?;
             out.result(&UserBody::from(&user), || {
-                format!("Changed the password of {} <{}>. Their sessions have ended; their keys work on.", user.name, user.email)
+                format!("Changed the password of {}. Their sessions have ended; their keys work on.", who(&user))
             })?;
         }
     }

@@ -256,6 +256,7 @@ fn change(open: &Opened, id: UserId, changes: UserChanges) -> Result<User> {
     open.run(users::update(&open.app, &Caller::command_line(), id, changes, IfMatch::ANY))
 }
 
-fn who(user: &User) -> String {
+/// A user as people know them.
+pub(super) fn who(user: &User) -> String {
     format!("{} <{}>", user.name, user.email)
 }

@@ -12,3 +12,8 @@ pub use password::Passwords;
 pub use seal::MasterKey;
 pub use secret::{Prefix, Secret, SecretHash};
 pub use webhook_secret::WebhookSecret;
+
+/// Bytes that nobody can guess.
+pub fn fill_random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system gives random bytes");
+}

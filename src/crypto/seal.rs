@@ -9,6 +9,8 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::fill_random;
+
 const FORMAT: u8 = 1;
 const NONCE_LEN: usize = 24;
 const HEADER_LEN: usize = 1 + MasterKeyId::LEN + NONCE_LEN;
@@ -34,7 +36,7 @@ pub enum SealError {
 impl MasterKey {
     pub fn generate() -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
-        getrandom::fill(bytes.as_mut()).expect("the operating system gives random bytes");
+        fill_random(bytes.as_mut());
         Self::from_bytes(bytes)
     }
 
@@ -64,7 +66,7 @@ impl MasterKey {
     /// does not open in another.
     pub fn seal(&self, place: &str, clear: &[u8]) -> Vec<u8> {
         let mut nonce = [0; NONCE_LEN];
-        getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
+        fill_random(&mut nonce);
         let payload = Payload { msg: clear, aad: place.as_bytes() };
         let sealed = self.cipher().encrypt(&XNonce::from(nonce), payload).expect("a few bytes are not too many for the cipher");
         [&[FORMAT], self.id.0.as_slice(), &nonce, &sealed].concat()

@@ -9,6 +9,8 @@ use chacha20poly1305::XChaCha20Poly1305;
 use chacha20poly1305::aead::{KeyInit, Payload};
 use zeroize::Zeroizing;
 
+use super::fill_random;
+
 const MAGIC: &[u8; 24] = b"keyrack sealed backup 1\n";
 const SALT_LEN: usize = 16;
 /// What the cipher's nonce has besides the counter of the chunks.
@@ -27,7 +29,7 @@ pub fn is_sealed(first_bytes: &[u8]) -> bool {
 pub fn seal(passphrase: &str, mut from: impl Read, mut to: impl Write) -> io::Result<()> {
     let mut header = [0; HEADER_LEN];
     header[..MAGIC.len()].copy_from_slice(MAGIC);
-    getrandom::fill(&mut header[MAGIC.len()..]).expect("the operating system gives random bytes");
+    fill_random(&mut header[MAGIC.len()..]);
     to.write_all(&header)?;
     let (cipher, nonce) = parts(passphrase, &header);
     let mut sealer = EncryptorBE32::from_aead(cipher, &nonce.into());

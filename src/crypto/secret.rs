@@ -6,6 +6,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::fill_random;
+
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const RANDOM_BYTES: usize = 32;
 const RANDOM_CHARS: usize = 43;
@@ -233,10 +235,6 @@ fn mended(typed: &str) -> Zeroizing<String> {
         })
         .collect(),
     )
-}
-
-fn fill_random(buffer: &mut [u8]) {
-    getrandom::fill(buffer).expect("the operating system gives random bytes");
 }
 
 fn push_base62(out: &mut String, big_endian: &[u8], chars: usize) {

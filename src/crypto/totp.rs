@@ -6,6 +6,8 @@ use data_encoding::BASE32_NOPAD;
 use totp_rs::{Builder, Secret};
 use zeroize::Zeroizing;
 
+use super::fill_random;
+
 const SEED_LEN: usize = 20;
 const STEP_SECONDS: i64 = 30;
 
@@ -15,7 +17,7 @@ pub struct Seed(Zeroizing<[u8; SEED_LEN]>);
 impl Seed {
     pub fn generate() -> Self {
         let mut bytes = Zeroizing::new([0; SEED_LEN]);
-        getrandom::fill(bytes.as_mut()).expect("the operating system gives random bytes");
+        fill_random(bytes.as_mut());
         Self(bytes)
     }
 

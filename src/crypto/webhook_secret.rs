@@ -8,6 +8,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::fill_random;
+
 const PREFIX: &str = "whsec_";
 const NEW_BYTES: usize = 32;
 
@@ -17,7 +19,7 @@ pub struct WebhookSecret(Zeroizing<Vec<u8>>);
 impl WebhookSecret {
     pub fn generate() -> Self {
         let mut bytes = Zeroizing::new(vec![0; NEW_BYTES]);
-        getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+        fill_random(&mut bytes);
         Self(bytes)
     }
 

@@ -19,7 +19,7 @@ use super::arrival::base_url;
 use super::body;
 use super::page::PageError;
 use super::signed_in::{Cookies, SignedIn, app_of};
-use crate::crypto::SecretHash;
+use crate::crypto::{SecretHash, fill_random};
 use crate::model::AppError;
 use crate::model::imported_user::MAX_BYTES;
 
@@ -29,7 +29,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// about it (BREACH).
 pub fn token(cookie: &str) -> String {
     let mut mask = [0_u8; 32];
-    getrandom::fill(&mut mask).expect("the operating system gives random bytes");
+    fill_random(&mut mask);
     let mut token = mask.to_vec();
     token.extend(mask.iter().zip(expected(cookie)).map(|(mask, byte)| mask ^ byte));
     BASE64URL_NOPAD.encode(&token)

@@ -194,7 +194,10 @@ impl Done {
                 t("Digest, structure, references, the chain of the audit log and all counts are as they were."),
             )),
             "replayed" => Some(Banner::ok(t("Waiting to be sent again"), t("Load the page again to see what became of it."))),
-            "nothing-failed" => Some(Banner::ok(t("Nothing to send again"), t("No message failed since then."))),
+            "nothing-failed" => Some(Banner::ok(
+                t("Nothing to send again"),
+                t("Since the time that you chose no message has failed. Tests are not sent again."),
+            )),
             "webhook-deleted" => Some(Banner::ok(t("Webhook deleted"), t("Its URL is not called any more."))),
             "client-deleted" => Some(Banner::ok(t("Client deleted"), t("Its tokens have stopped."))),
             "access-revoked" => Some(Banner::ok(t("Access revoked"), t("Its tokens have stopped."))),

@@ -158,13 +158,13 @@ impl IpAllow {
     }
 }
 
-/// `::ffff:10.0.0.0/104` is `10.0.0.0/8`: a client's address comes as the latter, however it was written.
 /// An address or a network. `ipnet` by itself takes `010.0.0.0/8`, too, which other programs read as octal.
 fn network(text: &str) -> Option<IpNet> {
     let addr: IpAddr = text.split('/').next()?.parse().ok()?;
     if text.contains('/') { text.parse().ok() } else { Some(addr.into()) }
 }
 
+/// `::ffff:10.0.0.0/104` is `10.0.0.0/8`: a client's address comes as the latter, however it was written.
 fn canonical(net: IpNet) -> IpNet {
     let IpNet::V6(v6) = net else { return net };
     let mapped = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::authorize::{grantable, may_act_for, may_wield, seen_key, seen_user};
 use super::credentials;
+use super::forms::{self, Formed};
 use super::idempotency::Keep;
 use crate::app::App;
 use crate::app::callers::{Bearer, Concerns};
@@ -28,9 +29,6 @@ use crate::store::{self, Tx};
 
 pub use crate::store::api_keys::Filter;
 pub use crate::store::key_views::Whose;
-
-/// How long a form remembers what it made.
-const FORM_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub async fn list(
     app: &App,
@@ -155,28 +153,11 @@ pub async fn create(app: &App, caller: &Caller, new: NewApiKey, keep: Keep<ApiKe
 }
 
 /// The same for a form, whose nonce makes it answer once: sent again, it tells which key it made.
-pub async fn create_by_form(app: &App, caller: &Caller, new: NewApiKey, nonce: &str) -> Result<Formed> {
+pub async fn create_by_form(app: &App, caller: &Caller, new: NewApiKey, nonce: &str) -> Result<Formed<ApiKey, Secret, ApiKeyId>> {
     let (secret, by, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
     let (hash, hint, nonce) = (secret.hash(), secret.hint(), SecretHash::of(nonce));
-    let made = move |tx: &Tx| {
-        if let Some(made) = store::setup::made_by_form(tx, nonce)? {
-            return Ok(Err(made));
-        }
-        let key = insert(tx, &by, new, (hash, &hint), now)?;
-        store::setup::remember_form(tx, nonce, &key.id.to_string(), now.saturating_add(FORM_LIFE))?;
-        Ok(Ok(key))
-    };
-    Ok(match app.change(caller, made, |_| Concerns::Nobody).await? {
-        Ok(key) => Formed::Made(Box::new(key), secret),
-        Err(made) => Formed::Before(ApiKeyId::parse(&made)),
-    })
-}
-
-/// What a form did.
-pub enum Formed {
-    Made(Box<ApiKey>, Secret),
-    /// It was sent before, and this is the key it made then.
-    Before(Option<ApiKeyId>),
+    let made = move |tx: &Tx| forms::once(tx, nonce, now, || insert(tx, &by, new, (hash, &hint), now), |key| key.id);
+    Ok(Formed::of(app.change(caller, made, |_| Concerns::Nobody).await?, secret, ApiKeyId::parse))
 }
 
 fn insert(tx: &Tx, caller: &Caller, new: NewApiKey, (hash, hint): (SecretHash, &str), now: Timestamp) -> Result<ApiKey> {
@@ -281,19 +262,20 @@ pub async fn rotate(
 }
 
 /// The same for a form, whose nonce makes it answer once.
-pub async fn rotate_by_form(app: &App, caller: &Caller, id: ApiKeyId, overlap: Overlap, nonce: &str) -> Result<Formed> {
+pub async fn rotate_by_form(
+    app: &App,
+    caller: &Caller,
+    id: ApiKeyId,
+    overlap: Overlap,
+    nonce: &str,
+) -> Result<Formed<ApiKey, Secret, ApiKeyId>> {
     let (secret, by, now) = (Secret::generate(&app.key_prefix()), caller.clone(), app.clock.now());
     let (hash, hint, nonce) = (secret.hash(), secret.hint(), SecretHash::of(nonce));
     let rotated = move |tx: &Tx| {
-        if store::setup::made_by_form(tx, nonce)?.is_some() {
-            return Ok(None);
-        }
-        let key = renew(tx, &by, id, overlap, &IfMatch::ANY, (hash, &hint), now)?;
-        store::setup::remember_form(tx, nonce, &key.id.to_string(), now.saturating_add(FORM_LIFE))?;
-        Ok(Some(key))
+        forms::once(tx, nonce, now, || renew(tx, &by, id, overlap, &IfMatch::ANY, (hash, &hint), now), |key| key.id)
     };
     let rotated = app.change(caller, rotated, |key| key.as_ref().map_or(Concerns::Nobody, concerned)).await?;
-    Ok(rotated.map_or(Formed::Before(Some(id)), |key| Formed::Made(Box::new(key), secret)))
+    Ok(Formed::of(rotated, secret, ApiKeyId::parse))
 }
 
 fn renew(

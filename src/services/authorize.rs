@@ -8,6 +8,7 @@ use crate::model::user::{Role, User};
 use crate::model::webhook::Webhook;
 use crate::model::{AppError, Result};
 
+/// Whether the caller sees what belongs to this account and user.
 pub fn sees(caller: &Caller, account: AccountId, user: UserId) -> bool {
     match caller.reach {
         Reach::Everything => true,

@@ -5,6 +5,7 @@ use super::users::Filter;
 use crate::app::App;
 use crate::app::callers::Concerns;
 use crate::model::caller::Caller;
+use crate::model::clock::Timestamp;
 use crate::model::ids::UserId;
 use crate::model::page::{Limit, Order, Start};
 use crate::model::scope::Scope;
@@ -96,7 +97,7 @@ enum Done {
     Not(Failure),
 }
 
-fn set(tx: &Tx, by: &Caller, seen: User, status: UserStatus, now: crate::model::clock::Timestamp) -> Result<Done> {
+fn set(tx: &Tx, by: &Caller, seen: User, status: UserStatus, now: Timestamp) -> Result<Done> {
     let failed = |why: String| Ok(Done::Not(Failure { id: seen.id, name: seen.name.clone(), email: seen.email.clone(), why }));
     let Some(user) = store::users::find(tx, seen.id)? else { return failed("They were deleted meanwhile.".into()) };
     if user.status == status {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 
 use crate::app::App;
+use crate::crypto::fill_random;
 use crate::model::Result;
 use crate::model::clock::Timestamp;
 use crate::model::ids::UserId;
@@ -19,7 +20,7 @@ pub(super) type Number = [u8; 16];
 /// A note for the browser in which this person has just signed in.
 pub async fn note(app: &App, user: UserId) -> Result<String> {
     let mut number: Number = Default::default();
-    getrandom::fill(&mut number).expect("the operating system gives random bytes");
+    fill_random(&mut number);
     let until = app.clock.now().saturating_add(LIFE).millis().to_be_bytes();
     let clear = [number.as_slice(), &until].concat();
     Ok(BASE64URL_NOPAD.encode(&app.master_key().await?.seal(&place(Some(user)), &clear)))

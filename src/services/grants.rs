@@ -34,8 +34,11 @@ pub async fn revoke(app: &App, caller: &Caller, id: GrantId) -> Result<Grant> {
     let revoked = move |tx: &Tx| {
         let grant = seen(&by, store::grants::find(tx, id)?)?;
         // A client's own access is in the hands of whoever registered the client.
-        let own = || Ok::<_, AppError>(store::oauth_clients::find(tx, grant.client_id)?.and_then(|client| client.user_id));
-        match grant.user_id.map_or_else(own, |user| Ok(Some(user)))? {
+        let whose = match grant.user_id {
+            Some(user) => Some(user),
+            None => store::oauth_clients::find(tx, grant.client_id)?.and_then(|client| client.user_id),
+        };
+        match whose {
             Some(user) => may_act_for(&by, &store::users::find(tx, user)?.ok_or(AppError::NotFound("grant"))?)?,
             None => by.must_have(Scope::Admin)?,
         }

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::model::caller::{Actor, Caller};
+use crate::model::clock::Timestamp;
 use crate::model::{AppError, Result};
 use crate::store::idempotency_keys::{self, Answer, Request};
 use crate::store::{self, Tx};
@@ -96,7 +97,7 @@ impl<T> Keep<T> {
         Self(None)
     }
 
-    pub(super) fn store(self, tx: &Tx, made: &T, now: crate::model::clock::Timestamp) -> Result<()> {
+    pub(super) fn store(self, tx: &Tx, made: &T, now: Timestamp) -> Result<()> {
         let Some(Kept { request, request_hash, answer }) = self.0 else { return Ok(()) };
         let Replay { status, location, etag, body } = answer(made);
         let answer = Answer { request_hash, status, location, etag, body };

@@ -1,6 +1,9 @@
 //! Bringing in users from a file: in one transaction, so that a file is imported once or not at all. They come without a
 //! password, and sign in once they are invited.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use super::backups::Progress;
 use crate::app::App;
 use crate::app::callers::Concerns;
@@ -16,10 +19,9 @@ use crate::model::scope::Scope;
 use crate::model::user::{NewUser, Role, User, UserChanges, UserStatus};
 use crate::model::{AppError, Result};
 use crate::store::{self, Conn, Tx};
-use std::collections::HashMap;
 
 /// How long a file waits for somebody to say that it is right.
-const FILE_LIFE: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+const FILE_LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// What happens to a row whose address somebody has already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

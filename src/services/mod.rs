@@ -11,6 +11,7 @@ pub mod certificates;
 pub mod credentials;
 pub mod devices;
 pub mod export;
+pub mod forms;
 pub mod go;
 pub mod grants;
 mod guess;

@@ -1,11 +1,11 @@
 //! OAuth clients: list, find, register, change, rotate and delete; and whether one is who it says it is.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::authorize::scopes_of_role;
+use super::forms::{self, Formed};
 use crate::app::App;
 use crate::app::callers::Concerns;
 use crate::crypto::secret::Kind;
@@ -17,15 +17,12 @@ use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::grant::Ended;
 use crate::model::ids::ClientId;
-use crate::model::oauth_client::{ClientChanges, NewClient, OauthClient};
+use crate::model::oauth_client::{ClientChanges, ClientKind, NewClient, OauthClient};
 use crate::model::oauth_error::{OauthCode, OauthError};
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::scope::Scope;
 use crate::model::{AppError, Result};
 use crate::store::{self, Tx, oauth_clients};
-
-/// How long a form remembers what it made.
-const FORM_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub async fn list(app: &App, caller: &Caller, place: (Start<ClientId>, Order, Limit)) -> Result<Page<OauthClient>> {
     caller.must_have(Scope::Admin)?;
@@ -40,61 +37,59 @@ pub async fn find(app: &App, caller: &Caller, id: ClientId) -> Result<OauthClien
 
 /// A new client and, unless it is public, its secret, which is told this once.
 pub async fn create(app: &App, caller: &Caller, new: NewClient) -> Result<(OauthClient, Option<Secret>)> {
-    match create_once(app, caller, new, None).await? {
-        Formed::Made(client, secret) => Ok((*client, secret)),
-        Formed::Before(_) => Err(AppError::NotFound("client")),
-    }
+    caller.must_have(Scope::Admin)?;
+    let (secret, by, now) = (secret_of(new.kind), caller.clone(), app.clock.now());
+    let told = secret.as_ref().map(told);
+    let made = move |tx: &Tx| insert(tx, &by, new, told, now);
+    Ok((app.change(caller, made, |_| Concerns::Nobody).await?, secret))
 }
 
 /// The same for a form, whose nonce makes it answer once.
-pub async fn create_by_form(app: &App, caller: &Caller, new: NewClient, nonce: &str) -> Result<Formed> {
-    create_once(app, caller, new, Some(SecretHash::of(nonce))).await
-}
-
-/// What a form did.
-pub enum Formed {
-    Made(Box<OauthClient>, Option<Secret>),
-    /// It was sent before, and this is the client that it was about.
-    Before(Option<ClientId>),
-}
-
-async fn create_once(app: &App, caller: &Caller, new: NewClient, nonce: Option<SecretHash>) -> Result<Formed> {
+pub async fn create_by_form(
+    app: &App,
+    caller: &Caller,
+    new: NewClient,
+    nonce: &str,
+) -> Result<Formed<OauthClient, Option<Secret>, ClientId>> {
     caller.must_have(Scope::Admin)?;
-    let secret = (new.kind == Default::default()).then(|| Kind::ClientSecret.generate());
-    let told = secret.as_ref().map(|secret| (secret.hash(), secret.hint()));
-    let (by, now) = (caller.clone(), app.clock.now());
-    let made = move |tx: &Tx| {
-        if let Some(made) = made_before(tx, nonce)? {
-            return Ok(Err(made));
-        }
-        let owner = match new.user_id.or(by.user_id) {
-            Some(id) => store::users::find(tx, id)?,
-            None => store::users::first_admin(tx)?,
-        };
-        let owner = owner.ok_or(AppError::NotFound("user"))?;
-        let most = scopes_of_role(owner.role);
-        let scopes = new.scopes.within(most);
-        if !most.lacks(scopes).is_empty() {
-            let words = format!("{} is a member, and may not register a client for `{}`.", owner.name, most.lacks(scopes));
-            return Err(AppError::invalid("scopes", "not_for_members", words));
-        }
-        let insert = oauth_clients::Insert {
-            user_id: owner.id,
-            name: new.name.as_str(),
-            kind: new.kind,
-            redirect_uris: &new.redirect_uris,
-            scopes,
-            secret: told.as_ref().map(|(hash, hint)| (*hash, hint.as_str())),
-        };
-        let client = oauth_clients::insert(tx, &insert, now)?;
-        remember(tx, nonce, client.id, now)?;
-        note(tx, &by, now, "oauth.client.created", &client, facts(&client))?;
-        Ok(Ok(client))
+    let (secret, by, now) = (secret_of(new.kind), caller.clone(), app.clock.now());
+    let (told, nonce) = (secret.as_ref().map(told), SecretHash::of(nonce));
+    let made = move |tx: &Tx| forms::once(tx, nonce, now, || insert(tx, &by, new, told, now), |client| client.id);
+    Ok(Formed::of(app.change(caller, made, |_| Concerns::Nobody).await?, secret, ClientId::parse))
+}
+
+fn secret_of(kind: ClientKind) -> Option<Secret> {
+    (kind == ClientKind::Confidential).then(|| Kind::ClientSecret.generate())
+}
+
+/// What is stored of a secret.
+fn told(secret: &Secret) -> (SecretHash, String) {
+    (secret.hash(), secret.hint())
+}
+
+fn insert(tx: &Tx, caller: &Caller, new: NewClient, secret: Option<(SecretHash, String)>, now: Timestamp) -> Result<OauthClient> {
+    let owner = match new.user_id.or(caller.user_id) {
+        Some(id) => store::users::find(tx, id)?,
+        None => store::users::first_admin(tx)?,
     };
-    Ok(match app.change(caller, made, |_| Concerns::Nobody).await? {
-        Ok(client) => Formed::Made(Box::new(client), secret),
-        Err(made) => Formed::Before(ClientId::parse(&made)),
-    })
+    let owner = owner.ok_or(AppError::NotFound("user"))?;
+    let most = scopes_of_role(owner.role);
+    let scopes = new.scopes.within(most);
+    if !most.lacks(scopes).is_empty() {
+        let words = format!("{} is a member, and may not register a client for `{}`.", owner.name, most.lacks(scopes));
+        return Err(AppError::invalid("scopes", "not_for_members", words));
+    }
+    let insert = oauth_clients::Insert {
+        user_id: owner.id,
+        name: new.name.as_str(),
+        kind: new.kind,
+        redirect_uris: &new.redirect_uris,
+        scopes,
+        secret: secret.as_ref().map(|(hash, hint)| (*hash, hint.as_str())),
+    };
+    let client = oauth_clients::insert(tx, &insert, now)?;
+    note(tx, caller, now, "oauth.client.created", &client, facts(&client))?;
+    Ok(client)
 }
 
 /// Changes the fields given. Narrower scopes hold at once for the tokens that are out.
@@ -124,39 +119,46 @@ pub async fn update(app: &App, caller: &Caller, id: ClientId, changes: ClientCha
 
 /// A new secret. The one before works until the overlap ends; what was older still ends now.
 pub async fn rotate(app: &App, caller: &Caller, id: ClientId, overlap: Overlap) -> Result<(OauthClient, Secret)> {
-    match rotate_once(app, caller, id, overlap, None).await? {
-        Formed::Made(client, Some(secret)) => Ok((*client, secret)),
-        _ => Err(AppError::NotFound("client")),
-    }
+    caller.must_have(Scope::Admin)?;
+    let (secret, by, now) = (Kind::ClientSecret.generate(), caller.clone(), app.clock.now());
+    let (hash, hint) = (secret.hash(), secret.hint());
+    let rotated = move |tx: &Tx| renew(tx, &by, id, overlap, (hash, &hint), now);
+    Ok((app.change(caller, rotated, |_| Concerns::Nobody).await?, secret))
 }
 
 /// The same for a form, whose nonce makes it answer once.
-pub async fn rotate_by_form(app: &App, caller: &Caller, id: ClientId, overlap: Overlap, nonce: &str) -> Result<Formed> {
-    rotate_once(app, caller, id, overlap, Some(SecretHash::of(nonce))).await
+pub async fn rotate_by_form(
+    app: &App,
+    caller: &Caller,
+    id: ClientId,
+    overlap: Overlap,
+    nonce: &str,
+) -> Result<Formed<OauthClient, Secret, ClientId>> {
+    caller.must_have(Scope::Admin)?;
+    let (secret, by, now) = (Kind::ClientSecret.generate(), caller.clone(), app.clock.now());
+    let (hash, hint, nonce) = (secret.hash(), secret.hint(), SecretHash::of(nonce));
+    let rotated =
+        move |tx: &Tx| forms::once(tx, nonce, now, || renew(tx, &by, id, overlap, (hash, &hint), now), |client| client.id);
+    Ok(Formed::of(app.change(caller, rotated, |_| Concerns::Nobody).await?, secret, ClientId::parse))
 }
 
-async fn rotate_once(app: &App, caller: &Caller, id: ClientId, overlap: Overlap, nonce: Option<SecretHash>) -> Result<Formed> {
-    caller.must_have(Scope::Admin)?;
-    let secret = Kind::ClientSecret.generate();
-    let (hash, hint, by, now) = (secret.hash(), secret.hint(), caller.clone(), app.clock.now());
-    let rotated = move |tx: &Tx| {
-        if made_before(tx, nonce)?.is_some() {
-            return Ok(None);
-        }
-        let before = oauth_clients::find(tx, id)?.ok_or(AppError::NotFound("client"))?;
-        if before.is_public() {
-            return Err(AppError::invalid("client", "public", "A public client has no secret, so there is none to rotate."));
-        }
-        let end = now.saturating_add(overlap.get());
-        let client = oauth_clients::rotate(tx, id, (hash, &hint), (end > now).then_some(end), now)?;
-        remember(tx, nonce, id, now)?;
-        let diff =
-            json!({ "old_hint": before.hint, "old_expires_at": client.old_secret.as_ref().map(|old| old.1), "hint": hint });
-        note(tx, &by, now, "oauth.client.rotated", &client, diff)?;
-        Ok(Some(client))
-    };
-    let rotated = app.change(caller, rotated, |_| Concerns::Nobody).await?;
-    Ok(rotated.map_or(Formed::Before(Some(id)), |client| Formed::Made(Box::new(client), Some(secret))))
+fn renew(
+    tx: &Tx,
+    caller: &Caller,
+    id: ClientId,
+    overlap: Overlap,
+    (hash, hint): (SecretHash, &str),
+    now: Timestamp,
+) -> Result<OauthClient> {
+    let before = oauth_clients::find(tx, id)?.ok_or(AppError::NotFound("client"))?;
+    if before.is_public() {
+        return Err(AppError::invalid("client", "public", "A public client has no secret, so there is none to rotate."));
+    }
+    let end = now.saturating_add(overlap.get());
+    let client = oauth_clients::rotate(tx, id, (hash, hint), (end > now).then_some(end), now)?;
+    let diff = json!({ "old_hint": before.hint, "old_expires_at": client.old_secret.as_ref().map(|old| old.1), "hint": hint });
+    note(tx, caller, now, "oauth.client.rotated", &client, diff)?;
+    Ok(client)
 }
 
 /// The older secret of a rotation ends now.
@@ -218,29 +220,13 @@ pub fn count_failure(app: &App, ip: IpAddr) -> Result<()> {
     app.anonymous.take(BucketKey::of_address(ip), app.clock.tick()).check()
 }
 
-fn made_before(tx: &Tx, nonce: Option<SecretHash>) -> Result<Option<String>> {
-    nonce.map_or(Ok(None), |nonce| store::setup::made_by_form(tx, nonce))
-}
-
-fn remember(tx: &Tx, nonce: Option<SecretHash>, id: ClientId, now: Timestamp) -> Result<()> {
-    let Some(nonce) = nonce else { return Ok(()) };
-    store::setup::remember_form(tx, nonce, &id.to_string(), now.saturating_add(FORM_LIFE))
-}
-
-fn note(
-    tx: &Tx,
-    caller: &Caller,
-    now: Timestamp,
-    action: &'static str,
-    client: &OauthClient,
-    diff: serde_json::Value,
-) -> Result<()> {
+fn note(tx: &Tx, caller: &Caller, now: Timestamp, action: &'static str, client: &OauthClient, diff: Value) -> Result<()> {
     let account = client.user_id.map(|owner| store::users::find(tx, owner)).transpose()?.flatten().map(|owner| owner.account_id);
     let happening = Happening::new(action, "client", client.id, &client.name).with(diff);
     store::audit_events::append(tx, caller, now, account, &happening)
 }
 
-fn facts(client: &OauthClient) -> serde_json::Value {
+fn facts(client: &OauthClient) -> Value {
     json!({
         "name": client.name,
         "kind": client.kind.name(),

@@ -15,6 +15,7 @@ use crate::crypto::secret::{normalize_recovery_code, recovery_code};
 use crate::crypto::totp::Seed;
 use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
+use crate::model::clock::Timestamp;
 use crate::model::scope::Scope;
 use crate::model::user::{Role, User};
 use crate::model::{AppError, Result};
@@ -181,7 +182,7 @@ fn renew(tx: &Tx, user: &User, old: SecretHash, new: SecretHash) -> Result<()> {
     sessions::end_all(tx, user.id, Some(new))
 }
 
-fn note(tx: &Tx, caller: &Caller, user: &User, action: &'static str, now: crate::model::clock::Timestamp) -> Result<()> {
+fn note(tx: &Tx, caller: &Caller, user: &User, action: &'static str, now: Timestamp) -> Result<()> {
     let happening = Happening::new(action, "user", user.id, &user.name);
     store::audit_events::append(tx, caller, now, Some(user.account_id), &happening)
 }

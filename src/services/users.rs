@@ -198,8 +198,8 @@ fn renamed(err: AppError, from: &str, to: &str) -> AppError {
     AppError::Invalid(renamed)
 }
 
-/// Changes the fields given. A new password or a disabling ends the user's sessions, a
-/// new password what they allowed to clients, too.
+/// Changes the fields given. A new password, a disabling or another role ends the user's sessions, a new password what
+/// they allowed to clients, too.
 pub async fn update(app: &App, caller: &Caller, id: UserId, changes: UserChanges, expected: IfMatch) -> Result<User> {
     if changes.role.is_some() || changes.status.is_some() {
         caller.must_have(Scope::Admin)?;
@@ -256,8 +256,6 @@ pub(super) fn change(
     }
     if password_hash.is_some() {
         super::grants::end_all_of(tx, caller, before.id, Ended::PasswordChanged, now)?;
-    }
-    if password_hash.is_some() {
         // A link that was given before the password was set would set another.
         store::password_links::delete_of(tx, before.id)?;
     }

@@ -4,17 +4,18 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::authorize::seen_key;
+use super::authorize::{seen_key, sees};
 use super::credentials;
 use crate::app::App;
 use crate::app::callers::{Credential, Found, State};
 use crate::limits::{Decision, WindowState};
-use crate::model::caller::{Caller, Reach};
+use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::ids::ApiKeyId;
 use crate::model::scope::ScopesAsked;
 use crate::model::service::ServiceName;
 use crate::model::usage::Outcome;
+use crate::model::user::User;
 use crate::model::{AppError, Result};
 use crate::store;
 
@@ -77,7 +78,8 @@ pub struct Verdict {
 /// Whether a request with this secret is to be let in. It counts for the account of the secret's key, and under the
 /// label of the service that asks.
 pub fn verify(app: &App, caller: &Caller, service: &ServiceName, secret: &str, question: Question) -> Result<Verdict> {
-    let found = credentials::find(app, secret)?.filter(|found| found.key().is_some() && sees(caller, found));
+    let is_seen = |user: &User| sees(caller, user.account_id, user.id);
+    let found = credentials::find(app, secret)?.filter(|found| found.key().is_some() && is_seen(&found.user));
     let Some(credential) = found else { return Ok(Verdict { code: Code::NotFound, credential: None, left: None }) };
     let now = app.clock.now();
     let (code, left) = judge(app, &credential, question, now);
@@ -94,14 +96,6 @@ pub fn verify(app: &App, caller: &Caller, service: &ServiceName, secret: &str, q
     // The older secret of a rotation is forgotten some time after its end: it is told as forgotten from its end on.
     let credential = Some(credential).filter(|_| code != Code::NotFound);
     Ok(Verdict { code, credential, left })
-}
-
-fn sees(caller: &Caller, found: &Found) -> bool {
-    match caller.reach {
-        Reach::Everything => true,
-        Reach::Account(own) => own == found.user.account_id,
-        Reach::User(_, own) => own == found.user.id,
-    }
 }
 
 /// Only what passes everything else is counted.

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
 
 use crate::model::Result;
+use crate::model::ids::AccountId;
 use crate::model::page::{Limit, Order, Page, Start};
 
 /// A set of this many rows is gone through and sorted; a larger one is met often enough on the way through the list. At a
@@ -264,7 +265,7 @@ pub fn in_two_parts<T, Id: Copy>(
 }
 
 /// How many rows a list has, for one account or for all, without counting them.
-pub fn total(conn: &Connection, noun: &str, account: Option<crate::model::ids::AccountId>) -> Result<u64> {
+pub fn total(conn: &Connection, noun: &str, account: Option<AccountId>) -> Result<u64> {
     let mut one = conn.prepare_cached("SELECT coalesce(sum(count), 0) FROM row_counts WHERE noun = $1 AND account_id = $2")?;
     let account = account.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
     let count: i64 = one.query_row(rusqlite::params![noun, account], |row| row.get(0))?;

@@ -56,12 +56,13 @@ pub fn count(conn: &Connection, account: Option<AccountId>) -> Result<u64> {
     Ok(count.max(0) as u64)
 }
 
-/// Those that do not take what they are sent, the longest first; and those that were disabled for it.
+/// How many do not take what they are sent, or were disabled for it.
 pub fn count_failing(conn: &Connection) -> Result<u64> {
     let mut count = conn.prepare_cached("SELECT count(*) FROM webhooks WHERE failing_since IS NOT NULL")?;
     Ok(count.query_row([], |row| row.get::<_, i64>(0))?.max(0) as u64)
 }
 
+/// The same, the longest first.
 pub fn list_failing(conn: &Connection, limit: u32) -> Result<Vec<Webhook>> {
     let mut failing =
         conn.prepare_cached(&format!("{SELECT} WHERE failing_since IS NOT NULL ORDER BY failing_since LIMIT $1"))?;

@@ -315,7 +315,7 @@ test("long names fit at every width", async () => {
   await page.getByRole("button", { name: "Add user" }).click();
   await page.locator("dl.facts").first().waitFor();
   const person = new URL(page.url()).pathname;
-  for (const width of [320, 480, 737, 820, 1024]) {
+  for (const width of [320, 480, 737, 820, 1024, 1130]) {
     await page.setViewportSize({ width, height: 800 });
     for (const path of ["/admin", "/admin?range=7d", "/admin/requests", "/admin/audit", "/admin/keys", "/admin/users", "/settings/api-keys", long.href, `${long.href}/rotate`, `${long.href}/revoke`, person, `${person}/edit`, `${person}/delete`, `${person}/activity`, "/admin/users/bulk?all=yes", "/admin/accounts", account, "/docs"]) {
       await page.goto(path);

@@ -189,6 +189,19 @@ fn an_administrator_is_made_and_let_in_again() {
 }
 
 #[test]
+fn a_second_factor_is_taken_away_and_one_that_is_not_there_is_told_so() {
+    let keyrack = Keyrack::with_admin();
+    let disable = ["admin", "disable-mfa", "--email", "ada@example.com"];
+    let none = keyrack.run(&disable).ok();
+    assert!(none.out.contains("has no second factor") && !none.out.contains("sessions have ended"), "{}", none.out);
+    let conn = rusqlite::Connection::open(keyrack.data().join("keyrack.db")).expect("opens");
+    conn.execute("UPDATE users SET totp_seed = x'00'", []).expect("changes");
+    let had = keyrack.run(&disable).ok();
+    assert!(had.out.starts_with("Removed the second factor of") && had.out.contains("sessions have ended"), "{}", had.out);
+    assert_eq!(keyrack.run(&disable).ok().out, none.out);
+}
+
+#[test]
 fn a_setup_link_is_made_as_long_as_there_is_no_administrator() {
     let keyrack = Keyrack::new();
     let link = keyrack.run(&["setup-link"]).ok();

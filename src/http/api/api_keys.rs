@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::app::callers::{Bearer, BearerToken};
 use crate::crypto::Secret;
 use crate::http::arrival::Arrived;
-use crate::limits::Decision;
+use crate::limits::{Decision, WindowState};
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, ApiKeyChanges, Expiry, IpAllow, KeyStatus, Metadata, NewApiKey, Overlap};
 pub use crate::model::body::KeyBody;
@@ -82,7 +82,7 @@ struct WindowBody {
 impl From<&Decision> for RateLimitBody {
     fn from(left: &Decision) -> Self {
         let longest = left.longest();
-        let body = |window: &crate::limits::WindowState| WindowBody {
+        let body = |window: &WindowState| WindowBody {
             limit: window.limit,
             seconds: window.seconds,
             remaining: window.remaining,
@@ -91,7 +91,7 @@ impl From<&Decision> for RateLimitBody {
         Self {
             limit: longest.map(|window| window.limit),
             remaining: longest.map(|window| window.remaining),
-            reset: longest.map(crate::limits::WindowState::reset_seconds),
+            reset: longest.map(WindowState::reset_seconds),
             windows: left.windows().iter().map(body).collect(),
         }
     }

@@ -9,9 +9,9 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::view::grouped;
-use crate::http::audit::{AuditEventBody, CSV_HEAD, Change, KNOWN, changes, csv_row, sentence};
+use crate::http::audit::{AuditEventBody, CSV_HEAD, Change, KNOWN, actor_words, changes, csv_row, sentence};
 use crate::http::moment::{Moment, Now};
-use crate::http::page::{Frame, PageError, Place};
+use crate::http::page::{FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
 use crate::http::words::{Rich, filters, in_words, msg, t, t_refusal};
 use crate::model::audit_event::{ActorFilter, AuditEvent, AuditFilter, Head};
@@ -35,7 +35,7 @@ pub struct AuditPage {
     pub frame: Frame,
     pub filter: Asked,
     pub actions: Vec<ActionChoice>,
-    pub errors: crate::http::page::FormErrors,
+    pub errors: FormErrors,
     pub is_filtered: bool,
     pub rows: Vec<EventRow>,
     pub mark: Mark,
@@ -198,7 +198,7 @@ pub async fn show(who: SignedIn, id: Path<String>) -> Result<HttpResponse, PageE
     let page = EventPage {
         frame: who.frame(sentence(&event, |at| now.moment(at).full), Place::Audit),
         row,
-        actor: crate::http::audit::actor_words(&event.actor),
+        actor: actor_words(&event.actor),
         actor_href: page_of(&event.actor.kind, &event.actor.id),
         target_href: page_of(&event.target.kind, &event.target.id),
         account,

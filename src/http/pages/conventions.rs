@@ -8,10 +8,10 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::confirm::ConfirmPage;
-pub use crate::http::api::dialect::preview::Sample;
-
 use crate::http::api::dialect::preview;
+pub use crate::http::api::dialect::preview::Sample;
 use crate::http::csrf::Posted;
+use crate::http::faults::status;
 use crate::http::page::{Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
 use crate::http::words::{count, filters, msg, t};
@@ -102,9 +102,9 @@ pub async fn switch(who: SignedIn, name: Path<String>, form: Posted) -> Result<H
     match settings::set_dialect(&who.app, &who.caller, name).await {
         Ok(()) => Ok(to(format!("{BASE}?done=switched"))),
         Err(err) => {
-            let status = crate::http::faults::status(&err);
+            let code = status(&err);
             let errors = FormErrors::of_refusal(err)?.renamed("dialect", "");
-            Ok(who.page(status, &confirm_page(&who, name, errors).await?))
+            Ok(who.page(code, &confirm_page(&who, name, errors).await?))
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
 use crate::http::words::{filters, msg, t};
+use crate::model::api_key::ApiKey;
 use crate::model::look::Look;
 use crate::services;
 use crate::services::go::{Found, Named};
@@ -145,8 +146,7 @@ fn matches(q: &str, meant: &[&str]) -> bool {
 
 fn found_groups(who: &SignedIn, found: Found) -> Vec<Group> {
     let keys = if who.caller.only_user().is_some() { "/settings/api-keys" } else { "/admin/keys" };
-    let key =
-        |key: crate::model::api_key::ApiKey| Entry { href: format!("{keys}/{}", key.id), words: key.name, detail: key.hint };
+    let key = |key: ApiKey| Entry { href: format!("{keys}/{}", key.id), words: key.name, detail: key.hint };
     let user = |(id, name, email)| Entry { href: format!("/admin/users/{id}"), words: name, detail: email };
     let account = |(id, name)| Entry { href: format!("/admin/accounts/{id}"), words: name, detail: String::new() };
     let client = |(id, name)| Entry { href: format!("/admin/clients/{id}"), words: name, detail: String::new() };

@@ -83,9 +83,16 @@ async fn usage(who: &SignedIn, id: AccountId, asked: &Asked, base: &str) -> Resu
     let range = Range::parse(&asked.range).unwrap_or_default();
     let told = services::usage::of_account(&who.app, &who.caller, id, range).await?;
     let source = match (&told.account.windows, &told.account.tier) {
-        (Some(_), _) => t("As of now. They are its own, and count over all keys of the account {account} together. Load the page again to look anew."),
-        (None, Some(tier)) => t("As of now. They are those of the tier {tier}, and count over all keys of the account {account} together. Load the page again to look anew.").with("tier", tier),
-        (None, None) => t("As of now. They are the default, and count over all keys of the account {account} together. Load the page again to look anew."),
+        (Some(_), _) => t(
+            "As of now. They are its own, and count over all keys of the account {account} together. Load the page again to look anew.",
+        ),
+        (None, Some(tier)) => t(
+            "As of now. They are those of the tier {tier}, and count over all keys of the account {account} together. Load the page again to look anew.",
+        )
+        .with("tier", tier),
+        (None, None) => t(
+            "As of now. They are the default, and count over all keys of the account {account} together. Load the page again to look anew.",
+        ),
     };
     let keys_are_own = who.caller.only_user().is_some();
     let at = if keys_are_own { "/settings/api-keys" } else { "/admin/keys" };

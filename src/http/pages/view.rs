@@ -53,7 +53,7 @@ pub struct KeyRow {
     pub created: Moment,
     pub expires: Option<Moment>,
     pub last_used: Option<Moment>,
-    pub used_words: String,
+    pub used: Option<Used>,
     pub revoked: Option<Moment>,
     pub ip_allow: Vec<String>,
     pub old: Option<OldSecret>,
@@ -84,6 +84,13 @@ pub struct Used {
     pub words: String,
 }
 
+impl Used {
+    fn of(last: &LastUse, now: &Now) -> Self {
+        let at = now.moment(last.at);
+        Self { sentence: used(last), words: used_words(last).with("when", &at.relative).into(), at }
+    }
+}
+
 impl KeyRow {
     /// `owner` is an email address.
     pub fn new(key: &ApiKey, owner: &str, now: &Now) -> Self {
@@ -101,10 +108,7 @@ impl KeyRow {
             created: now.moment(key.created_at),
             expires: key.expires_at.map(|at| now.moment(at)),
             last_used: key.last_used.as_ref().map(|last| now.moment(last.at)),
-            used_words: key
-                .last_used
-                .as_ref()
-                .map_or_else(|| t("Not used yet").into(), |last| used(last).with("when", now.moment(last.at).relative).into()),
+            used: key.last_used.as_ref().map(|last| Used::of(last, now)),
             revoked: key.revoked_at.map(|at| now.moment(at)),
             ip_allow: key.ip_allow.entries().collect(),
             old: rotation.map(|rotation| {
@@ -113,11 +117,7 @@ impl KeyRow {
                     hint: rotation.old_hint.clone(),
                     since: now.moment(rotation.started_at),
                     ends: now.moment(rotation.old_expires_at),
-                    still_used: since.map(|last| Used {
-                        at: now.moment(last.at),
-                        sentence: used(last),
-                        words: used_words(last).with("when", now.moment(last.at).relative).into(),
-                    }),
+                    still_used: since.map(|last| Used::of(last, now)),
                     requests: count(rotation.old_requests, "{n} request since the rotation.", "{n} requests since the rotation.")
                         .into(),
                     new_requests: count(rotation.new_requests, "{n} request since.", "{n} requests since.").into(),

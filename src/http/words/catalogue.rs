@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::Language;
+use super::{Language, Message};
 
 /// Messages of one language, by their English.
 pub struct Catalogue {
@@ -15,6 +15,7 @@ pub struct Catalogue {
 
 /// The context of sentences that services say, whose values are filled in before they are translated.
 const REFUSAL: &str = "refusal";
+/// The place in a refusal for another one, which is translated by itself.
 const WORDS: &str = "words";
 
 /// A refusal with places for values: what stands between them, and the translation.
@@ -103,9 +104,8 @@ impl Refusal {
         if !rest.is_empty() {
             return None;
         }
-        let mut message = super::Message::new(self.translation.clone().into());
+        let mut message = Message::new(self.translation.clone().into());
         for (name, value) in self.names.iter().zip(values) {
-            // A refusal may tell of another.
             message = match name.as_str() {
                 WORDS => message.with(WORDS, refusal(language, value)),
                 _ => message.with(name.clone(), value),

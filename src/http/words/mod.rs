@@ -16,6 +16,7 @@ use actix_web::http::header::{AcceptLanguage, Header, Preference, Quality};
 use super::arrival::path_of;
 pub use crate::model::language::Language;
 pub(crate) use crate::model::language::msg;
+use crate::model::tier::grouped;
 pub use catalogue::{Entry, entries};
 pub use message::{Message, Rich};
 pub use script::for_script;
@@ -84,10 +85,10 @@ pub fn t_refusal(text: &str) -> String {
 
 /// `1,204`
 pub fn number(n: u64) -> String {
-    let grouped = crate::model::tier::grouped(n);
+    let digits = grouped(n);
     match spoken() {
-        Language::De => grouped.replace(',', "."),
-        _ => grouped,
+        Language::De => digits.replace(',', "."),
+        _ => digits,
     }
 }
 

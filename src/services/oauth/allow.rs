@@ -15,6 +15,7 @@ use crate::model::oauth_client::OauthClient;
 use crate::model::oauth_error::OauthError;
 use crate::model::pkce::Challenge;
 use crate::model::redirect_uri::Destination;
+use crate::services::accounts;
 use crate::services::grants::note;
 use crate::store::oauth_codes::Code;
 use crate::store::{self, Tx};
@@ -47,7 +48,7 @@ pub async fn wanted(app: &App, user: UserId, request: &Request) -> Result<Wanted
         let owner = owner.map(|owner| store::users::find(conn, owner)).transpose()?.flatten();
         let account = owner.map(|owner| store::accounts::find(conn, owner.account_id)).transpose()?.flatten();
         // The account that everyone is in who is in none says nothing.
-        let made_by = account.map(|account| account.name).filter(|name| name != crate::services::accounts::DEFAULT);
+        let made_by = account.map(|account| account.name).filter(|name| name != accounts::DEFAULT);
         Ok((rights_of(conn, user)?, store::grants::find_of(conn, client, user)?, made_by))
     });
     let (rights, before, made_by) = found.await?;

@@ -13,7 +13,7 @@ use crate::crypto::{Secret, SecretHash};
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::grant::{Ended, Grant, Granted};
-use crate::model::ids::GrantId;
+use crate::model::ids::{GrantId, UserId};
 use crate::model::oauth_client::OauthClient;
 use crate::model::oauth_error::{OauthCode, OauthError};
 use crate::model::scope::{ScopeSet, ScopesAsked};
@@ -295,7 +295,7 @@ fn on_own_behalf(tx: &Tx, draft: &Draft, scope: Option<&str>) -> Result<Outcome>
     draft.give(tx, grant, from)
 }
 
-fn own_grant(tx: &Tx, draft: &Draft, owner: crate::model::ids::UserId, scopes: ScopeSet) -> Result<GrantId> {
+fn own_grant(tx: &Tx, draft: &Draft, owner: UserId, scopes: ScopeSet) -> Result<GrantId> {
     let account_id = store::users::find(tx, owner)?.ok_or(AppError::NotFound("user"))?.account_id;
     let insert = store::grants::Insert { client_id: draft.client.id, user_id: None, account_id, scopes };
     let id = store::grants::insert(tx, &insert, draft.now)?;

@@ -2,7 +2,8 @@
 
 use super::rights_of;
 use crate::app::App;
-use crate::app::callers::State;
+use crate::app::callers::{Bearer, State};
+use crate::crypto::SecretHash;
 use crate::crypto::secret::Kind;
 use crate::model::Result;
 use crate::model::clock::Timestamp;
@@ -30,7 +31,7 @@ pub async fn introspect(app: &App, client: ClientId, token: &str) -> Result<Opti
         return Ok(None);
     }
     let Some(found) = credentials::find(app, token)?.filter(|found| found.state(now) == State::Good) else { return Ok(None) };
-    let crate::app::callers::Bearer::Token(bearer) = &found.bearer else { return Ok(None) };
+    let Bearer::Token(bearer) = &found.bearer else { return Ok(None) };
     Ok((bearer.client_id == client).then(|| Introspected {
         is_access: true,
         scopes: found.scopes,
@@ -40,12 +41,7 @@ pub async fn introspect(app: &App, client: ClientId, token: &str) -> Result<Opti
     }))
 }
 
-fn refresh(
-    conn: &store::Conn,
-    client: ClientId,
-    hash: crate::crypto::SecretHash,
-    now: Timestamp,
-) -> Result<Option<Introspected>> {
+fn refresh(conn: &store::Conn, client: ClientId, hash: SecretHash, now: Timestamp) -> Result<Option<Introspected>> {
     let works = |token: &oauth_tokens::Token| token.client_id == client && token.used_at.is_none() && token.expires_at > now;
     let Some(token) = oauth_tokens::find(conn, hash)?.filter(works) else { return Ok(None) };
     let Some(user) = token.user_id else { return Ok(None) };

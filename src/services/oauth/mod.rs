@@ -12,19 +12,22 @@ pub use allow::{Request, Wanted, allow, wanted};
 pub use exchange::{Issued, TokenRequest, token};
 pub use introspect::{Introspected, introspect};
 
+use super::authorize::scopes_of_role;
 use crate::app::App;
 use crate::app::callers::Concerns;
 use crate::crypto::SecretHash;
 use crate::crypto::secret::Kind;
 use crate::model::Result;
+use crate::model::account::AccountStatus;
 use crate::model::audit_event::Happening;
 use crate::model::caller::{Actor, Caller};
 use crate::model::clock::Timestamp;
 use crate::model::grant::Granted;
-use crate::model::ids::ClientId;
+use crate::model::ids::{ClientId, UserId};
 use crate::model::oauth_client::OauthClient;
 use crate::model::oauth_error::{OauthCode, OauthError};
 use crate::model::scope::{ScopeSet, ScopesAsked};
+use crate::model::user::UserStatus;
 use crate::store::{self, Conn, Tx, oauth_tokens};
 
 /// A code that comes again within this time tells that somebody has a copy of it.
@@ -63,12 +66,12 @@ fn grantable(asked: Option<&str>, client: &OauthClient, rights: ScopeSet) -> Res
 }
 
 /// Whether whoever stands behind a grant is still in good standing; what they may do.
-fn rights_of(conn: &Conn, user: crate::model::ids::UserId) -> Result<Option<ScopeSet>> {
+fn rights_of(conn: &Conn, user: UserId) -> Result<Option<ScopeSet>> {
     let Some(user) = store::users::find(conn, user)? else { return Ok(None) };
     let account = store::accounts::find(conn, user.account_id)?;
-    let runs = account.is_some_and(|account| account.status == crate::model::account::AccountStatus::Active);
-    let is_active = user.status == crate::model::user::UserStatus::Active;
-    Ok((runs && is_active).then(|| super::authorize::scopes_of_role(user.role)))
+    let runs = account.is_some_and(|account| account.status == AccountStatus::Active);
+    let is_active = user.status == UserStatus::Active;
+    Ok((runs && is_active).then(|| scopes_of_role(user.role)))
 }
 
 /// A client gives a token back (RFC 7009): of an access token that one ends, of a refresh token all that began with it.

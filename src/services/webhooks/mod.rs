@@ -5,11 +5,10 @@ pub mod deliveries;
 pub mod told;
 pub mod worker;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::authorize::seen_webhook;
+use super::forms::{self, Formed};
 use super::idempotency::Keep;
 use crate::app::App;
 use crate::app::callers::Concerns;
@@ -29,8 +28,6 @@ use crate::store::{self, Tx};
 
 /// How many an account may have, and how many may be told of every account: each event is stored for all of them.
 const MOST: u64 = 50;
-/// How long a form remembers what it made.
-const FORM_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub async fn list(app: &App, caller: &Caller, place: (Start<WebhookId>, Order, Limit)) -> Result<Page<Webhook>> {
     // An account's webhooks are no matter of a single member, who has no page for them.
@@ -72,35 +69,17 @@ pub async fn create(
 }
 
 /// The same for a form, whose nonce makes it answer once: sent again, it tells which webhook it made.
-pub async fn create_by_form(app: &App, caller: &Caller, new: NewWebhook, nonce: &str) -> Result<Formed> {
+pub async fn create_by_form(
+    app: &App,
+    caller: &Caller,
+    new: NewWebhook,
+    nonce: &str,
+) -> Result<Formed<Webhook, WebhookSecret, WebhookId>> {
     let secret = WebhookSecret::generate();
     let (by, now, nonce) = (caller.clone(), app.clock.now(), SecretHash::of(nonce));
     let draft = Draft::of(app, caller, new, &secret).await?;
-    let made = move |tx: &Tx| {
-        if let Some(made) = store::setup::made_by_form(tx, nonce)? {
-            return Ok(Err(made));
-        }
-        let webhook = draft.insert(tx, &by, now)?;
-        store::setup::remember_form(tx, nonce, &webhook.id.to_string(), now.saturating_add(FORM_LIFE))?;
-        Ok(Ok(webhook))
-    };
-    Ok(Formed::of(app.change(caller, made, |_| Concerns::Nobody).await?, secret))
-}
-
-/// What a form did that shows a secret.
-pub enum Formed {
-    Made(Box<Webhook>, WebhookSecret),
-    /// It was sent before, for this webhook.
-    Before(Option<WebhookId>),
-}
-
-impl Formed {
-    fn of(made: Result<Webhook, String>, secret: WebhookSecret) -> Self {
-        match made {
-            Ok(webhook) => Self::Made(Box::new(webhook), secret),
-            Err(made) => Self::Before(WebhookId::parse(&made)),
-        }
-    }
+    let made = move |tx: &Tx| forms::once(tx, nonce, now, || draft.insert(tx, &by, now), |webhook| webhook.id);
+    Ok(Formed::of(app.change(caller, made, |_| Concerns::Nobody).await?, secret, WebhookId::parse))
 }
 
 /// A webhook that is about to be: its target is looked up, its secret sealed, and its place known.
@@ -210,19 +189,20 @@ pub async fn rotate_secret(
 }
 
 /// The same for a form, which rotates once.
-pub async fn rotate_by_form(app: &App, caller: &Caller, id: WebhookId, overlap: Overlap, nonce: &str) -> Result<Formed> {
+pub async fn rotate_by_form(
+    app: &App,
+    caller: &Caller,
+    id: WebhookId,
+    overlap: Overlap,
+    nonce: &str,
+) -> Result<Formed<Webhook, WebhookSecret, WebhookId>> {
     let secret = WebhookSecret::generate();
     let sealed = seal(app.master_key().await?, id, &secret);
     let (by, now, nonce) = (caller.clone(), app.clock.now(), SecretHash::of(nonce));
     let rotated = move |tx: &Tx| {
-        if let Some(made) = store::setup::made_by_form(tx, nonce)? {
-            return Ok(Err(made));
-        }
-        let webhook = rotate(tx, &by, (id, &IfMatch::ANY), &sealed, overlap, now)?;
-        store::setup::remember_form(tx, nonce, &webhook.id.to_string(), now.saturating_add(FORM_LIFE))?;
-        Ok(Ok(webhook))
+        forms::once(tx, nonce, now, || rotate(tx, &by, (id, &IfMatch::ANY), &sealed, overlap, now), |webhook| webhook.id)
     };
-    Ok(Formed::of(app.change(caller, rotated, |_| Concerns::Nobody).await?, secret))
+    Ok(Formed::of(app.change(caller, rotated, |_| Concerns::Nobody).await?, secret, WebhookId::parse))
 }
 
 fn rotate(

@@ -13,6 +13,7 @@ use super::deliveries::{self, Message};
 use super::note;
 use crate::app::App;
 use crate::app::outbound::Answer;
+use crate::crypto::fill_random;
 use crate::model::Result;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
@@ -246,9 +247,9 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 }
 
 fn jittered(pause: Duration) -> Duration {
-    let mut byte = [0; 2];
-    getrandom::fill(&mut byte).expect("the operating system gives random bytes");
-    pause.mul_f64(1.0 + JITTER * f64::from(u16::from_le_bytes(byte)) / f64::from(u16::MAX))
+    let mut bytes = [0; 2];
+    fill_random(&mut bytes);
+    pause.mul_f64(1.0 + JITTER * f64::from(u16::from_le_bytes(bytes)) / f64::from(u16::MAX))
 }
 
 #[cfg(test)]

@@ -101,7 +101,8 @@ fn question() -> Vec<Param> {
             "scope",
             false,
             text(),
-            "What is asked for, separated by spaces. Without it: `users:read`, or all that the client may ask for where it may not ask for that.",
+            "What is asked for, separated by spaces. Without it: `users:read`, or all that the client may ask for where it may \
+             not ask for that.",
         ),
         param("state", false, text(), "Comes back as it was sent. Compare it: another one is not the answer to your question."),
         param(

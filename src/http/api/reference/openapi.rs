@@ -8,7 +8,7 @@ use super::{Answer, Group, Param, Reference, all, problems, schemas};
 use crate::http::api::dialect::Dialect;
 use crate::http::api::dialect::error::ErrorShape;
 use crate::http::api::dialect::examples;
-use crate::http::api::dialect::listing::Paging;
+use crate::http::api::dialect::listing::{Envelope, Paging};
 use crate::http::api::dialect::preview;
 use crate::http::api::operations::Access;
 use crate::model::clock::Clock;
@@ -200,11 +200,11 @@ pub fn success(reference: &Reference, name: DialectName) -> (u16, Option<Value>,
             let list = dialect.list.envelope.schema(schemas::reference(schema));
             let rows = json!([example]);
             let example = match dialect.list.envelope {
-                crate::http::api::dialect::listing::Envelope::Bare => rows,
-                crate::http::api::dialect::listing::Envelope::Results => {
+                Envelope::Bare => rows,
+                Envelope::Results => {
                     json!({ "results": rows, "next": null, "previous": null })
                 }
-                crate::http::api::dialect::listing::Envelope::ObjectList => {
+                Envelope::ObjectList => {
                     json!({ "object": "list", "has_more": false, "data": rows })
                 }
             };

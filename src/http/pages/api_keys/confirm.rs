@@ -130,7 +130,7 @@ async fn page(who: &SignedIn, realm: Realm, key: &ApiKey, act: Act, errors: Form
         facts: vec![
             (msg!("Owner"), row.owner),
             (msg!("Key"), row.hint),
-            (msg!("Last used"), row.used_words),
+            (msg!("Last used"), row.used.map_or_else(|| t("Never").into(), |used| used.words)),
             (msg!("Requests, 24 h"), row.requests),
         ],
         instead: (is_final && key.enabled).then(|| Link {

@@ -20,11 +20,11 @@ use crate::model::AppError;
 use crate::model::api_key::{ApiKey, NewApiKey};
 use crate::model::email::Email;
 use crate::model::error::FieldErrors;
-use crate::model::ids::UserId;
+use crate::model::ids::{ApiKeyId, UserId};
 use crate::model::page::{Limit, Order, Start};
 use crate::model::scope::ScopeSet;
 use crate::services;
-use crate::services::api_keys::Formed;
+use crate::services::forms::Formed;
 
 #[derive(Template)]
 #[template(path = "admin/api_keys/new.html")]
@@ -189,7 +189,7 @@ pub(super) fn show_once(
 pub(super) async fn again(
     who: &SignedIn,
     realm: Realm,
-    made: Option<crate::model::ids::ApiKeyId>,
+    made: Option<ApiKeyId>,
     title: Message,
     words: Message,
 ) -> Result<HttpResponse, PageError> {

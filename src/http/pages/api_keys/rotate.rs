@@ -21,7 +21,7 @@ use crate::model::api_key::{ApiKey, Overlap};
 use crate::model::error::Problem;
 use crate::model::scope::Scope;
 use crate::services;
-use crate::services::api_keys::Formed;
+use crate::services::forms::Formed;
 
 const HOUR: u64 = 3600;
 

@@ -32,7 +32,7 @@ use crate::model::page::{Limit, Order, Start};
 use crate::model::scope::{Scope, ScopeSet};
 use crate::model::user::User;
 use crate::services;
-use crate::services::oauth_clients::Formed;
+use crate::services::forms::Formed;
 use secret::{again, nonce_of, show_once};
 
 const BASE: &str = "/admin/clients";

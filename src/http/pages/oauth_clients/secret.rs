@@ -22,7 +22,7 @@ use crate::model::duration;
 use crate::model::ids::ClientId;
 use crate::model::oauth_client::OauthClient;
 use crate::services;
-use crate::services::oauth_clients::Formed;
+use crate::services::forms::Formed;
 
 #[derive(Template)]
 #[template(path = "admin/clients/secret.html")]
@@ -125,14 +125,16 @@ pub async fn rotate(who: SignedIn, id: Path<String>, form: Posted) -> Result<Htt
         Err(err) => Err(err),
     };
     match rotated {
-        Ok(Formed::Made(client, Some(secret))) => {
+        Ok(Formed::Made(client, secret)) => {
             let told = match client.old_secret_at(who.app.clock.now()) {
                 Some((_, end)) => t("The old secret ends {when}.").with("when", who.now().moment(*end).full),
                 None => t("The old secret has ended."),
             };
             Ok(show_once(&who, &client, (t("Secret rotated"), told), &secret))
         }
-        Ok(_) => again(&who, Some(client.id), t("Already rotated"), t("It rotated the secret once, and not again now.")).await,
+        Ok(Formed::Before(id)) => {
+            again(&who, id, t("Already rotated"), t("It rotated the secret once, and not again now.")).await
+        }
         Err(err) => {
             let code = status(&err);
             Ok(who.page(code, &rotate_page(&who, &client, overlap, nonce, FormErrors::of_refusal(err)?)))

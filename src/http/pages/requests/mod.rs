@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::chart::took_words;
 use super::view::{Status, grouped};
+use crate::app::request_log::PER_SECOND;
 use crate::crypto::secret::has_checksum;
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{Frame, PageError, Place};
@@ -272,7 +273,7 @@ fn kept_words(sample: f64, oldest: Option<Moment>) -> String {
     )
     .with("rows", grouped(KEPT_ROWS.into()))
     .with("days", KEPT_DAYS)
-    .with("most", crate::app::request_log::PER_SECOND);
+    .with("most", PER_SECOND);
     let share = (sample < 1.0).then(|| t("A share of {share} of all requests is kept.").with("share", sample));
     let never = t("No Authorization header and no query is kept.");
     let oldest = oldest.map(|at| t("The oldest is from {when}.").with("when", at.full));

@@ -10,6 +10,7 @@ use super::list::Filtered;
 use crate::http::csrf::Fields;
 use crate::http::page::PageError;
 use crate::http::signed_in::SignedIn;
+use crate::model::AppError;
 use crate::model::ids::UserId;
 use crate::services;
 use crate::services::export::{Export, Format, Which};
@@ -44,7 +45,7 @@ pub async fn export(who: SignedIn, fields: Fields) -> Result<HttpResponse, PageE
 }
 
 fn stream_errors(
-    chunks: impl stream::Stream<Item = Result<actix_web::web::Bytes, crate::model::AppError>>,
+    chunks: impl stream::Stream<Item = Result<actix_web::web::Bytes, AppError>>,
 ) -> impl stream::Stream<Item = Result<actix_web::web::Bytes, PageError>> {
     use futures_util::TryStreamExt;
     chunks.map_err(PageError::from)

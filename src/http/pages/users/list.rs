@@ -14,7 +14,7 @@ use crate::http::words::{count, filters, in_sentence, msg, t};
 use crate::model::AppError;
 use crate::model::error::FieldErrors;
 use crate::model::ids::UserId;
-use crate::model::page::{Limit, Start};
+use crate::model::page::{Limit, Page, Start};
 use crate::model::user::{Role, User, UserStatus, UserText};
 use crate::services;
 
@@ -193,9 +193,9 @@ async fn page(
     sorted: &Sorted,
     fields: &Fields,
     limit: Limit,
-) -> Result<crate::model::page::Page<User>, PageError> {
+) -> Result<Page<User>, PageError> {
     if filtered.is_nobody {
-        return Ok(crate::model::page::Page { rows: Vec::new(), has_prev: false, has_next: false, total: None });
+        return Ok(Page { rows: Vec::new(), has_prev: false, has_next: false, total: None });
     }
     let given = |name| Some(fields.text(name)).filter(|text| !text.is_empty());
     let (after, before, mut filter) = (given("after"), given("before"), filtered.filter.clone());

@@ -22,7 +22,7 @@ use crate::model::clock::Timestamp;
 use crate::model::error::Problem;
 use crate::model::ids::DeliveryId;
 use crate::model::revision::IfMatch;
-use crate::model::webhook::{Attempt, Webhook};
+use crate::model::webhook::{Attempt, Webhook, WebhookStatus};
 use crate::services::idempotency::Keep;
 use crate::services::webhooks::deliveries::{self, Shown};
 
@@ -90,7 +90,7 @@ pub async fn show_delivery(
         frame: who.frame(&shown.delivery.event_type, Place::Webhooks).with_banner(done.banner()),
         webhook: path_of(&shown.webhook),
         url: shown.webhook.url.clone(),
-        waits: shown.webhook.status != crate::model::webhook::WebhookStatus::Active,
+        waits: shown.webhook.status != WebhookStatus::Active,
         attempts: shown.attempts.iter().rev().map(|attempt| attempt_row(attempt, number, &now)).collect(),
         sides: current.map(|attempt| sides(attempt, &row.event_id, &body)),
         curl: deliveries::as_curl(&who.app, &who.caller, &shown).await?,

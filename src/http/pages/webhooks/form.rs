@@ -22,7 +22,8 @@ use crate::model::ids::WebhookId;
 use crate::model::revision::IfMatch;
 use crate::model::target::Target;
 use crate::model::webhook::{EventType, EventTypes, NewWebhook, Webhook, WebhookChanges};
-use crate::services::webhooks::{self, Formed};
+use crate::services::forms::Formed;
+use crate::services::webhooks;
 
 #[derive(Template)]
 #[template(path = "admin/webhooks/edit.html")]
