@@ -5,7 +5,7 @@ import os, resource, shutil, socket, statistics, subprocess, sys, tempfile, thre
 from pathlib import Path
 
 import growth, harness
-from harness import Keyrack, Row
+from harness import Keyrack, Row, Server
 
 IDLE = int(os.environ.get("IDLE", 10_000))
 MIB = 1 << 20
@@ -30,7 +30,6 @@ def connections(program, directory, told):
     """Connections that were used once and are kept: what each takes, and what they do to others."""
     keyrack, _ = growth.prepared(program, directory, 1000)
     count = min(IDLE, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200)
-    request = f"GET /v1/users/me HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {growth.secret(3)}\r\n\r\n".encode()
     with keyrack.serve(9502) as server:
         quiet = Row("alone", server, secret=growth.secret(5))
         quiet.rounds = [quiet.load(harness.seconds()) for _ in range(3)]
@@ -39,10 +38,7 @@ def connections(program, directory, told):
         try:
             began = time.time()
             for _ in range(count):
-                kept.append(socket.create_connection(("127.0.0.1", 9502), timeout=20))
-                kept[-1].sendall(request)
-                if not kept[-1].recv(4096).startswith(b"HTTP/1.1 200"):
-                    raise RuntimeError("an idle connection was not answered")
+                kept.append(used_once(9502))
             took = time.time() - began
             each = (server.pss() - before) / count
             busy = Row(f"beside {count:,} idle connections", server, secret=growth.secret(5), base="alone")
@@ -56,6 +52,30 @@ def connections(program, directory, told):
         print(f"only {still:,} of {count:,} connections were still open", file=sys.stderr)
     told |= {row.name: row.figures() for row in [quiet, busy]}
     return {"idle.bytes": each / 1024, "idle.p99": told[busy.name]["p99"] / told["alone"]["p99"], "idle.count": still}
+
+
+def used_once(port):
+    """A connection over which one request was answered."""
+    request = f"GET /v1/users/me HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {growth.secret(3)}\r\n\r\n"
+    one = socket.create_connection(("127.0.0.1", port), timeout=20)
+    one.sendall(request.encode())
+    if not one.recv(4096).startswith(b"HTTP/1.1 200"):
+        raise RuntimeError("a connection was not answered")
+    return one
+
+
+def of_bare(bare):
+    """What an idle connection of the bare handler takes, and the handler itself."""
+    with Server("bare", [bare, 9505], 9505) as server:
+        before, kept = server.pss(), []
+        try:
+            for _ in range(2000):
+                kept.append(used_once(9505))
+            each = (server.pss() - before) / len(kept)
+        finally:
+            for one in kept:
+                one.close()
+    return {"bare.idle.bytes": each / 1024, "bare.pss": before / MIB}
 
 
 def is_open(one):
@@ -97,12 +117,12 @@ def start(program):
 
 
 def main():
-    program, _, out = harness.arguments(3, "KEYRACK BARE OUT")[:3]
+    program, bare, out = harness.arguments(3, "KEYRACK BARE OUT")[:3]
     scratch = Path(tempfile.mkdtemp(prefix="keyrack-footprint."))
     directory = Path(os.environ.get("PREPARED") or scratch)
     figures, told = {"binary": os.path.getsize(program) / 1e6}, {}
     try:
-        figures |= start(program) | memory(program, directory, told) | connections(program, directory, told) | cached_keys(program, directory, scratch)
+        figures |= start(program) | memory(program, directory, told) | connections(program, directory, told) | cached_keys(program, directory, scratch) | of_bare(bare)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     harness.show(told)
