@@ -110,10 +110,6 @@ impl Tick {
         Self(ns)
     }
 
-    pub const fn nanos(self) -> u64 {
-        self.0
-    }
-
     pub const fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(span.as_nanos() as u64))
     }

@@ -48,14 +48,6 @@ impl<Id> Start<Id> {
     /// The deepest offset: past it, use `after`.
     pub const MAX_OFFSET: u64 = 1_000_000;
 
-    pub fn map<Other>(self, change: impl FnOnce(Id) -> Other) -> Start<Other> {
-        match self {
-            Self::Offset(offset) => Start::Offset(offset),
-            Self::After(id) => Start::After(change(id)),
-            Self::Before(id) => Start::Before(change(id)),
-        }
-    }
-
     /// Reads `offset`, `after` and `before`, of which one at most may be given. An id that cannot exist begins
     /// nowhere and is refused.
     pub fn parse(

@@ -45,18 +45,6 @@ impl Window {
         }
         Ok(self)
     }
-
-    /// As people say it: `1,000/hour`, `50/second`, `20/15m`.
-    pub fn in_words(self) -> String {
-        let span = match self.seconds {
-            1 => "second".into(),
-            60 => "minute".into(),
-            3_600 => "hour".into(),
-            86_400 => "day".into(),
-            seconds => duration::show(std::time::Duration::from_secs(seconds.into())),
-        };
-        format!("{}/{span}", grouped(self.limit))
-    }
 }
 
 /// `at most 8 windows` → `At most 8 windows.`
