@@ -25,7 +25,7 @@ use crate::model::ids::{AccountId, ClientId, GrantId};
 use crate::model::network::Network;
 use crate::model::scope::ScopeSet;
 use crate::model::service::ServiceName;
-use crate::model::tier::Windows;
+use crate::model::tier::{Window, Windows};
 use crate::model::user::{User, UserStatus};
 
 /// A credential as it was when it was looked up, whether or not it works: its state depends on the time.
@@ -201,7 +201,7 @@ impl Found {
         rate::peek(&self.account_counters, self.account_windows.as_slice(), self.of_key(), cost, now)
     }
 
-    fn of_key(&self) -> Option<(&Counters, &[crate::model::tier::Window])> {
+    fn of_key(&self) -> Option<(&Counters, &[Window])> {
         let Bearer::Key(bearer) = &self.bearer else { return None };
         bearer.counters.as_deref().map(|counters| (counters, bearer.key.windows.as_slice()))
     }

@@ -24,6 +24,13 @@ pub enum Subject {
     Key(ApiKeyId),
 }
 
+impl Subject {
+    /// The subject with this id.
+    pub fn parse(id: &str) -> Option<Self> {
+        AccountId::parse(id).map(Self::Account).or_else(|| ApiKeyId::parse(id).map(Self::Key))
+    }
+}
+
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -160,6 +160,14 @@ fn a_restart_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn a_subject_is_read_back_from_its_id() {
+    for subject in [Subject::Account(AccountId::new()), Subject::Key(ApiKeyId::new())] {
+        assert_eq!(Subject::parse(&subject.to_string()), Some(subject));
+    }
+    assert_eq!(Subject::parse("user_01h455vb4pex5vsknk084sn02q"), None);
+}
+
+#[test]
 fn a_clock_set_back_makes_no_window_longer() {
     let limits = RateLimits::new();
     let subject = Subject::Account(AccountId::new());
