@@ -59,9 +59,9 @@ AIMS = [
 ]
 # Told where the aim is missed.
 WHY = {
-    "me": "Of 24,000 instructions more than bare 5,000 write the limits' headers, 4,700 find the key (3,400 of them the hash, which the processor does at once), 2,000 the answer, 1,800 where it came from and its id; the rest is spread thin over actix's layers (callgrind).",
+    "me": "Of 21,300 instructions more than bare 4,700 write the limits' headers, 4,700 find the key (3,400 of them the hash, which the processor does at once), 1,400 the answer, 1,800 where it came from and its id; the rest is spread thin over actix's layers (callgrind).",
     "forward-auth": "The work of the first row without a body, and six headers more, which tell who it is: each costs about 400 instructions on its way in and out (callgrind).",
-    "verify": "A second hash, look-up and decision, a body read field by field and one written: 71,200 instructions where the row above it takes 43,000 (callgrind), none of them a tenth.",
+    "verify": "A second hash, look-up and decision, a body read field by field and one written: 70,000 instructions where the first row takes 39,900 (callgrind), no part of them a tenth.",
     "cold": "Five rows of five tables are read on the way, and fourteen are written afterwards: counts for key and account, windows, the last use (perf: a third of the CPU is the writer).",
     "refused.429": "As of a 200, 60 % of its CPU is the kernel's (perf); the rest counts it, tells the limits, and writes what is wrong, with a link, anew each time.",
     "refused.401": "As of a 200, 60 % of its CPU is the kernel's (perf); the rest counts it, tells the limits, and writes what is wrong, with a link, anew each time.",
@@ -70,9 +70,11 @@ WHY = {
     "peer.fastapi": "Everything is in a dict of the one process here, on uvloop and httptools.",
     "list": "Half of the instructions are the statement and its rows, a third writes the JSON; it goes off the workers to a reader and back.",
     "instructions": "Callgrind knows no SHA instructions, so hashing counts dearly; most of the rest are headers, in actix's map.",
-    "p99.many": "The threads that write usage and the request log share the one core.",
+    "p99.many": "A p99 of a few seconds is worth little here: the bare handler's own was 0.3 to 2.9 ms from round to round. Threads that write share the one core.",
+    "idle.p99": "As the p99 of 32 connections: the rounds without idle connections differ as much.",
+    "users.hash": "Within what its own rounds differ by.",
     "binary": "Of 16 MB of code 1.8 drop values, 1.2 are handlers with all that they call, 1.0 SQLite, 1.0 TLS and certificates, 0.7 pages, 0.6 the command line (symbols).",
-    "flood.p99": "Hashing and answering share the one core here.",
+    "flood.p99": "Hashing gives way (its threads have a lower priority), so what is left is the flood itself: most of it is refused, and each refusal is a page. Both loads come from one core, too.",
     "pipelined": "The same work as in the first row: here next to nothing of the kernel's stands beside it.",
     "peer.better-auth.database": "Within what its own rounds differ by.",
     "create.single": "Of its CPU the writer takes 68 % (29 the kernel for the file and its flush, 25 SQLite, 15 memory), the request 29 % (perf). A key is three rows and their indexes, and an audit event with its hash; raw is one row of one table.",
