@@ -6,12 +6,12 @@ use super::params::decoded;
 
 /// The secret behind `Bearer`.
 pub fn bearer(header: &str) -> Option<&str> {
-    of_scheme(header.trim_ascii_start(), "bearer").filter(|secret| !secret.is_empty())
+    of_scheme(header.trim_start(), "bearer").filter(|secret| !secret.is_empty())
 }
 
 /// The secret in a header of its own, which some clients put behind `Bearer` there too.
 pub fn bare(header: &str) -> Option<&str> {
-    let text = header.trim_ascii();
+    let text = header.trim();
     Some(of_scheme(text, "bearer").unwrap_or(text)).filter(|secret| !secret.is_empty())
 }
 
@@ -25,5 +25,5 @@ pub fn basic(header: &str) -> Option<(String, String)> {
 
 fn of_scheme<'h>(header: &'h str, wanted: &str) -> Option<&'h str> {
     let (scheme, rest) = header.split_once(' ')?;
-    scheme.eq_ignore_ascii_case(wanted).then(|| rest.trim_ascii())
+    scheme.eq_ignore_ascii_case(wanted).then(|| rest.trim())
 }
