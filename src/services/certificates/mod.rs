@@ -76,8 +76,10 @@ pub async fn look(app: &App, rounds: &mut Rounds, asked: bool) {
 }
 
 fn show(app: &App, new: KeyedCertificate) {
-    tracing::info!(names = new.facts.names.join(" "), ends_at = %new.facts.ends_at, "a new certificate is shown");
+    let (names, ends_at) = (new.facts.names.join(" "), new.facts.ends_at);
     app.certificates.show(new);
+    // Said when it is so: whoever reads it may connect at once.
+    tracing::info!(names, %ends_at, "a new certificate is shown");
 }
 
 fn read_files(app: &App) -> Result<KeyedCertificate, CertificateError> {
