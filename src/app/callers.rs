@@ -259,12 +259,12 @@ pub struct Callers {
     strip_prefixes: RwLock<Option<(u64, Arc<[String]>)>>,
 }
 
-/// In the weight of entries, which is about 1 KB, and more where a key has much metadata.
+/// In the weight of entries: one is about 3 KB with its counters, and more where a key has much metadata.
 const CAPACITY: u64 = 200_000;
 /// The longest that a missed notice could matter.
 const TRUSTED: Duration = Duration::from_secs(5);
-/// An entry that is no longer trusted keeps its place, which the next look-up takes: leaving and entering the cache cost more
-/// than the look-up.
+/// An entry that is no longer trusted keeps its place, which the next look-up takes: the cache is spared a removal and an
+/// insertion for each.
 const KEPT: Duration = Duration::from_secs(60);
 
 /// Whose remembered credentials a change makes stale.

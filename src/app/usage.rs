@@ -46,7 +46,7 @@ pub struct Batch {
 
 /// What of a batch is written as one: other changes need not wait for the whole of it. All that is in it of one account
 /// is beside each other.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Part {
     requests: Vec<(Cell, Tally)>,
     services: Vec<(ServiceCell, Checks)>,

@@ -139,9 +139,9 @@ fn threads(count: usize) -> mpsc::Sender<Job> {
 
 /// Hashing takes what the workers leave: a flood of sign-ins must not slow the API. Where that is not allowed, it goes on as it is.
 fn give_way() {
-    // Elsewhere the priority is the whole process's.
+    // Elsewhere the niceness is the whole process's. Added to what the process was started with.
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, 10);
+    let _ = rustix::process::nice(10);
 }
 
 /// A place in the queue, given back when dropped.

@@ -54,6 +54,12 @@ def get(port, path="/healthz", tls=False, address="127.0.0.1"):
         return int(first.split(" ")[1]) if first else 0
 
 
+def niceness_of(name):
+    """Of each thread of the service that is called so (proc_pid_stat(5), field 19)."""
+    threads = [task for task in Path(f"/proc/{show('MainPID')}/task").iterdir() if (task / "comm").read_text().strip() == name]
+    return [int((task / "stat").read_text().rpartition(")")[2].split()[16]) for task in threads]
+
+
 def until(what, happened, seconds=60):
     end = time.monotonic() + seconds
     while not happened():
@@ -117,6 +123,7 @@ def installed_by_itself():
     limits = Path(f"/proc/{show('MainPID')}/limits").read_text().splitlines()
     core = next(line for line in limits if line.startswith("Max core file size")).split()[4:6]
     check("no core dump is ever written", core, ["0", "0"])
+    check("hashing gives way to the API", set(niceness_of("passwords")), {10})
 
     exposure = sh("systemd-analyze", "security", "--no-pager", "keyrack.service").stdout.strip().splitlines()[-1]
     level = float(next(word for word in exposure.split() if word[0].isdigit()))

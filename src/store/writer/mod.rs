@@ -254,8 +254,8 @@ fn run_batch(conn: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Fa
         Fault::Busy => Fault::Locked,
         fault => fault,
     })?;
-    // Alone, a change needs no savepoint: what goes back is the transaction. For each statement within a savepoint SQLite
-    // walks over copies of all pages that the savepoint changed before it, which makes a long change very long.
+    // Alone, a change needs no savepoint: what goes back is the transaction. Within a savepoint, a statement that SQLite could
+    // have to undo by itself (one with a trigger or an upsert) walks over copies of all pages that were changed before it.
     if let [only] = batch {
         return match only.run(&tx) {
             Ran::Stays => Ok(tx.commit()?),
