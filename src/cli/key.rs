@@ -268,8 +268,8 @@ fn in_one_line(error: &LineError) -> String {
 
 fn test(open: &Opened, file: &std::path::Path, out: &Output) -> Result<()> {
     let secret = ask::secret_from(file)?;
-    let now = open.app.clock.now();
-    let refused = match credentials::authenticate(&open.app, secret.trim(), now) {
+    let (now, tick) = open.app.clock.both();
+    let refused = match credentials::authenticate(&open.app, secret.trim(), (now, tick)) {
         Ok(credential) => {
             let id =
                 credential.key().map(|key| key.id).ok_or_else(|| Failure::failed("This is an access token, and it works."))?;

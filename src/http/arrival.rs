@@ -9,6 +9,7 @@ use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Data;
 use ipnet::IpNet;
 
+use super::X_REQUEST_ID;
 use super::client_addr::{ClientAddr, client_addr};
 use crate::app::App;
 use crate::config::{Config, PublicUrl, TlsMode};
@@ -139,7 +140,7 @@ pub fn path_of(req: &HttpRequest) -> &str {
 }
 
 fn request_id(headers: &HeaderMap) -> Arc<str> {
-    let sent = headers.get("x-request-id").and_then(|value| value.to_str().ok());
+    let sent = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
     let good = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
     sent.filter(good).map_or_else(|| RequestId::new().with_text(|text| Arc::from(text)), Arc::from)
 }

@@ -169,6 +169,11 @@ impl Clock {
         }
     }
 
+    /// Both clocks at once.
+    pub fn both(&self) -> (Timestamp, Tick) {
+        (self.now(), self.tick())
+    }
+
     pub fn tick(&self) -> Tick {
         match &self.0 {
             Source::Real { started } => Tick(started.elapsed().as_nanos() as u64),

@@ -87,7 +87,7 @@ pub enum Typed {
 /// Whether somebody has put a secret where words belong. Keys that the caller does not see are none.
 pub fn recognize(app: &App, caller: &Caller, text: &str) -> Result<Typed> {
     let is_ours = has_checksum(text) || app.has_own_form(text);
-    let found = if text.contains(char::is_whitespace) { None } else { credentials::find(app, text)? };
+    let found = if text.contains(char::is_whitespace) { None } else { credentials::find(app, text, app.clock.tick())? };
     let found = found.and_then(|found| seen_key(caller, found.key().cloned()).ok());
     Ok(match found {
         Some(key) => Typed::SecretOf(key.id),
@@ -336,7 +336,7 @@ pub async fn revoke(app: &App, caller: &Caller, id: ApiKeyId, expected: IfMatch)
 /// Revokes the key of a leaked secret, for whoever holds it. Tells nobody whether there was one.
 pub async fn report(app: &App, secret: &str, caller: &Caller) -> Result<()> {
     let now = app.clock.now();
-    let Some(found) = credentials::find(app, secret)? else { return Ok(()) };
+    let Some(found) = credentials::find(app, secret, app.clock.tick())? else { return Ok(()) };
     let id = match &found.bearer {
         // A secret that has ended opens nothing, and its holder ends nothing with it.
         Bearer::Key(bearer) if bearer.secret_expires_at.is_some_and(|end| end <= now) => return Ok(()),

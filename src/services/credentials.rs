@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::authorize::scopes_of_role;
 use crate::app::App;
-use crate::app::callers::{AccountFacts, Bearer, BearerKey, BearerToken, Credential, Found, State};
+use crate::app::callers::{AccountFacts, Bearer, BearerKey, BearerToken, Credential, Found, State, same};
 use crate::crypto::secret::{Kind, SecretHash, has_checksum};
 use crate::model::caller::{Actor, Caller, Reach};
 use crate::model::clock::{Tick, Timestamp};
@@ -22,8 +22,8 @@ use crate::store::{self, oauth_tokens};
 const MAX_IMPORTED: usize = 1_024;
 
 /// The credential behind a secret that works, or why it is refused.
-pub fn authenticate(app: &App, secret: &str, now: Timestamp) -> Result<Arc<Credential>> {
-    let credential = find(app, secret)?.ok_or(AppError::InvalidApiKey)?;
+pub fn authenticate(app: &App, secret: &str, (now, tick): (Timestamp, Tick)) -> Result<Arc<Credential>> {
+    let credential = find(app, secret, tick)?.ok_or(AppError::InvalidApiKey)?;
     match credential.state(now) {
         State::Good => Ok(credential),
         State::Expired => Err(AppError::ExpiredApiKey),
@@ -33,8 +33,7 @@ pub fn authenticate(app: &App, secret: &str, now: Timestamp) -> Result<Arc<Crede
 }
 
 /// The credential behind a secret, in whatever state it is.
-pub fn find(app: &App, secret: &str) -> Result<Option<Arc<Credential>>> {
-    let now = app.clock.tick();
+pub fn find(app: &App, secret: &str, now: Tick) -> Result<Option<Arc<Credential>>> {
     let ours = has_checksum(secret);
     if ours && secret.starts_with(Kind::AccessToken.prefix()) {
         return find_token(app, SecretHash::of(secret), now);
@@ -84,7 +83,7 @@ fn find_token(app: &App, hash: SecretHash, now: Tick) -> Result<Option<Arc<Crede
 /// By the part of a secret that is hashed, and what was taken away before it: the hashed part alone, or behind another
 /// prefix, is another text than the one that was given out.
 fn remembered(app: &App, hash: SecretHash, prefix: &str, now: Tick) -> Option<Arc<Credential>> {
-    let found = app.callers.get(&hash, now).filter(|found| found.strip_prefix() == prefix);
+    let found = app.callers.get(&hash, now).filter(|found| same(found.strip_prefix(), prefix));
     if found.is_some() {
         app.metrics.credential_hits.add();
     }

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::app::callers::{Credential, Found, State};
 use crate::limits::{Decision, WindowState};
 use crate::model::caller::Caller;
-use crate::model::clock::Timestamp;
+use crate::model::clock::{Tick, Timestamp};
 use crate::model::ids::ApiKeyId;
 use crate::model::scope::ScopesAsked;
 use crate::model::service::ServiceName;
@@ -73,16 +73,18 @@ pub struct Verdict {
     pub credential: Option<Arc<Credential>>,
     /// The windows as the request left them; none where they were not looked at.
     pub left: Option<Decision>,
+    /// When this was decided.
+    pub at: Timestamp,
 }
 
 /// Whether a request with this secret is to be let in. It counts for the account of the secret's key, and under the
 /// label of the service that asks.
 pub fn verify(app: &App, caller: &Caller, service: &ServiceName, secret: &str, question: Question) -> Result<Verdict> {
     let is_seen = |user: &User| sees(caller, user.account_id, user.id);
-    let found = credentials::find(app, secret)?.filter(|found| found.key().is_some() && is_seen(&found.user));
-    let Some(credential) = found else { return Ok(Verdict { code: Code::NotFound, credential: None, left: None }) };
-    let now = app.clock.now();
-    let (code, left) = judge(app, &credential, question, now);
+    let (now, tick) = app.clock.both();
+    let found = credentials::find(app, secret, tick)?.filter(|found| found.key().is_some() && is_seen(&found.user));
+    let Some(credential) = found else { return Ok(Verdict { code: Code::NotFound, credential: None, left: None, at: now }) };
+    let (code, left) = judge(&credential, question, (now, tick));
     if !question.dry_run && matches!(code, Code::Valid | Code::RateLimited) {
         app.callers.note_use(&credential, now, question.ip, "");
     }
@@ -95,11 +97,11 @@ pub fn verify(app: &App, caller: &Caller, service: &ServiceName, secret: &str, q
     }
     // The older secret of a rotation is forgotten some time after its end: it is told as forgotten from its end on.
     let credential = Some(credential).filter(|_| code != Code::NotFound);
-    Ok(Verdict { code, credential, left })
+    Ok(Verdict { code, credential, left, at: now })
 }
 
 /// Only what passes everything else is counted.
-fn judge(app: &App, found: &Found, question: Question, now: Timestamp) -> (Code, Option<Decision>) {
+fn judge(found: &Found, question: Question, (now, tick): (Timestamp, Tick)) -> (Code, Option<Decision>) {
     let refused = match found.state(now) {
         State::Good => None,
         State::Revoked => Some(Code::Revoked),
@@ -119,7 +121,6 @@ fn judge(app: &App, found: &Found, question: Question, now: Timestamp) -> (Code,
     } else {
         None
     };
-    let tick = app.clock.tick();
     if let Some(code) = refused {
         return (code, Some(found.peek(0, tick)));
     }
@@ -147,7 +148,7 @@ pub async fn outlook(app: &App, caller: &Caller, id: ApiKeyId) -> Result<Outlook
     // From an address that it allows.
     let ip = key.ip_allow.an_address();
     let question = Question { scopes: ScopesAsked::default(), ip, cost: 1, dry_run: true };
-    let (_, left) = judge(app, &found, question, now);
+    let (_, left) = judge(&found, question, (now, app.clock.tick()));
     let state = found.state(now);
     if state != State::Good {
         return Ok(Outlook::Refused(state));

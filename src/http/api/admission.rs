@@ -2,6 +2,7 @@
 //! awaited before its turn, so that a slow one keeps nobody waiting. The scope is in the handler's signature
 //! ([`super::allowed`]). It answers a refusal with a response, never with an `Err`, which outer layers would not see.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::body::MessageBody;
@@ -37,10 +38,31 @@ const NOTHING_LOADS: HeaderValue = HeaderValue::from_static("default-src 'none';
 
 /// What a request holds while it is worked on. Dropping it gives its turn to the next.
 struct Pass {
-    credential: Option<Arc<Credential>>,
-    left: Decision,
+    who: Who,
     /// None for a gateway's question, which takes less to answer than to wait, and for an import, which waits by itself.
     _slot: Option<Slot>,
+}
+
+enum Who {
+    Known(Rc<Admitted>),
+    /// Whoever came without a credential to where none is asked for.
+    Anyone(Decision),
+}
+
+impl Who {
+    fn credential(&self) -> Option<&Credential> {
+        match self {
+            Self::Known(admitted) => Some(&admitted.credential),
+            Self::Anyone(_) => None,
+        }
+    }
+
+    fn left(&self) -> &Decision {
+        match self {
+            Self::Known(admitted) => &admitted.left,
+            Self::Anyone(left) => left,
+        }
+    }
 }
 
 /// Why a request goes no further, and the limits to tell it of.
@@ -58,7 +80,7 @@ pub async fn admit(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let (now, began) = (app.clock.now(), app.clock.tick());
+    let (now, began) = app.clock.both();
     let dialect = Dialect::of(arrival.dialect);
     let passed = pass(&app, &mut req, &arrival, dialect, (now, began)).await;
     answer(app, req, next, passed, (arrival, dialect, now, began)).await
@@ -71,7 +93,7 @@ pub async fn admit_streaming(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let (now, began) = (app.clock.now(), app.clock.tick());
+    let (now, began) = app.clock.both();
     let dialect = Dialect::of(arrival.dialect);
     let passed = pass_streaming(&app, &req, &arrival, dialect, (now, began));
     answer(app, req, next, passed, (arrival, dialect, now, began)).await
@@ -84,7 +106,7 @@ pub async fn admit_anyone(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let (now, began) = (app.clock.now(), app.clock.tick());
+    let (now, began) = app.clock.both();
     let dialect = Dialect::of(arrival.dialect);
     let passed = pass_anyone(&app, &mut req, &arrival, dialect).await;
     answer(app, req, next, passed, (arrival, dialect, now, began)).await
@@ -98,11 +120,11 @@ pub async fn admit_forwarded(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let (now, began) = (app.clock.now(), app.clock.tick());
+    let (now, began) = app.clock.both();
     let dialect = Dialect::of(arrival.dialect);
     let passed = pass_forwarded(&app, &req, &arrival, (now, began));
     let whose = match &passed {
-        Ok(pass) => pass.credential.as_deref(),
+        Ok(pass) => pass.who.credential(),
         Err(refusal) => refusal.credential.as_deref(),
     };
     let whose = whose.map(|found| (found.user.account_id, found.key().map(|key| key.id)));
@@ -126,11 +148,14 @@ async fn pass(
     when: (Timestamp, Tick),
 ) -> Result<Pass, Box<Refusal>> {
     before_credential(app, req, arrival, dialect)?;
-    let (credential, left) = count(app, req, arrival, bearer(req.headers()), when)?;
+    let admitted = count(app, req, arrival, bearer(req.headers()), when)?;
     collect(app, req).await;
     match app.in_flight.enter().await {
-        Ok(slot) => Ok(Pass { credential: Some(credential), left, _slot: Some(slot) }),
-        Err(error) => Err(Box::new(Refusal { error, left, credential: Some(credential) })),
+        Ok(slot) => Ok(Pass { who: Who::Known(admitted), _slot: Some(slot) }),
+        Err(error) => {
+            let credential = Some(admitted.credential.clone());
+            Err(Box::new(Refusal { error, left: admitted.left.clone(), credential }))
+        }
     }
 }
 
@@ -143,8 +168,8 @@ fn pass_streaming(
     when: (Timestamp, Tick),
 ) -> Result<Pass, Box<Refusal>> {
     before_credential(app, req, arrival, dialect)?;
-    let (credential, left) = count(app, req, arrival, bearer(req.headers()), when)?;
-    Ok(Pass { credential: Some(credential), left, _slot: None })
+    let admitted = count(app, req, arrival, bearer(req.headers()), when)?;
+    Ok(Pass { who: Who::Known(admitted), _slot: None })
 }
 
 fn pass_forwarded(app: &App, req: &ServiceRequest, arrival: &Arrival, when: (Timestamp, Tick)) -> Result<Pass, Box<Refusal>> {
@@ -157,8 +182,8 @@ fn pass_forwarded(app: &App, req: &ServiceRequest, arrival: &Arrival, when: (Tim
         Some(name) => bare(req.headers(), name.as_str()),
         None => bearer(req.headers()),
     };
-    let (credential, left) = count(app, req, arrival, secret, when)?;
-    Ok(Pass { credential: Some(credential), left, _slot: None })
+    let admitted = count(app, req, arrival, secret, when)?;
+    Ok(Pass { who: Who::Known(admitted), _slot: None })
 }
 
 /// The credential, its allow-list and its limits.
@@ -168,8 +193,8 @@ fn count(
     arrival: &Arrival,
     secret: Result<&str>,
     (now, began): (Timestamp, Tick),
-) -> Result<(Arc<Credential>, Decision), Box<Refusal>> {
-    let credential = match secret.and_then(|secret| credentials::authenticate(app, secret, now)) {
+) -> Result<Rc<Admitted>, Box<Refusal>> {
+    let credential = match secret.and_then(|secret| credentials::authenticate(app, secret, (now, began))) {
         Ok(credential) => credential,
         // A fault of ours is no guess.
         Err(error @ (AppError::Internal(_) | AppError::Busy { .. })) => return Err(unlimited(app, arrival, error)),
@@ -183,7 +208,10 @@ fn count(
     let user_agent = req.headers().get(USER_AGENT).map_or("", |value| value.to_str().unwrap_or(""));
     app.callers.note_use(&credential, now, Some(arrival.client.ip), user_agent);
     match left.check() {
-        Ok(()) => Ok((credential, left)),
+        Ok(()) => {
+            let caller = credentials::caller(&credential, arrival.client.ip, arrival.request_id.clone());
+            Ok(Rc::new(Admitted { caller, credential, left }))
+        }
         Err(error) => {
             app.exceeded.note(credential.user.account_id, credential.key().map(|key| key.id), &left, now);
             Err(Box::new(Refusal { error, left, credential: Some(credential) }))
@@ -199,7 +227,7 @@ async fn pass_anyone(app: &App, req: &mut ServiceRequest, arrival: &Arrival, dia
     }
     collect(app, req).await;
     match app.in_flight.enter().await {
-        Ok(slot) => Ok(Pass { credential: None, left, _slot: Some(slot) }),
+        Ok(slot) => Ok(Pass { who: Who::Anyone(left), _slot: Some(slot) }),
         Err(error) => Err(Box::new(Refusal { error, left, credential: None })),
     }
 }
@@ -282,11 +310,9 @@ async fn answer(
             return Ok(req.into_response(response).map_into_right_body());
         }
     };
-    let caller = pass
-        .credential
-        .as_deref()
-        .map(|credential| credentials::caller(credential, arrival.client.ip, arrival.request_id.clone()));
-    req.extensions_mut().insert(Admitted { caller, credential: pass.credential.clone(), left: pass.left.clone() });
+    if let Who::Known(admitted) = &pass.who {
+        req.extensions_mut().insert(admitted.clone());
+    }
     let response = next.call(req).await?;
     let refused = response.response().error().and_then(|err| err.as_error::<ApiError>());
     let code = refused.map(|ApiError(error)| error.code());
@@ -302,15 +328,15 @@ async fn answer(
         &Ended {
             status: response.status(),
             error: code,
-            credential: pass.credential.as_deref(),
-            left: &pass.left,
+            credential: pass.who.credential(),
+            left: pass.who.left(),
             began,
             was_admitted: true,
             at: now,
             response_size: response.response().body().size(),
         },
     );
-    finish(response.headers_mut(), dialect, &pass.left, now);
+    finish(response.headers_mut(), dialect, pass.who.left(), now);
     tell_deprecation(record::deprecated(response.request()), response.headers_mut());
     Ok(response)
     // `pass` ends here, and gives its turn back.

@@ -3,6 +3,8 @@
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
+use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
@@ -15,20 +17,26 @@ use crate::model::AppError;
 use crate::model::caller::Caller;
 use crate::model::scope::Scope;
 
-/// What admission found, for the handler.
-#[derive(Clone)]
+/// Whom admission let in, and the limits as this request left them.
 pub struct Admitted {
-    pub caller: Option<Caller>,
-    pub credential: Option<Arc<Credential>>,
+    pub caller: Caller,
+    pub credential: Arc<Credential>,
     pub left: Decision,
 }
 
 /// A caller whose credential has the scope of `S`.
 pub struct Allowed<S> {
-    pub caller: Caller,
-    pub credential: Arc<Credential>,
-    pub left: Decision,
+    // Behind a pointer, since it goes through several hands.
+    admitted: Rc<Admitted>,
     scope: PhantomData<S>,
+}
+
+impl<S> Deref for Allowed<S> {
+    type Target = Admitted;
+
+    fn deref(&self) -> &Admitted {
+        &self.admitted
+    }
 }
 
 /// What a handler needs.
@@ -77,19 +85,17 @@ impl<S: Needs> FromRequest for Allowed<S> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let admitted = req.extensions_mut().remove::<Admitted>();
+        let admitted = req.extensions_mut().remove::<Rc<Admitted>>();
         ready(allow(admitted).map_err(ApiError))
     }
 }
 
-fn allow<S: Needs>(admitted: Option<Admitted>) -> Result<Allowed<S>, AppError> {
-    let Some(Admitted { caller: Some(caller), credential: Some(credential), left }) = admitted else {
-        return Err(AppError::MissingApiKey);
-    };
+fn allow<S: Needs>(admitted: Option<Rc<Admitted>>) -> Result<Allowed<S>, AppError> {
+    let admitted = admitted.ok_or(AppError::MissingApiKey)?;
     if let Some(scope) = S::SCOPE {
-        caller.must_have(scope).map_err(|_| S::refusal(scope))?;
+        admitted.caller.must_have(scope).map_err(|_| S::refusal(scope))?;
     }
-    Ok(Allowed { caller, credential, left, scope: PhantomData })
+    Ok(Allowed { admitted, scope: PhantomData })
 }
 
 /// Anyone, with or without a credential: only for what `access.rs` lists as open.

@@ -11,6 +11,7 @@ use crate::model::caller::Caller;
 use crate::model::{AppError, Result};
 use crate::services::idempotency::{Begin, Keep, Replay, begin};
 
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// What a request with a key becomes.
@@ -42,7 +43,7 @@ fn key(req: &HttpRequest) -> Result<Option<String>> {
     let wrong = || {
         AppError::invalid("Idempotency-Key", "invalid", "An Idempotency-Key has 1 to 256 visible characters, and is sent once.")
     };
-    let mut values = req.headers().get_all("idempotency-key");
+    let mut values = req.headers().get_all(IDEMPOTENCY_KEY);
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().map_err(|_| wrong())?.trim();
     let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);

@@ -27,6 +27,7 @@ pub use webhooks::{DeliveryBody, TestBody, WebhookBody, WebhookWithSecret};
 
 use actix_web::dev::ServiceRequest;
 use actix_web::guard::fn_guard;
+use actix_web::http::Method;
 use actix_web::http::Uri;
 use actix_web::http::header::{ACCEPT, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
@@ -45,16 +46,17 @@ use operations::{API_KEYS_PATH, OPERATIONS, Operation};
 
 /// The route table. Each path is an exact one, with its verbs; the access matrix is generated from it.
 pub fn routes(cfg: &mut ServiceConfig) {
+    // What programs call most, outside the scope of the others, which would be one layer more.
+    cfg.service(at("/v1/users/me").route(keyed(get().to(users::me))));
+    cfg.service(at("/v1/keys/verify").route(keyed(post().to(verify::verify))));
+    // A gateway asks with its client's verb.
+    cfg.service(
+        resource("/v1/forward-auth")
+            .app_data(record::pattern_of("/v1/forward-auth"))
+            .route(route().to(forward_auth::answer).wrap(from_fn(admit_forwarded))),
+    );
     cfg.service(
         scope("/v1")
-            .service(at("/users/me").route(keyed(get().to(users::me))))
-            .service(at("/keys/verify").route(keyed(post().to(verify::verify))))
-            // A gateway asks with its client's verb.
-            .service(
-                resource("/forward-auth")
-                    .app_data(record::pattern_of("/forward-auth"))
-                    .route(route().to(forward_auth::answer).wrap(from_fn(admit_forwarded))),
-            )
             .service(at("/users").route(keyed(get().to(users::list))).route(keyed(post().to(users::create))))
             .service(
                 at("/users/{id}")
@@ -218,7 +220,7 @@ pub async fn wrong_method(req: HttpRequest, app: Data<App>) -> HttpResponse {
         OPERATIONS.iter().chain(API_KEYS_PATH).filter(|op| op.path == pattern).flat_map(Operation::verbs).collect();
     verbs.push("OPTIONS");
     let allowed = verbs.join(", ");
-    if req.method() == actix_web::http::Method::OPTIONS {
+    if req.method() == Method::OPTIONS {
         let response = HttpResponse::NoContent().insert_header((actix_web::http::header::ALLOW, allowed)).finish();
         return uncharged(&req, &app, response);
     }

@@ -72,7 +72,7 @@ pub async fn verify(who: Allowed<KeysVerify>, app: Data<App>, req: HttpRequest, 
     let stored = |body: &String| Replay { status: 200, location: None, etag: None, body: body.clone() };
     let asked = async |keep: Keep<String>| {
         let verdict = services::verify::verify(&app, &who.caller, who.credential.service(), &secret, question)?;
-        keep.store_alone(&app, told(&app, &verdict)).await
+        keep.store_alone(&app, told(&verdict)).await
     };
     Ok(match once(&app, &who.caller, &req, &body.bytes, stored, asked).await? {
         Once::Done(body) => reply::text(StatusCode::OK, body),
@@ -80,12 +80,12 @@ pub async fn verify(who: Allowed<KeysVerify>, app: Data<App>, req: HttpRequest, 
     })
 }
 
-fn told(app: &App, verdict: &Verdict) -> String {
+fn told(verdict: &Verdict) -> String {
     let found = verdict.credential.as_deref();
     reply::to_json(&VerdictBody {
         valid: verdict.code == Code::Valid,
         code: verdict.code.name(),
-        key: found.and_then(|found| key(found, app.clock.now())),
+        key: found.and_then(|found| key(found, verdict.at)),
         user: found.map(|found| &**found.written.user.get_or_init(|| reply::to_raw(&UserBody::from(&found.user)))),
         account: found.map(|found| &**found.written.account.get_or_init(|| reply::to_raw(&AccountBody::from(&found.found)))),
         rate_limit: verdict.left.as_ref().map(RateLimitBody::from),

@@ -23,14 +23,16 @@ pub struct Introspected {
 
 /// None: it is no token, not a working one, or none of this client.
 pub async fn introspect(app: &App, client: ClientId, token: &str) -> Result<Option<Introspected>> {
-    let now = app.clock.now();
+    let (now, tick) = app.clock.both();
     if let Some(hash) = Kind::RefreshToken.hash_of(token) {
         return app.store.read(move |conn| refresh(conn, client, hash, now)).await;
     }
     if Kind::AccessToken.hash_of(token).is_none() {
         return Ok(None);
     }
-    let Some(found) = credentials::find(app, token)?.filter(|found| found.state(now) == State::Good) else { return Ok(None) };
+    let Some(found) = credentials::find(app, token, tick)?.filter(|found| found.state(now) == State::Good) else {
+        return Ok(None);
+    };
     let Bearer::Token(bearer) = &found.bearer else { return Ok(None) };
     Ok((bearer.client_id == client).then(|| Introspected {
         is_access: true,

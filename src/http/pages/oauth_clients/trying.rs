@@ -147,7 +147,7 @@ async fn redeem(
             ("scope", issued.granted.words.clone()),
         ],
     });
-    let found = credentials::authenticate(&who.app, issued.access.expose(), who.app.clock.now())?;
+    let found = credentials::authenticate(&who.app, issued.access.expose(), who.app.clock.both())?;
     let user = found.acts_for().map(|user| user.email.clone()).unwrap_or_default();
     steps
         .push(Step { words: msg!("The access token works"), facts: vec![("acts for", user), ("may", found.scopes.to_string())] });

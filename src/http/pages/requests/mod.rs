@@ -143,7 +143,7 @@ pub async fn list(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Pa
     let asked = asked.into_inner().trimmed();
     if has_checksum(&asked.key) {
         // A secret leads to its key, and out of the address.
-        let found = services::credentials::authenticate(&who.app, &asked.key, who.app.clock.now());
+        let found = services::credentials::authenticate(&who.app, &asked.key, who.app.clock.both());
         let id = found.ok().and_then(|found| found.key().map(|key| key.id.to_string()));
         let key = id.unwrap_or_else(|| "no-working-key-has-this-secret".into());
         return Ok(to(Asked { key, ..asked }.link(BASE, &[])));
