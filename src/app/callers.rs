@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
-use moka::sync::Cache;
 use parking_lot::{Mutex, RwLock};
+use quick_cache::Weighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
@@ -247,7 +248,7 @@ pub struct Used {
 /// The cache. A change to an account, its users or its keys makes every older entry of that account stale at once; the
 /// entries need not be found for that.
 pub struct Callers {
-    cache: Cache<SecretHash, Arc<Credential>>,
+    cache: Cache<SecretHash, Arc<Credential>, Weight, RandomState>,
     /// Counts changes. An entry is good while nothing that concerns it changed after its look-up began.
     changes: AtomicU64,
     /// The number of the latest change that concerned everyone.
@@ -260,11 +261,10 @@ pub struct Callers {
 }
 
 /// In the weight of entries: one is about 3 KB with its counters, and more where a key has much metadata.
-const CAPACITY: u64 = 200_000;
+const CAPACITY: usize = 200_000;
 /// The longest that a missed notice could matter.
 const TRUSTED: Duration = Duration::from_secs(5);
-/// An entry that is no longer trusted keeps its place, which the next look-up takes: the cache is spared a removal and an
-/// insertion for each.
+/// An entry that is no longer trusted keeps its place for the next look-up; when none comes, the sweep takes it out.
 const KEPT: Duration = Duration::from_secs(60);
 
 /// Whose remembered credentials a change makes stale.
@@ -285,7 +285,7 @@ pub struct LookUp {
 impl Callers {
     pub fn new() -> Self {
         Self {
-            cache: Cache::builder().max_capacity(CAPACITY).weigher(weight).time_to_live(KEPT).build(),
+            cache: Cache::with(CAPACITY, CAPACITY as u64, Weight, RandomState::default(), DefaultLifecycle::default()),
             changes: AtomicU64::new(0),
             of_all: AtomicU64::new(0),
             of_account: RwLock::default(),
@@ -381,9 +381,9 @@ impl Callers {
         uses
     }
 
-    /// Forgets the accounts that no entry needs.
-    pub fn sweep(&self) {
-        self.cache.run_pending_tasks();
+    /// Forgets the entries that were not looked up again of late, and the accounts that no entry needs.
+    pub fn sweep(&self, now: Tick) {
+        self.cache.retain(|_, credential| now.since(credential.born.at) < KEPT);
         self.of_account.write().retain(|_, changes| Arc::strong_count(changes) > 1);
     }
 }
@@ -394,10 +394,15 @@ pub fn same(a: &str, b: &str) -> bool {
     a.is_empty() && b.is_empty() || a == b
 }
 
-fn weight(_: &SecretHash, credential: &Arc<Credential>) -> u32 {
-    let length = |metadata: &Metadata| if metadata.as_map().is_empty() { 0 } else { metadata.to_json().len() };
-    let bytes = credential.key().map_or(0, |key| length(&key.metadata)) + length(&credential.account.metadata);
-    1 + u32::try_from(bytes / 512).unwrap_or(u32::MAX - 1)
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<SecretHash, Arc<Credential>> for Weight {
+    fn weight(&self, _: &SecretHash, credential: &Arc<Credential>) -> u64 {
+        let length = |metadata: &Metadata| if metadata.as_map().is_empty() { 0 } else { metadata.to_json().len() };
+        let bytes = credential.key().map_or(0, |key| length(&key.metadata)) + length(&credential.account.metadata);
+        1 + bytes as u64 / 512
+    }
 }
 
 impl Default for Callers {

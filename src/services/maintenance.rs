@@ -15,6 +15,8 @@ use crate::store::rate_windows::SavedWindow;
 /// How often uses and windows are written: what a crash may lose of them.
 pub const FLUSH: Duration = Duration::from_secs(5);
 const SWEEP: Duration = Duration::from_secs(600);
+/// How often credentials that nobody uses leave the memory.
+const TIDY: Duration = Duration::from_secs(60);
 /// Uses or windows that are written as one: other changes need not wait for all of them.
 const OF_A_WRITE: usize = 500;
 
@@ -27,10 +29,15 @@ async fn keep_up(app: &App) {
     let mut foreign = app.store.foreign_commits();
     let mut flush_at = tokio::time::interval(FLUSH);
     let mut sweep_at = tokio::time::interval(SWEEP);
+    let mut tidy_at = tokio::time::interval(TIDY);
     loop {
         let done = tokio::select! {
             _ = flush_at.tick() => flush(app).await,
             _ = sweep_at.tick() => sweep(app).await,
+            _ = tidy_at.tick() => {
+                app.callers.sweep(app.clock.tick());
+                Ok(())
+            }
             changed = foreign.changed() => match changed {
                 Ok(()) => {
                     app.callers.forget(Concerns::Everyone);
@@ -126,7 +133,6 @@ async fn write_windows(app: &App) -> Result<()> {
 /// Forgets what has ended or is older than it is kept.
 pub async fn sweep(app: &App) -> Result<()> {
     app.rates.sweep(app.clock.tick());
-    app.callers.sweep();
     let now = app.clock.now();
     app.store
         .write(move |tx| {

@@ -102,7 +102,7 @@ async fn a_restored_server_answers_as_the_old_one_did() {
     let dir = server.dir.path().join("restored");
     backups::restore(&made.path, None, &dir).expect("restores");
     let app = App::open(&dir, Config::default(), server.clock.clone()).expect("opens");
-    let found = keyrack::services::credentials::authenticate(&app, key.secret(), server.clock.now()).expect("known");
+    let found = keyrack::services::credentials::authenticate(&app, key.secret(), server.clock.both()).expect("known");
     assert_eq!(found.key().expect("a key").id.to_string(), key.key_id());
 }
 

@@ -1,9 +1,12 @@
 //! Contract 1 and 2.3: what is accepted behind `Bearer`, and how each thing that is not is refused.
 
+use std::sync::Arc;
+
 use keyrack::model::account::{AccountChanges, AccountStatus};
 use keyrack::model::api_key::{Expiry, IpAllow};
 use keyrack::model::scope::Scope::{KeysRead, KeysWrite, UsersRead};
 use keyrack::model::user::UserStatus;
+use keyrack::services::credentials::authenticate;
 use serde_json::json;
 
 use crate::support::{Client, MINUTE, Raw, SECOND, TestServer};
@@ -254,4 +257,23 @@ async fn a_key_revoked_while_it_is_in_heavy_use_passes_no_more_once_that_is_answ
         }
         server.advance(SECOND);
     }
+}
+
+#[tokio::test]
+async fn a_credential_that_nobody_uses_leaves_the_memory() {
+    let server = TestServer::start().await;
+    let key = server.key(&[UsersRead]).await;
+    let look = || authenticate(&server.app, key.secret(), server.clock.both()).expect("works");
+    let first = Arc::downgrade(&look());
+    server.clock.advance(SECOND * 4);
+    assert!(std::ptr::eq(first.as_ptr(), Arc::as_ptr(&look())), "it is trusted for five seconds");
+    server.clock.advance(SECOND * 2);
+    let second = Arc::downgrade(&look());
+    assert!(!std::ptr::eq(first.as_ptr(), second.as_ptr()) && first.upgrade().is_none(), "looked up anew, in its place");
+    server.clock.advance(SECOND * 59);
+    server.app.callers.sweep(server.clock.tick());
+    assert!(second.upgrade().is_some());
+    server.clock.advance(SECOND);
+    server.app.callers.sweep(server.clock.tick());
+    assert!(second.upgrade().is_none());
 }

@@ -113,7 +113,7 @@ fn of_a_keys_secrets_two_at_most_work_and_one_that_ended_never_does_again() {
                     }
                 }
                 let now = server.clock.now();
-                let works = |one: &Given| credentials::authenticate(&server.app, &one.secret, now).is_ok();
+                let works = |one: &Given| credentials::authenticate(&server.app, &one.secret, (now, server.clock.tick())).is_ok();
                 let should = |one: &Given| one.ends.is_none_or(|end| now < end);
                 let (found, expected): (Vec<bool>, Vec<bool>) = given.iter().map(|one| (works(one), should(one))).unzip();
                 assert_eq!(found, expected, "after {event:?} of {events:?}, {days:?} days");

@@ -69,7 +69,7 @@ async fn a_token_that_ends_while_its_change_waits_changes_nothing() {
     let tokens = server.tokens(&app, &user, "write").await;
     let token = tokens["access_token"].as_str().expect("a token");
     // As admission let it in.
-    let found = credentials::authenticate(&server.app, token, server.clock.now()).expect("works");
+    let found = credentials::authenticate(&server.app, token, server.clock.both()).expect("works");
     let caller = credentials::caller(&found, [127, 0, 0, 1].into(), "req".into());
     let rename = async |caller: &Caller| {
         let changes = UserChanges { name: Name::parse("Eve").ok(), ..Default::default() };
