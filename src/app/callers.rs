@@ -13,7 +13,6 @@ use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
-use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use crate::crypto::SecretHash;
@@ -45,10 +44,9 @@ pub struct Credential {
 pub struct Written {
     /// The answer of `/v1/users/me`, and its ETag.
     pub me: OnceLock<(Bytes, Bytes)>,
-    pub user: OnceLock<Box<RawValue>>,
-    pub account: OnceLock<Box<RawValue>>,
-    /// The key in the state it had when this was written: time goes on, and may change that.
-    pub key: OnceLock<(KeyStatus, Box<RawValue>)>,
+    /// The fields in which a check tells whose key it is, in the state it had when this was written: time goes on, and may
+    /// change that.
+    pub whose: OnceLock<(KeyStatus, Box<str>)>,
     /// What a gateway is told about who it is, each ready for a header.
     pub identity: OnceLock<Vec<Bytes>>,
 }

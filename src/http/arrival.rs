@@ -14,6 +14,7 @@ use super::client_addr::{ClientAddr, client_addr};
 use crate::app::App;
 use crate::config::{Config, PublicUrl, TlsMode};
 use crate::limits::BucketKey;
+use crate::model::clock::{Tick, Timestamp};
 use crate::model::dialect::DialectName;
 use crate::model::ids::RequestId;
 
@@ -27,16 +28,18 @@ pub struct Arrival {
     pub client: ClientAddr,
     /// The dialect that was on: a request is answered in it, whatever happens meanwhile.
     pub dialect: DialectName,
+    /// When it came.
+    pub at: (Timestamp, Tick),
 }
 
 impl Arrival {
-    pub fn of(req: &ServiceRequest, trusted: &[IpNet], dialect: DialectName) -> Self {
+    pub fn of(req: &ServiceRequest, trusted: &[IpNet], dialect: DialectName, at: (Timestamp, Tick)) -> Self {
         let headers = req.headers();
         let peer = req.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |addr| addr.ip());
         let values = |name: HeaderName| headers.get_all(name).map(|value| value.as_bytes());
         let over_tls = req.app_config().secure();
         let client = client_addr(trusted, peer, over_tls, values(X_FORWARDED_FOR), values(X_FORWARDED_PROTO));
-        Self { request_id: request_id(headers), client, dialect }
+        Self { request_id: request_id(headers, at.0), client, dialect, at }
     }
 
     /// Whether what was sent could not be read on the way, or the operator has said that it may be.
@@ -139,8 +142,8 @@ pub fn path_of(req: &HttpRequest) -> &str {
     req.match_info().as_str()
 }
 
-fn request_id(headers: &HeaderMap) -> Arc<str> {
+fn request_id(headers: &HeaderMap, now: Timestamp) -> Arc<str> {
     let sent = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
     let good = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-    sent.filter(good).map_or_else(|| RequestId::new().with_text(|text| Arc::from(text)), Arc::from)
+    sent.filter(good).map_or_else(|| RequestId::at(now).with_text(|text| Arc::from(text)), Arc::from)
 }

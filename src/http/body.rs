@@ -1,5 +1,7 @@
 //! Reading a request's body: bounded in size, and in time from its first read on.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -22,8 +24,23 @@ pub async fn read(payload: &mut Payload, limit: usize, time: Duration) -> Result
         }
         Ok(())
     };
+    arrive().await;
     stream(payload, limit, time, gather).await?;
     Ok(if body.is_empty() { first } else { body.freeze() })
+}
+
+/// Mostly a body comes with its head, and is handed over between the first look at the request and the second: looked for
+/// then, it needs no timer.
+async fn arrive() {
+    let mut is_second = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut is_second, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Each piece of the body as it comes.

@@ -120,7 +120,7 @@ pub async fn surround(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = req.app_data::<Data<App>>().cloned().expect("the app is put into every server");
     let dialect = app.dialect();
-    let arrival = Arrival::of(&req, &app.config.server.trusted_proxies, dialect);
+    let arrival = Arrival::of(&req, &app.config.server.trusted_proxies, dialect, app.clock.both());
     let (id, ip, https) = (arrival.request_id.clone(), arrival.client.ip, arrival.client.https);
     if arrival.client.ignored_forwarding {
         arrival::tell_of_ignored_proxy(&app, ip);

@@ -80,7 +80,7 @@ pub async fn admit(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let (now, began) = app.clock.both();
+    let (now, began) = arrival.at;
     let dialect = Dialect::of(arrival.dialect);
     let passed = pass(&app, &mut req, &arrival, dialect, (now, began)).await;
     answer(app, req, next, passed, (arrival, dialect, now, began)).await
@@ -93,7 +93,7 @@ pub async fn admit_streaming(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let (now, began) = app.clock.both();
+    let (now, began) = arrival.at;
     let dialect = Dialect::of(arrival.dialect);
     let passed = pass_streaming(&app, &req, &arrival, dialect, (now, began));
     answer(app, req, next, passed, (arrival, dialect, now, began)).await
@@ -106,7 +106,7 @@ pub async fn admit_anyone(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let (now, began) = app.clock.both();
+    let (now, began) = arrival.at;
     let dialect = Dialect::of(arrival.dialect);
     let passed = pass_anyone(&app, &mut req, &arrival, dialect).await;
     answer(app, req, next, passed, (arrival, dialect, now, began)).await
@@ -120,7 +120,7 @@ pub async fn admit_forwarded(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let (now, began) = app.clock.both();
+    let (now, began) = arrival.at;
     let dialect = Dialect::of(arrival.dialect);
     let passed = pass_forwarded(&app, &req, &arrival, (now, began));
     let whose = match &passed {
@@ -221,7 +221,7 @@ fn count(
 
 async fn pass_anyone(app: &App, req: &mut ServiceRequest, arrival: &Arrival, dialect: &Dialect) -> Result<Pass, Box<Refusal>> {
     before_credential(app, req, arrival, dialect)?;
-    let left = app.anonymous.take(BucketKey::of_address(arrival.client.ip), app.clock.tick());
+    let left = app.anonymous.take(BucketKey::of_address(arrival.client.ip), arrival.at.1);
     if let Err(error) = left.check() {
         return Err(Box::new(Refusal { error, left, credential: None }));
     }
@@ -263,7 +263,7 @@ fn before_credential(app: &App, req: &ServiceRequest, arrival: &Arrival, dialect
 
 /// No valid credential: counts against the address, so that guessing is slow.
 fn guessed(app: &App, arrival: &Arrival, error: AppError) -> Box<Refusal> {
-    let left = app.anonymous.take(BucketKey::of_address(arrival.client.ip), app.clock.tick());
+    let left = app.anonymous.take(BucketKey::of_address(arrival.client.ip), arrival.at.1);
     let error = left.check().err().unwrap_or(error);
     Box::new(Refusal { error, left, credential: None })
 }
@@ -275,7 +275,7 @@ fn unlimited(app: &App, arrival: &Arrival, error: AppError) -> Box<Refusal> {
 
 /// What requests without a credential have left from this address.
 pub fn peek(app: &App, arrival: &Arrival) -> Decision {
-    app.anonymous.peek(BucketKey::of_address(arrival.client.ip), app.clock.tick())
+    app.anonymous.peek(BucketKey::of_address(arrival.client.ip), arrival.at.1)
 }
 
 async fn answer(

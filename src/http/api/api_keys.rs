@@ -7,18 +7,18 @@ use actix_web::http::header::{ETAG, LOCATION};
 use actix_web::web::{Data, Path};
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::allowed::{Allowed, AnyScope, Anyone, KeysRead, KeysWrite};
 use super::fields::Fields;
 use super::idempotent::{Once, once};
 use super::query::Query;
 use super::reply::insert;
-use super::{Result, id_from, reply};
+use super::{Result, id_from, limits_body, reply};
 use crate::app::App;
 use crate::app::callers::{Bearer, BearerToken};
 use crate::crypto::Secret;
 use crate::http::arrival::Arrived;
-use crate::limits::{Decision, WindowState};
 use crate::model::AppError;
 use crate::model::api_key::{ApiKey, ApiKeyChanges, Expiry, IpAllow, KeyStatus, Metadata, NewApiKey, Overlap};
 pub use crate::model::body::KeyBody;
@@ -45,7 +45,7 @@ pub struct KeyWithSecret<'a> {
 struct OwnKeyBody<'a> {
     #[serde(flatten)]
     key: KeyBody<'a>,
-    rate_limit: RateLimitBody,
+    rate_limit: Box<RawValue>,
 }
 
 #[derive(Serialize)]
@@ -59,42 +59,7 @@ struct OwnTokenBody<'a> {
     status: &'static str,
     created_at: Timestamp,
     expires_at: Timestamp,
-    rate_limit: RateLimitBody,
-}
-
-/// What is left of the limits; the outer figures are those of the longest window.
-#[derive(Serialize)]
-pub struct RateLimitBody {
-    limit: Option<u64>,
-    remaining: Option<u64>,
-    reset: Option<u64>,
-    windows: Vec<WindowBody>,
-}
-
-#[derive(Serialize)]
-struct WindowBody {
-    limit: u64,
-    seconds: u32,
-    remaining: u64,
-    reset: u64,
-}
-
-impl From<&Decision> for RateLimitBody {
-    fn from(left: &Decision) -> Self {
-        let longest = left.longest();
-        let body = |window: &WindowState| WindowBody {
-            limit: window.limit,
-            seconds: window.seconds,
-            remaining: window.remaining,
-            reset: window.reset_seconds(),
-        };
-        Self {
-            limit: longest.map(|window| window.limit),
-            remaining: longest.map(|window| window.remaining),
-            reset: longest.map(WindowState::reset_seconds),
-            windows: left.windows().iter().map(body).collect(),
-        }
-    }
+    rate_limit: Box<RawValue>,
 }
 
 pub async fn own(who: Allowed<AnyScope>, app: Data<App>) -> Result {
@@ -104,7 +69,7 @@ pub async fn own(who: Allowed<AnyScope>, app: Data<App>) -> Result {
     };
     // Not through what the caller sees: a key may always look at itself.
     let key = services::api_keys::find(&app, &Caller::system(), id).await?;
-    let body = OwnKeyBody { key: KeyBody::new(&key, app.clock.now()), rate_limit: RateLimitBody::from(&who.left) };
+    let body = OwnKeyBody { key: KeyBody::new(&key, app.clock.now()), rate_limit: limits_body::raw(&who.left) };
     Ok(reply::json(StatusCode::OK, &body))
 }
 
@@ -120,7 +85,7 @@ fn own_token<'a>(who: &'a Allowed<AnyScope>, token: &'a BearerToken) -> OwnToken
         status: "active",
         created_at: token.created_at,
         expires_at: token.expires_at,
-        rate_limit: RateLimitBody::from(&who.left),
+        rate_limit: limits_body::raw(&who.left),
     }
 }
 

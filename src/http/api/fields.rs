@@ -7,6 +7,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 
 use super::ApiError;
 use crate::model::error::Problem;
@@ -17,7 +18,7 @@ pub struct Fields {
     /// As it was sent.
     pub bytes: Bytes,
     map: Map<String, Value>,
-    known: Vec<&'static str>,
+    known: SmallVec<[&'static str; 8]>,
     errors: FieldErrors,
 }
 
@@ -63,7 +64,7 @@ impl Fields {
                 "The body must be a JSON object, for example {\"name\":\"Ada\"}.",
             ));
         };
-        Ok(Self { bytes, map, known: Vec::new(), errors: FieldErrors::default() })
+        Ok(Self { bytes, map, known: SmallVec::new(), errors: FieldErrors::default() })
     }
 
     /// The value as it came; `null` too.
@@ -167,6 +168,9 @@ impl Fields {
 }
 
 fn is_json(kind: &HeaderValue) -> bool {
+    if kind == "application/json" {
+        return true;
+    }
     let essence = |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind.to_str().map(essence).is_ok_and(|kind| kind == "application/json" || kind.ends_with("+json"))
 }

@@ -10,6 +10,7 @@ mod forward_auth;
 mod grants;
 mod idempotent;
 mod import;
+mod limits_body;
 pub mod operations;
 mod query;
 mod record;

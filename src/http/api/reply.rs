@@ -5,7 +5,6 @@ use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MA
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
 
 use super::dialect::Dialect;
 use super::dialect::listing::Place;
@@ -14,7 +13,7 @@ use crate::http::arrival::base_url;
 use crate::model::page::{Page, Start};
 use crate::model::revision::IfMatch;
 
-const JSON: &str = "application/json";
+pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 pub fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     text(status, to_json(body))
@@ -22,7 +21,7 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
 
 /// JSON that is written already.
 pub fn text(status: StatusCode, json: impl Into<Bytes>) -> HttpResponse {
-    HttpResponse::build(status).insert_header((CONTENT_TYPE, HeaderValue::from_static(JSON))).body(json.into())
+    HttpResponse::build(status).insert_header((CONTENT_TYPE, JSON)).body(json.into())
 }
 
 pub fn to_json(body: &impl Serialize) -> String {
@@ -30,11 +29,6 @@ pub fn to_json(body: &impl Serialize) -> String {
     let mut text = Vec::with_capacity(1024);
     serde_json::to_writer(&mut text, body).expect("bodies are plain text, numbers and lists");
     String::from_utf8(text).expect("JSON is UTF-8")
-}
-
-/// JSON to be put into other JSON, as it is.
-pub fn to_raw(body: &impl Serialize) -> Box<RawValue> {
-    to_raw_value(body).expect("bodies are plain text, numbers and lists")
 }
 
 /// A header whose value is made of our own ids and numbers.

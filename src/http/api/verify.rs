@@ -6,15 +6,14 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use serde::Serialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::allowed::{Allowed, KeysVerify};
-use super::api_keys::{KeyBody, RateLimitBody};
+use super::api_keys::KeyBody;
 use super::fields::Fields;
 use super::idempotent::{Once, once};
 use super::users::UserBody;
-use super::{Result, reply};
+use super::{Result, limits_body, reply};
 use crate::app::App;
 use crate::app::callers::{Credential, Found};
 use crate::model::api_key::KeyStatus;
@@ -29,15 +28,12 @@ use crate::{model, services};
 /// What one request may count for.
 const MAX_COST: u64 = 1_000_000;
 
-/// The parts that do not apply are `null`.
+/// Of whose key it is.
 #[derive(Serialize)]
-struct VerdictBody<'a> {
-    valid: bool,
-    code: &'static str,
-    key: Option<Cow<'a, RawValue>>,
-    user: Option<&'a RawValue>,
-    account: Option<&'a RawValue>,
-    rate_limit: Option<RateLimitBody>,
+struct WhoseBody<'a> {
+    key: Option<KeyBody<'a>>,
+    user: UserBody<'a>,
+    account: AccountBody<'a>,
 }
 
 #[derive(Serialize)]
@@ -80,26 +76,39 @@ pub async fn verify(who: Allowed<KeysVerify>, app: Data<App>, req: HttpRequest, 
     })
 }
 
+/// The parts that do not apply are `null`. What changes is put around what is written once for each credential: every
+/// check has the same fields.
 fn told(verdict: &Verdict) -> String {
-    let found = verdict.credential.as_deref();
-    reply::to_json(&VerdictBody {
-        valid: verdict.code == Code::Valid,
-        code: verdict.code.name(),
-        key: found.and_then(|found| key(found, verdict.at)),
-        user: found.map(|found| &**found.written.user.get_or_init(|| reply::to_raw(&UserBody::from(&found.user)))),
-        account: found.map(|found| &**found.written.account.get_or_init(|| reply::to_raw(&AccountBody::from(&found.found)))),
-        rate_limit: verdict.left.as_ref().map(RateLimitBody::from),
-    })
+    let mut text = String::with_capacity(1024);
+    text.push_str(if verdict.code == Code::Valid { r#"{"valid":true,"code":""# } else { r#"{"valid":false,"code":""# });
+    text.push_str(verdict.code.name());
+    text.push_str("\",");
+    match &verdict.credential {
+        Some(found) => text.push_str(&whose(found, verdict.at)),
+        None => text.push_str(r#""key":null,"user":null,"account":null"#),
+    }
+    text.push_str(r#","rate_limit":"#);
+    match &verdict.left {
+        Some(left) => limits_body::write(&mut text, left),
+        None => text.push_str("null"),
+    }
+    text.push('}');
+    text
 }
 
-/// The key as it was written before, unless it is in another state by now.
-fn key(found: &Credential, now: Timestamp) -> Option<Cow<'_, RawValue>> {
-    let key = found.key()?;
-    let (status, fresh) = (key.status(now), || reply::to_raw(&KeyBody::new(key, now)));
-    let (then, written) = found.written.key.get_or_init(|| (status, fresh()));
+/// The fields of whose key it is, as they were written before, unless the key is in another state by now.
+fn whose(found: &Credential, now: Timestamp) -> Cow<'_, str> {
+    let fresh = || {
+        let key = found.key().map(|key| KeyBody::new(key, now));
+        let body =
+            reply::to_json(&WhoseBody { key, user: UserBody::from(&found.user), account: AccountBody::from(&found.found) });
+        body[1..body.len() - 1].to_owned()
+    };
+    let Some(status) = found.key().map(|key| key.status(now)) else { return Cow::Owned(fresh()) };
+    let (then, written) = found.written.whose.get_or_init(|| (status, fresh().into()));
     // In the other states a rotation may end and be told no more, and the state stays.
     let is_same = *then == status && matches!(status, KeyStatus::Active | KeyStatus::Rotating);
-    Some(if is_same { Cow::Borrowed(&**written) } else { Cow::Owned(fresh()) })
+    if is_same { Cow::Borrowed(written) } else { Cow::Owned(fresh()) }
 }
 
 fn ip(text: &str) -> model::Result<std::net::IpAddr, Problem> {

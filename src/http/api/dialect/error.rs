@@ -1,5 +1,7 @@
 //! How an error looks on the wire.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder};
@@ -7,6 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Dialect;
+use crate::http::api::reply::{JSON, to_json};
 use crate::http::faults::{chain, status};
 use crate::model::AppError;
 use crate::model::error::FieldError;
@@ -74,11 +77,12 @@ impl Dialect {
     pub(super) fn tell(&self, error: &AppError, context: &Context) -> HttpResponse {
         let status = self.status(error);
         let mut response = HttpResponse::build(status);
-        headers(&mut response, status, error);
+        let words = error.to_string();
+        headers(&mut response, status, error, &words);
         let told = (self.told)(error);
-        let message = told.message.map_or_else(|| error.to_string(), str::to_owned);
+        let message = told.message.unwrap_or(&words);
         let body = match self.error {
-            ErrorShape::Native => return native(response, status, error, context),
+            ErrorShape::Native => return native(response, status, error, &words, context),
             ErrorShape::Text => json!({ "error": message }),
             ErrorShape::Coded => {
                 let doc_url = format!("{}/docs/errors/{}", context.base_url, told.code);
@@ -86,12 +90,12 @@ impl Dialect {
             }
             ErrorShape::Named => json!({ "statusCode": status.as_u16(), "name": told.code, "message": message }),
         };
-        response.insert_header((CONTENT_TYPE, "application/json")).body(body.to_string())
+        response.insert_header((CONTENT_TYPE, JSON)).body(body.to_string())
     }
 }
 
 /// The headers that an error's status obliges to, whatever its body.
-fn headers(response: &mut HttpResponseBuilder, status: StatusCode, error: &AppError) {
+fn headers(response: &mut HttpResponseBuilder, status: StatusCode, error: &AppError, words: &str) {
     if let Some(wait) = error.retry_after() {
         response.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
     }
@@ -111,12 +115,13 @@ fn headers(response: &mut HttpResponseBuilder, status: StatusCode, error: &AppEr
         _ => None,
     };
     if let Some((code, scope)) = challenge {
-        let mut value = String::from("Bearer realm=\"keyrack\"");
+        let mut value = String::with_capacity(192);
+        value += "Bearer realm=\"keyrack\"";
         if let Some(code) = code {
-            value += &format!(", error=\"{code}\", error_description=\"{}\"", plain(&error.to_string()));
+            value.extend([", error=\"", code, "\", error_description=\"", &plain(words), "\""]);
         }
         if let Some(scope) = scope {
-            value += &format!(", scope=\"{scope}\"");
+            value.extend([", scope=\"", &scope, "\""]);
         }
         response.insert_header((WWW_AUTHENTICATE, value));
     }
@@ -125,7 +130,7 @@ fn headers(response: &mut HttpResponseBuilder, status: StatusCode, error: &AppEr
 #[derive(Serialize)]
 struct Native<'a> {
     error: &'static str,
-    message: String,
+    message: &'a str,
     status: u16,
     request_id: &'a str,
     doc_url: String,
@@ -146,13 +151,19 @@ struct Problem<'a> {
     native: &'a Native<'a>,
 }
 
-fn native(mut response: HttpResponseBuilder, status: StatusCode, error: &AppError, context: &Context) -> HttpResponse {
+fn native(
+    mut response: HttpResponseBuilder,
+    status: StatusCode,
+    error: &AppError,
+    words: &str,
+    context: &Context,
+) -> HttpResponse {
     let facts = Native {
         error: error.code(),
-        message: error.to_string(),
+        message: words,
         status: status.as_u16(),
         request_id: context.request_id,
-        doc_url: format!("{}/docs/errors/{}", context.base_url, error.code()),
+        doc_url: [context.base_url, "/docs/errors/", error.code()].concat(),
         required_scope: match error {
             AppError::MissingScope(scope) => Some(scope.to_string()),
             AppError::ScopeBeyondCaller(scopes) => Some(scopes.to_string()),
@@ -164,23 +175,23 @@ fn native(mut response: HttpResponseBuilder, status: StatusCode, error: &AppErro
         },
     };
     if !context.problem_json {
-        return response.insert_header((CONTENT_TYPE, "application/json")).body(to_json(&facts));
+        return response.insert_header((CONTENT_TYPE, JSON)).body(to_json(&facts));
     }
     let problem = Problem {
         r#type: &facts.doc_url,
         title: status.canonical_reason().unwrap_or_default(),
-        detail: &facts.message,
+        detail: words,
         instance: format!("urn:keyrack:request:{}", context.request_id),
         native: &facts,
     };
     response.insert_header((CONTENT_TYPE, "application/problem+json")).body(to_json(&problem))
 }
 
-fn to_json(body: &impl Serialize) -> String {
-    serde_json::to_string(body).expect("an error's body is plain text and numbers")
-}
-
 /// What may stand in a quoted `error_description` (RFC 6750 §3).
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if matches!(c, ' '..='~') && c != '"' && c != '\\' { c } else { '\'' }).collect()
+fn plain(text: &str) -> Cow<'_, str> {
+    let is_plain = |c| matches!(c, ' '..='~') && c != '"' && c != '\\';
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    text.chars().map(|c| if is_plain(c) { c } else { '\'' }).collect()
 }
