@@ -23,6 +23,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0012_oauth.sql"),
     include_str!("migrations/0013_lists.sql"),
     include_str!("migrations/0014_language.sql"),
+    include_str!("migrations/0015_no_statistics.sql"),
 ];
 
 pub const SCHEMA: usize = STEPS.len();

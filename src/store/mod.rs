@@ -212,7 +212,7 @@ pub fn sqlite_version() -> &'static str {
 fn configure(conn: &mut Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(256);
-    // Without it SQLite plans a statement anew at every binding once ANALYZE has run.
+    // Without it SQLite plans a statement anew at every binding, should anyone have run ANALYZE.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;

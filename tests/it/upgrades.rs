@@ -134,3 +134,18 @@ fn a_newer_database_names_its_version_and_the_way_back() {
     refused.fails(1, &words);
     refused.fails(1, &format!("Upgrade Keyrack, or restore the backup made before the upgrade: {}", old.display()));
 }
+
+#[tokio::test]
+async fn statistics_of_small_tables_are_neither_kept_nor_gathered() {
+    let root = tempfile::tempdir().expect("a directory");
+    let dir = root.path().join("data");
+    let path = lay(14, &dir);
+    Connection::open(&path).expect("opens").execute_batch("ANALYZE").expect("sql");
+    let gathered = |path: &Path| rows(path).iter().any(|(table, _)| table.starts_with("sqlite_stat"));
+    assert!(gathered(&path));
+    let app = App::open(&dir, Config::default(), Clock::real()).expect("opens");
+    assert!(!gathered(&path));
+    app.store.read(|conn| keyrack::store::settings::find(conn, "api.dialect")).await.expect("reads");
+    drop(app);
+    assert!(!gathered(&path), "and none are when it stops");
+}

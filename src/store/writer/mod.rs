@@ -210,7 +210,7 @@ impl Loop {
             }
         }
         // Leaves one file behind when nobody else has it open.
-        drop(self.conn.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)"));
+        drop(self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
     }
 
     /// Commits and answers. What has time left where another process holds the lock comes back.
