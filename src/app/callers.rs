@@ -1,6 +1,7 @@
 //! What is remembered of credentials that passed, so that a request touches memory alone; and the notice of changes
 //! after which that must be looked up again.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -11,8 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
-use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
 use smallvec::SmallVec;
 
 use crate::crypto::SecretHash;
@@ -37,6 +38,8 @@ pub struct Credential {
     /// The changes of the account.
     changes: Arc<AtomicU64>,
     born: LookUp,
+    /// In the cache.
+    weight: u64,
 }
 
 /// What surfaces answer about a credential, written once for as long as its entry is kept.
@@ -44,9 +47,10 @@ pub struct Credential {
 pub struct Written {
     /// The answer of `/v1/users/me`, and its ETag.
     pub me: OnceLock<(Bytes, Bytes)>,
-    /// The fields in which a check tells whose key it is, in the state it had when this was written: time goes on, and may
-    /// change that.
-    pub whose: OnceLock<(KeyStatus, Box<str>)>,
+    /// The key in the state it had when this was written: time goes on, and may change that.
+    pub key: OnceLock<(KeyStatus, Box<str>)>,
+    /// The fields in which a check tells whose key it is.
+    pub whose: OnceLock<Box<str>>,
     /// What a gateway is told about who it is, each ready for a header.
     pub identity: OnceLock<Vec<Bytes>>,
 }
@@ -258,8 +262,9 @@ pub struct Callers {
     strip_prefixes: RwLock<Option<(u64, Arc<[String]>)>>,
 }
 
-/// In the weight of entries: one is about 3 KB with its counters, and more where a key has much metadata.
+/// In the weight of entries: one is 3 to 4 KB with its counters, and more where a key has much metadata.
 const CAPACITY: usize = 200_000;
+const SHARDS: usize = 64;
 /// The longest that a missed notice could matter.
 const TRUSTED: Duration = Duration::from_secs(5);
 /// An entry that is no longer trusted keeps its place for the next look-up; when none comes, the sweep takes it out.
@@ -282,8 +287,12 @@ pub struct LookUp {
 
 impl Callers {
     pub fn new() -> Self {
+        // Many shards, so that a sweep holds up few requests at a time.
+        let mut options = OptionsBuilder::new();
+        options.estimated_items_capacity(CAPACITY).weight_capacity(CAPACITY as u64).shards(SHARDS);
+        let options = options.build().expect("both capacities are given");
         Self {
-            cache: Cache::with(CAPACITY, CAPACITY as u64, Weight, RandomState::default(), DefaultLifecycle::default()),
+            cache: Cache::with_options(options, Weight, RandomState::default(), DefaultLifecycle::default()),
             changes: AtomicU64::new(0),
             of_all: AtomicU64::new(0),
             of_account: RwLock::default(),
@@ -306,7 +315,8 @@ impl Callers {
     pub fn remember(&self, began: LookUp, found: Found) -> Arc<Credential> {
         let (secret, changes) = (found.secret, self.changes_of(found.user.account_id));
         let (usage, written) = Default::default();
-        let credential = Arc::new(Credential { found, usage, written, changes, born: began });
+        let weight = weight(&found);
+        let credential = Arc::new(Credential { found, usage, written, changes, born: began, weight });
         self.cache.insert(secret, credential.clone());
         credential
     }
@@ -379,15 +389,27 @@ impl Callers {
         uses
     }
 
-    /// Forgets the entries that were not looked up again of late, and the accounts that no entry needs.
+    /// Forgets the entries whose look-up is long ago.
     pub fn sweep(&self, now: Tick) {
-        self.cache.retain(|_, credential| now.since(credential.born.at) < KEPT);
+        // Dropped when no lock is held.
+        let over = RefCell::new(Vec::new());
+        self.cache.retain(|_, credential| {
+            let is_kept = now.since(credential.born.at) < KEPT;
+            if !is_kept {
+                over.borrow_mut().push(credential.clone());
+            }
+            is_kept
+        });
+    }
+
+    /// Forgets the accounts that no entry needs.
+    pub fn sweep_accounts(&self) {
         self.of_account.write().retain(|_, changes| Arc::strong_count(changes) > 1);
     }
 }
 
-/// Whether two texts are the same. Two of no length are, without comparing: an empty `String` points nowhere, and `memcmp` of
-/// nothing from there costs as much as a SHA-256 on processors that read it through a mask (AVX-512).
+/// Whether two texts are the same. Two of no length are, without comparing: an empty `String` points nowhere, and on processors
+/// whose `memcmp` reads through a mask (AVX-512) nothing from there took 170 ns, more than a SHA-256 of a key.
 pub fn same(a: &str, b: &str) -> bool {
     a.is_empty() && b.is_empty() || a == b
 }
@@ -397,10 +419,14 @@ struct Weight;
 
 impl Weighter<SecretHash, Arc<Credential>> for Weight {
     fn weight(&self, _: &SecretHash, credential: &Arc<Credential>) -> u64 {
-        let length = |metadata: &Metadata| if metadata.as_map().is_empty() { 0 } else { metadata.to_json().len() };
-        let bytes = credential.key().map_or(0, |key| length(&key.metadata)) + length(&credential.account.metadata);
-        1 + bytes as u64 / 512
+        credential.weight
     }
+}
+
+fn weight(found: &Found) -> u64 {
+    let length = |metadata: &Metadata| if metadata.as_map().is_empty() { 0 } else { metadata.to_json().len() };
+    let bytes = found.key().map_or(0, |key| length(&key.metadata)) + length(&found.account.metadata);
+    1 + bytes as u64 / 512
 }
 
 impl Default for Callers {

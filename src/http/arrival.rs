@@ -28,7 +28,7 @@ pub struct Arrival {
     pub client: ClientAddr,
     /// The dialect that was on: a request is answered in it, whatever happens meanwhile.
     pub dialect: DialectName,
-    /// When it came.
+    /// When its head came: not for what is done after its body was awaited.
     pub at: (Timestamp, Tick),
 }
 
@@ -39,7 +39,7 @@ impl Arrival {
         let values = |name: HeaderName| headers.get_all(name).map(|value| value.as_bytes());
         let over_tls = req.app_config().secure();
         let client = client_addr(trusted, peer, over_tls, values(X_FORWARDED_FOR), values(X_FORWARDED_PROTO));
-        Self { request_id: request_id(headers, at.0), client, dialect, at }
+        Self { request_id: request_id(headers), client, dialect, at }
     }
 
     /// Whether what was sent could not be read on the way, or the operator has said that it may be.
@@ -142,8 +142,8 @@ pub fn path_of(req: &HttpRequest) -> &str {
     req.match_info().as_str()
 }
 
-fn request_id(headers: &HeaderMap, now: Timestamp) -> Arc<str> {
+fn request_id(headers: &HeaderMap) -> Arc<str> {
     let sent = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
     let good = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-    sent.filter(good).map_or_else(|| RequestId::at(now).with_text(|text| Arc::from(text)), Arc::from)
+    sent.filter(good).map_or_else(|| RequestId::new().with_text(|text| Arc::from(text)), Arc::from)
 }

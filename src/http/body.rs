@@ -1,12 +1,13 @@
 //! Reading a request's body: bounded in size, and in time from its first read on.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::web::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 
 use crate::model::{AppError, Result};
 
@@ -24,13 +25,15 @@ pub async fn read(payload: &mut Payload, limit: usize, time: Duration) -> Result
         }
         Ok(())
     };
-    arrive().await;
+    if !matches!(payload, Payload::None) {
+        arrive().await;
+    }
     stream(payload, limit, time, gather).await?;
     Ok(if body.is_empty() { first } else { body.freeze() })
 }
 
-/// Mostly a body comes with its head, and is handed over between the first look at the request and the second: looked for
-/// then, it needs no timer.
+/// Mostly a body comes with its head, and actix hands it over (in HTTP/1) between its first look at the request and its second:
+/// looked for then, it needs no timer.
 async fn arrive() {
     let mut is_second = false;
     poll_fn(|cx| {
@@ -62,5 +65,10 @@ pub async fn stream(
         }
         Ok(())
     };
+    let mut whole = pin!(whole);
+    // What is here already needs no timer.
+    if let Some(done) = whole.as_mut().now_or_never() {
+        return done;
+    }
     tokio::time::timeout(time, whole).await.unwrap_or(Err(AppError::RequestTimeout { limit: time }))
 }

@@ -5,8 +5,6 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::clock::Timestamp;
-
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const SUFFIX_LEN: usize = 26;
 
@@ -92,16 +90,6 @@ id!(
     "grant"
 );
 id!(NoticeId, "note");
-
-impl RequestId {
-    /// The id of a request that comes now. Of two in one millisecond either may be the later one: requests are many, and
-    /// ordering them would take a lock.
-    pub fn at(now: Timestamp) -> Self {
-        let ms = now.millis().max(0).unsigned_abs();
-        let at = uuid::Timestamp::from_unix(uuid::NoContext, ms / 1000, (ms % 1000) as u32 * 1_000_000);
-        Self(Uuid::new_v7(at))
-    }
-}
 
 fn encode(bits: u128) -> [u8; SUFFIX_LEN] {
     let mut out = [0; SUFFIX_LEN];

@@ -335,8 +335,8 @@ pub async fn revoke(app: &App, caller: &Caller, id: ApiKeyId, expected: IfMatch)
 
 /// Revokes the key of a leaked secret, for whoever holds it. Tells nobody whether there was one.
 pub async fn report(app: &App, secret: &str, caller: &Caller) -> Result<()> {
-    let now = app.clock.now();
-    let Some(found) = credentials::find(app, secret, app.clock.tick())? else { return Ok(()) };
+    let (now, tick) = app.clock.both();
+    let Some(found) = credentials::find(app, secret, tick)? else { return Ok(()) };
     let id = match &found.bearer {
         // A secret that has ended opens nothing, and its holder ends nothing with it.
         Bearer::Key(bearer) if bearer.secret_expires_at.is_some_and(|end| end <= now) => return Ok(()),

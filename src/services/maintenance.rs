@@ -133,6 +133,7 @@ async fn write_windows(app: &App) -> Result<()> {
 /// Forgets what has ended or is older than it is kept.
 pub async fn sweep(app: &App) -> Result<()> {
     app.rates.sweep(app.clock.tick());
+    app.callers.sweep_accounts();
     let now = app.clock.now();
     app.store
         .write(move |tx| {

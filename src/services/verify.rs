@@ -144,11 +144,11 @@ pub async fn outlook(app: &App, caller: &Caller, id: ApiKeyId) -> Result<Outlook
     let (key, presented) = app.store.read(look).await?;
     let key = seen_key(caller, key)?;
     let found = credentials::with_counters(app, presented.ok_or(AppError::NotFound("key"))?);
-    let now = app.clock.now();
+    let (now, tick) = app.clock.both();
     // From an address that it allows.
     let ip = key.ip_allow.an_address();
     let question = Question { scopes: ScopesAsked::default(), ip, cost: 1, dry_run: true };
-    let (_, left) = judge(&found, question, (now, app.clock.tick()));
+    let (_, left) = judge(&found, question, (now, tick));
     let state = found.state(now);
     if state != State::Good {
         return Ok(Outlook::Refused(state));

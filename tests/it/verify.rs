@@ -61,6 +61,28 @@ async fn a_good_key_is_told_with_its_user_its_account_and_what_is_left() {
 }
 
 #[tokio::test]
+async fn whatever_stands_in_names_and_metadata_the_answer_is_json() {
+    let server = TestServer::start().await;
+    let service = service(&server).await;
+    let hostile = "\"},\"valid\":false,\\ \u{1} \u{2028} </script> Zoë";
+    let noted = || Metadata::new(json!({ hostile: hostile }).as_object().cloned().expect("an object")).expect("metadata");
+    let key = server.key_with(&[UsersRead], |new| new.metadata = noted()).await;
+    server.change_account(&key, AccountChanges { metadata: Some(noted()), ..Default::default() }).await;
+    for (scope, code) in [("users:read", "valid"), ("users:write", "insufficient_scope"), ("users:read", "valid")] {
+        let verdict = asked(&service, &key, json!({ "scopes": [scope] })).await.json();
+        assert_eq!((verdict["valid"].as_bool(), verdict["code"].as_str()), (Some(code == "valid"), Some(code)));
+        assert_eq!(verdict["key"]["metadata"], json!({ hostile: hostile }));
+        assert_eq!(verdict["account"]["metadata"], json!({ hostile: hostile }));
+        assert_eq!(verdict["user"]["email"], key.user().email);
+    }
+    let unknown = service.post("/v1/keys/verify", json!({ "key": "kr_no_such_key" })).await.expect(200);
+    assert_eq!(
+        unknown.json(),
+        json!({ "valid": false, "code": "not_found", "key": null, "user": null, "account": null, "rate_limit": null })
+    );
+}
+
+#[tokio::test]
 async fn the_checked_keys_account_pays_and_the_service_pays_for_its_own_request() {
     let server = TestServer::start().await;
     let service = service(&server).await;

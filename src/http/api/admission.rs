@@ -270,12 +270,12 @@ fn guessed(app: &App, arrival: &Arrival, error: AppError) -> Box<Refusal> {
 
 /// Refused without being counted. Tells of the address's bucket: an account's is nobody's business here.
 fn unlimited(app: &App, arrival: &Arrival, error: AppError) -> Box<Refusal> {
-    Box::new(Refusal { error, left: peek(app, arrival), credential: None })
+    Box::new(Refusal { error, left: peek(app, arrival, arrival.at.1), credential: None })
 }
 
 /// What requests without a credential have left from this address.
-pub fn peek(app: &App, arrival: &Arrival) -> Decision {
-    app.anonymous.peek(BucketKey::of_address(arrival.client.ip), arrival.at.1)
+pub fn peek(app: &App, arrival: &Arrival, now: Tick) -> Decision {
+    app.anonymous.peek(BucketKey::of_address(arrival.client.ip), now)
 }
 
 async fn answer(

@@ -5,6 +5,7 @@ use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, LOCATION};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::reply::JSON;
 use crate::app::App;
 use crate::http::arrival::path_of;
 use crate::model::caller::Caller;
@@ -56,7 +57,7 @@ fn key(req: &HttpRequest) -> Result<Option<String>> {
 fn replayed(replay: Replay) -> HttpResponse {
     let status = StatusCode::from_u16(replay.status).unwrap_or(StatusCode::OK);
     let mut response = HttpResponse::build(status);
-    response.insert_header((IDEMPOTENT_REPLAYED, "true")).insert_header((CONTENT_TYPE, "application/json"));
+    response.insert_header((IDEMPOTENT_REPLAYED, "true")).insert_header((CONTENT_TYPE, JSON));
     if let Some(location) = replay.location {
         response.insert_header((LOCATION, location));
     }

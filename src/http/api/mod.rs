@@ -28,10 +28,9 @@ pub use webhooks::{DeliveryBody, TestBody, WebhookBody, WebhookWithSecret};
 
 use actix_web::dev::ServiceRequest;
 use actix_web::guard::fn_guard;
-use actix_web::http::Method;
-use actix_web::http::Uri;
 use actix_web::http::header::{ACCEPT, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
+use actix_web::http::{Method, Uri};
 use actix_web::middleware::from_fn;
 use actix_web::web::{Data, Path, ServiceConfig, delete, get, patch, post, put, resource, route, scope, to};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route};
@@ -195,7 +194,9 @@ pub fn fault(app: &App, arrival: &Arrival, host: Option<&HeaderValue>, error: &A
     let context = Context { request_id: &arrival.request_id, base_url: &base_url, problem_json: false };
     let dialect = Dialect::of(arrival.dialect);
     let mut response = dialect.refuse(error, &context);
-    admission::finish(response.headers_mut(), dialect, &admission::peek(app, arrival), app.clock.now());
+    // The handler may have worked for long before it failed.
+    let (now, tick) = app.clock.both();
+    admission::finish(response.headers_mut(), dialect, &admission::peek(app, arrival, tick), now);
     if let Ok(id) = HeaderValue::from_str(&arrival.request_id) {
         response.headers_mut().insert(super::X_REQUEST_ID, id);
     }
@@ -235,6 +236,7 @@ pub async fn wrong_method(req: HttpRequest, app: Data<App>) -> HttpResponse {
 fn note_uncharged(req: &HttpRequest, app: &App, response: &HttpResponse, error: &'static str) {
     use actix_web::body::MessageBody;
     let arrival = req.arrival();
+    let (at, began) = arrival.at;
     record::note(
         app,
         req,
@@ -243,10 +245,10 @@ fn note_uncharged(req: &HttpRequest, app: &App, response: &HttpResponse, error: 
             status: response.status(),
             error: Some(error),
             credential: None,
-            left: &admission::peek(app, &arrival),
-            began: app.clock.tick(),
+            left: &admission::peek(app, &arrival, began),
+            began,
             was_admitted: false,
-            at: app.clock.now(),
+            at,
             response_size: response.body().size(),
         },
     );
@@ -259,8 +261,9 @@ fn uncharged(req: &HttpRequest, app: &App, mut response: HttpResponse) -> HttpRe
         // A key that came along has been read on the way, wherever it was going.
         response = refuse(req, app, &AppError::HttpsRequired);
     }
-    let left = admission::peek(app, &arrival);
-    admission::finish(response.headers_mut(), Dialect::of(arrival.dialect), &left, app.clock.now());
+    let (now, tick) = arrival.at;
+    let left = admission::peek(app, &arrival, tick);
+    admission::finish(response.headers_mut(), Dialect::of(arrival.dialect), &left, now);
     response
 }
 

@@ -16,7 +16,7 @@ use super::users::UserBody;
 use super::{Result, limits_body, reply};
 use crate::app::App;
 use crate::app::callers::{Credential, Found};
-use crate::model::api_key::KeyStatus;
+use crate::model::api_key::{ApiKey, KeyStatus};
 use crate::model::clock::Timestamp;
 use crate::model::error::Problem;
 use crate::model::ids::AccountId;
@@ -27,14 +27,6 @@ use crate::{model, services};
 
 /// What one request may count for.
 const MAX_COST: u64 = 1_000_000;
-
-/// Of whose key it is.
-#[derive(Serialize)]
-struct WhoseBody<'a> {
-    key: Option<KeyBody<'a>>,
-    user: UserBody<'a>,
-    account: AccountBody<'a>,
-}
 
 #[derive(Serialize)]
 struct AccountBody<'a> {
@@ -83,8 +75,11 @@ fn told(verdict: &Verdict) -> String {
     text.push_str(if verdict.code == Code::Valid { r#"{"valid":true,"code":""# } else { r#"{"valid":false,"code":""# });
     text.push_str(verdict.code.name());
     text.push_str("\",");
-    match &verdict.credential {
-        Some(found) => text.push_str(&whose(found, verdict.at)),
+    match verdict.credential.as_deref().and_then(|found| Some((found, found.key()?))) {
+        Some((found, key)) => {
+            text.extend([r#""key":"#, &*key_told(found, key, verdict.at), ","]);
+            text.push_str(found.written.whose.get_or_init(|| whose(found)));
+        }
         None => text.push_str(r#""key":null,"user":null,"account":null"#),
     }
     text.push_str(r#","rate_limit":"#);
@@ -96,19 +91,18 @@ fn told(verdict: &Verdict) -> String {
     text
 }
 
-/// The fields of whose key it is, as they were written before, unless the key is in another state by now.
-fn whose(found: &Credential, now: Timestamp) -> Cow<'_, str> {
-    let fresh = || {
-        let key = found.key().map(|key| KeyBody::new(key, now));
-        let body =
-            reply::to_json(&WhoseBody { key, user: UserBody::from(&found.user), account: AccountBody::from(&found.found) });
-        body[1..body.len() - 1].to_owned()
-    };
-    let Some(status) = found.key().map(|key| key.status(now)) else { return Cow::Owned(fresh()) };
-    let (then, written) = found.written.whose.get_or_init(|| (status, fresh().into()));
+/// The key as it was written before, unless it is in another state by now.
+fn key_told<'a>(found: &'a Credential, key: &ApiKey, now: Timestamp) -> Cow<'a, str> {
+    let (status, fresh) = (key.status(now), || reply::to_json(&KeyBody::new(key, now)));
+    let (then, written) = found.written.key.get_or_init(|| (status, fresh().into()));
     // In the other states a rotation may end and be told no more, and the state stays.
     let is_same = *then == status && matches!(status, KeyStatus::Active | KeyStatus::Rotating);
     if is_same { Cow::Borrowed(written) } else { Cow::Owned(fresh()) }
+}
+
+fn whose(found: &Found) -> Box<str> {
+    let (user, account) = (UserBody::from(&found.user), AccountBody::from(found));
+    format!(r#""user":{},"account":{}"#, reply::to_json(&user), reply::to_json(&account)).into()
 }
 
 fn ip(text: &str) -> model::Result<std::net::IpAddr, Problem> {

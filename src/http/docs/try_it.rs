@@ -126,7 +126,8 @@ impl TryIt {
 /// The routes of programs, called as actix calls itself in tests: there is no other way in without a connection.
 async fn answer(app: &Data<App>, arrival: &Arrival, request: TestRequest) -> Result<Tried> {
     let (data, dialect) = (app.clone(), arrival.dialect);
-    let visitors = arrival.clone();
+    // The form may have been long in coming: the request is made now.
+    let visitors = Arrival { at: app.clock.both(), ..arrival.clone() };
     let routes = Actix::new()
         .wrap_fn(move |mut req, inner| {
             req.extensions_mut().insert(visitors.clone());
