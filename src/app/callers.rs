@@ -247,8 +247,8 @@ pub struct Used {
     pub networks: SmallVec<[Network; 2]>,
 }
 
-/// The cache. A change to an account, its users or its keys makes every older entry of that account stale at once; the
-/// entries need not be found for that.
+/// The cache (docs/decisions/0006-quick-cache.md). A change to an account, its users or its keys makes every older entry of
+/// that account stale at once; the entries need not be found for that.
 pub struct Callers {
     cache: Cache<SecretHash, Arc<Credential>, Weight, RandomState>,
     /// Counts changes. An entry is good while nothing that concerns it changed after its look-up began.
