@@ -23,8 +23,9 @@ impl Email {
         if typed.is_empty() {
             return Err(Problem::new("required", "Enter an email address."));
         }
+        let too_long = || Problem::new("too_long", format!("An email address has at most {} bytes.", Self::MAX_BYTES));
         if typed.len() > Self::MAX_BYTES {
-            return Err(Problem::new("too_long", format!("An email address has at most {} bytes.", Self::MAX_BYTES)));
+            return Err(too_long());
         }
         let (local, domain) = typed.rsplit_once('@').ok_or_else(wrong)?;
         // Some letters take more bytes in lower case.
@@ -34,6 +35,10 @@ impl Email {
         }
         let domain = canonical_domain(domain).ok_or_else(wrong)?;
         let canonical = format!("{lower}@{domain}");
+        // A domain of other letters takes more bytes in ASCII.
+        if canonical.len() > Self::MAX_BYTES {
+            return Err(too_long());
+        }
         Ok(Self { typed, canonical })
     }
 
