@@ -71,7 +71,7 @@ WHY = {
     "list": "Half of the instructions are the statement and its rows, a third writes the JSON; it goes off the workers to a reader and back.",
     "instructions": "Callgrind knows no SHA instructions: 3,500 are the hash. Of the other 17,100 more than bare 4,400 write the limits' headers, 2,600 are the answer, 600 count it, and 6,600 are routes and layers, where it came from and its id.",
     "p99.many": "A p99 of milliseconds is worth little here: something takes the core from bare, too, 60 to 80 times a second, and bare's own was 0.4 to 1.4 ms from run to run (involuntary switches).",
-    "idle.p99": "As the p99 of 32 connections: alone it was 0.8 in this run and 3.8 in the one before, with nothing changed.",
+    "idle.p99": "As the p99 of 32 connections: alone it was 0.8 in this run and 3.8 in the one before.",
     "users.hash": "92 % of its CPU is hashing, 4 the writer with the user, its audit event and their indexes, 3 the request (perf).",
     "log": "Within what its rounds differ by (105 to 110 and 108 to 125 thousand).",
     "binary": "Of 16 MB of code 1.8 drop values, 1.2 are handlers with all that they call, 1.0 SQLite, 1.0 TLS and certificates, 0.7 pages, 0.6 the command line (symbols).",

@@ -169,16 +169,16 @@ impl Clock {
         }
     }
 
-    /// Both clocks at once.
-    pub fn both(&self) -> (Timestamp, Tick) {
-        (self.now(), self.tick())
-    }
-
     pub fn tick(&self) -> Tick {
         match &self.0 {
             Source::Real { started } => Tick(started.elapsed().as_nanos() as u64),
             Source::Set(time) => Tick(time.passed_ns.load(SeqCst)),
         }
+    }
+
+    /// Both clocks at once.
+    pub fn both(&self) -> (Timestamp, Tick) {
+        (self.now(), self.tick())
     }
 }
 

@@ -80,10 +80,8 @@ pub async fn admit(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let (now, began) = arrival.at;
-    let dialect = Dialect::of(arrival.dialect);
-    let passed = pass(&app, &mut req, &arrival, dialect, (now, began)).await;
-    answer(app, req, next, passed, (arrival, dialect, now, began)).await
+    let passed = pass(&app, &mut req, &arrival).await;
+    answer(app, req, next, passed, arrival).await
 }
 
 /// For whoever has a credential and sends a long body, which the handler reads as it comes.
@@ -93,10 +91,8 @@ pub async fn admit_streaming(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let (now, began) = arrival.at;
-    let dialect = Dialect::of(arrival.dialect);
-    let passed = pass_streaming(&app, &req, &arrival, dialect, (now, began));
-    answer(app, req, next, passed, (arrival, dialect, now, began)).await
+    let passed = pass_streaming(&app, &req, &arrival);
+    answer(app, req, next, passed, arrival).await
 }
 
 /// For anyone: counts against the address.
@@ -106,10 +102,8 @@ pub async fn admit_anyone(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let (now, began) = arrival.at;
-    let dialect = Dialect::of(arrival.dialect);
-    let passed = pass_anyone(&app, &mut req, &arrival, dialect).await;
-    answer(app, req, next, passed, (arrival, dialect, now, began)).await
+    let passed = pass_anyone(&app, &mut req, &arrival).await;
+    answer(app, req, next, passed, arrival).await
 }
 
 /// For a gateway that asks whether to let its client in: the client's own credential, limits and scopes. It waits for
@@ -120,16 +114,15 @@ pub async fn admit_forwarded(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
-    let (now, began) = arrival.at;
-    let dialect = Dialect::of(arrival.dialect);
-    let passed = pass_forwarded(&app, &req, &arrival, (now, began));
+    let (now, _) = arrival.at;
+    let passed = pass_forwarded(&app, &req, &arrival);
     let whose = match &passed {
         Ok(pass) => pass.who.credential(),
         Err(refusal) => refusal.credential.as_deref(),
     };
     let whose = whose.map(|found| (found.user.account_id, found.key().map(|key| key.id)));
     let counting = app.clone();
-    let mut response = answer(app, req, next, passed, (arrival, dialect, now, began)).await?;
+    let mut response = answer(app, req, next, passed, arrival).await?;
     if let Some(whose) = whose {
         let service = forward_auth::service(response.request()).unwrap_or(ServiceName::NONE);
         counting.usage.count_check(whose, &service, Outcome::of(response.status().as_u16()), now);
@@ -140,15 +133,9 @@ pub async fn admit_forwarded(
     Ok(response)
 }
 
-async fn pass(
-    app: &App,
-    req: &mut ServiceRequest,
-    arrival: &Arrival,
-    dialect: &Dialect,
-    when: (Timestamp, Tick),
-) -> Result<Pass, Box<Refusal>> {
-    before_credential(app, req, arrival, dialect)?;
-    let admitted = count(app, req, arrival, bearer(req.headers()), when)?;
+async fn pass(app: &App, req: &mut ServiceRequest, arrival: &Arrival) -> Result<Pass, Box<Refusal>> {
+    before_credential(app, req, arrival)?;
+    let admitted = count(app, req, arrival, bearer(req.headers()))?;
     collect(app, req).await;
     match app.in_flight.enter().await {
         Ok(slot) => Ok(Pass { who: Who::Known(admitted), _slot: Some(slot) }),
@@ -160,19 +147,13 @@ async fn pass(
 }
 
 /// A long body on a slow line would hold a turn for minutes: its handler bounds what comes at once.
-fn pass_streaming(
-    app: &App,
-    req: &ServiceRequest,
-    arrival: &Arrival,
-    dialect: &Dialect,
-    when: (Timestamp, Tick),
-) -> Result<Pass, Box<Refusal>> {
-    before_credential(app, req, arrival, dialect)?;
-    let admitted = count(app, req, arrival, bearer(req.headers()), when)?;
+fn pass_streaming(app: &App, req: &ServiceRequest, arrival: &Arrival) -> Result<Pass, Box<Refusal>> {
+    before_credential(app, req, arrival)?;
+    let admitted = count(app, req, arrival, bearer(req.headers()))?;
     Ok(Pass { who: Who::Known(admitted), _slot: None })
 }
 
-fn pass_forwarded(app: &App, req: &ServiceRequest, arrival: &Arrival, when: (Timestamp, Tick)) -> Result<Pass, Box<Refusal>> {
+fn pass_forwarded(app: &App, req: &ServiceRequest, arrival: &Arrival) -> Result<Pass, Box<Refusal>> {
     // What counts is how the key came to us: from this machine, or from a proxy that the operator trusts. Over what
     // the client came to the gateway is the gateway's to refuse.
     if !arrival.client.via_proxy && !arrival.is_private(&app.config) {
@@ -182,18 +163,13 @@ fn pass_forwarded(app: &App, req: &ServiceRequest, arrival: &Arrival, when: (Tim
         Some(name) => bare(req.headers(), name.as_str()),
         None => bearer(req.headers()),
     };
-    let admitted = count(app, req, arrival, secret, when)?;
+    let admitted = count(app, req, arrival, secret)?;
     Ok(Pass { who: Who::Known(admitted), _slot: None })
 }
 
 /// The credential, its allow-list and its limits.
-fn count(
-    app: &App,
-    req: &ServiceRequest,
-    arrival: &Arrival,
-    secret: Result<&str>,
-    (now, began): (Timestamp, Tick),
-) -> Result<Rc<Admitted>, Box<Refusal>> {
+fn count(app: &App, req: &ServiceRequest, arrival: &Arrival, secret: Result<&str>) -> Result<Rc<Admitted>, Box<Refusal>> {
+    let (now, began) = arrival.at;
     let credential = match secret.and_then(|secret| credentials::authenticate(app, secret, (now, began))) {
         Ok(credential) => credential,
         // A fault of ours is no guess.
@@ -219,8 +195,8 @@ fn count(
     }
 }
 
-async fn pass_anyone(app: &App, req: &mut ServiceRequest, arrival: &Arrival, dialect: &Dialect) -> Result<Pass, Box<Refusal>> {
-    before_credential(app, req, arrival, dialect)?;
+async fn pass_anyone(app: &App, req: &mut ServiceRequest, arrival: &Arrival) -> Result<Pass, Box<Refusal>> {
+    before_credential(app, req, arrival)?;
     let left = app.anonymous.take(BucketKey::of_address(arrival.client.ip), arrival.at.1);
     if let Err(error) = left.check() {
         return Err(Box::new(Refusal { error, left, credential: None }));
@@ -245,7 +221,8 @@ async fn collect(app: &App, req: &mut ServiceRequest) {
     req.extensions_mut().insert(Collected(body));
 }
 
-fn before_credential(app: &App, req: &ServiceRequest, arrival: &Arrival, dialect: &Dialect) -> Result<(), Box<Refusal>> {
+fn before_credential(app: &App, req: &ServiceRequest, arrival: &Arrival) -> Result<(), Box<Refusal>> {
+    let dialect = Dialect::of(arrival.dialect);
     if !arrival.is_private(&app.config) {
         return Err(unlimited(app, arrival, AppError::HttpsRequired));
     }
@@ -283,8 +260,9 @@ async fn answer(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
     passed: Result<Pass, Box<Refusal>>,
-    (arrival, dialect, now, began): (Arrival, &'static Dialect, Timestamp, Tick),
+    arrival: Arrival,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let (dialect, (now, began)) = (Dialect::of(arrival.dialect), arrival.at);
     let pass = match passed {
         Ok(pass) => pass,
         Err(refusal) => {

@@ -52,6 +52,12 @@ pub struct Context<'a> {
     pub problem_json: bool,
 }
 
+impl Context<'_> {
+    fn doc_url(&self, code: &str) -> String {
+        [self.base_url, "/docs/errors/", code].concat()
+    }
+}
+
 impl Dialect {
     pub fn status(&self, error: &AppError) -> StatusCode {
         match error {
@@ -85,8 +91,7 @@ impl Dialect {
             ErrorShape::Native => return native(response, status, error, &words, context),
             ErrorShape::Text => json!({ "error": message }),
             ErrorShape::Coded => {
-                let doc_url = format!("{}/docs/errors/{}", context.base_url, told.code);
-                json!({ "error": { "code": told.code, "message": message, "doc_url": doc_url } })
+                json!({ "error": { "code": told.code, "message": message, "doc_url": context.doc_url(told.code) } })
             }
             ErrorShape::Named => json!({ "statusCode": status.as_u16(), "name": told.code, "message": message }),
         };
@@ -163,7 +168,7 @@ fn native(
         message: words,
         status: status.as_u16(),
         request_id: context.request_id,
-        doc_url: [context.base_url, "/docs/errors/", error.code()].concat(),
+        doc_url: context.doc_url(error.code()),
         required_scope: match error {
             AppError::MissingScope(scope) => Some(scope.to_string()),
             AppError::ScopeBeyondCaller(scopes) => Some(scopes.to_string()),
