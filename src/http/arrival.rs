@@ -1,6 +1,7 @@
 //! What is known of a request before anything looks at it: where it came from, over what, and its id.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
@@ -56,15 +57,15 @@ pub fn tell_of_ignored_proxy(app: &App, peer: IpAddr) {
     }
 }
 
-/// Puts it where handlers find it.
+/// Where handlers find it.
 pub trait Arrived {
-    fn arrival(&self) -> Arrival;
+    fn arrival(&self) -> Rc<Arrival>;
 }
 
 impl Arrived for HttpRequest {
-    fn arrival(&self) -> Arrival {
+    fn arrival(&self) -> Rc<Arrival> {
         use actix_web::HttpMessage;
-        self.extensions().get::<Arrival>().cloned().expect("every request passes `surround` first")
+        self.extensions().get::<Rc<Arrival>>().cloned().expect("every request passes `surround` first")
     }
 }
 

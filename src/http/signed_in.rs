@@ -107,7 +107,7 @@ impl Facts {
             ip: arrival.client.ip,
             https: arrival.client.https,
             is_behind_a_stranger: arrival.client.ignored_forwarding,
-            request_id: arrival.request_id,
+            request_id: arrival.request_id.clone(),
             user_agent: agent.to_owned(),
             note: req.cookie(device_name(arrival.client.https)).map(|cookie| cookie.value().to_owned()).unwrap_or_default(),
             referer: header(REFERER).strip_prefix(&base_url).unwrap_or_default().to_owned(),
