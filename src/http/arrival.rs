@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest};
 use ipnet::IpNet;
 
 use super::X_REQUEST_ID;
@@ -17,7 +17,7 @@ use crate::config::{Config, PublicUrl, TlsMode};
 use crate::limits::BucketKey;
 use crate::model::clock::{Tick, Timestamp};
 use crate::model::dialect::DialectName;
-use crate::model::ids::RequestId;
+use crate::model::ids::{ApiKeyId, RequestId, UserId};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -57,6 +57,27 @@ pub fn tell_of_ignored_proxy(app: &App, peer: IpAddr) {
     }
 }
 
+/// Whose request it turned out to be, for the access log alone.
+#[derive(Clone, Copy, Default)]
+pub struct Whose {
+    pub key_id: Option<ApiKeyId>,
+    pub user_id: Option<UserId>,
+}
+
+impl Whose {
+    /// Leaves it where the access log looks for it, if there is one.
+    pub fn note(self, req: &HttpRequest) {
+        if has_access_log() {
+            req.extensions_mut().insert(self);
+        }
+    }
+}
+
+/// Whether each request gets a line.
+pub fn has_access_log() -> bool {
+    tracing::enabled!(target: "access", tracing::Level::INFO)
+}
+
 /// Where handlers find it.
 pub trait Arrived {
     fn arrival(&self) -> Rc<Arrival>;
@@ -64,7 +85,6 @@ pub trait Arrived {
 
 impl Arrived for HttpRequest {
     fn arrival(&self) -> Rc<Arrival> {
-        use actix_web::HttpMessage;
         self.extensions().get::<Rc<Arrival>>().cloned().expect("every request passes `surround` first")
     }
 }

@@ -42,11 +42,12 @@ use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::web::{Data, ServiceConfig, scope, to};
 use actix_web::{App as Actix, Error, HttpMessage, HttpServer};
 use futures_util::FutureExt;
+use tracing::field::display;
 
 use crate::app::App;
 use crate::config::TlsMode;
 use crate::model::AppError;
-use arrival::Arrival;
+use arrival::{Arrival, Whose, has_access_log};
 pub use shell::shell;
 use shown_path::shown_path;
 
@@ -126,8 +127,7 @@ pub async fn surround(
         arrival::tell_of_ignored_proxy(&app, arrival.client.ip);
     }
     // Taken before the request is passed on: nothing may hold it then.
-    let logged = tracing::enabled!(target: "access", tracing::Level::INFO)
-        .then(|| (Instant::now(), req.method().clone(), shown_path(req.path())));
+    let logged = has_access_log().then(|| (Instant::now(), req.method().clone(), shown_path(req.path())));
     let at_panic = (req.uri().clone(), req.headers().get(HOST).cloned());
     // `resource` would answer HEAD with 405. The encoder knows by itself that it owes no body.
     if req.method() == Method::HEAD {
@@ -168,7 +168,10 @@ pub async fn surround(
     if let Some((began, method, path)) = logged {
         let (ip, id) = (arrival.client.ip, &arrival.request_id);
         let ms = began.elapsed().as_secs_f64() * 1e3;
-        tracing::info!(target: "access", %method, %path, status = status.as_u16(), ms = %format_args!("{ms:.1}"), %ip, request_id = %id);
+        let whose = answered.as_ref().ok().and_then(|response| response.request().extensions().get::<Whose>().copied());
+        let Whose { key_id, user_id } = whose.unwrap_or_default();
+        let (key_id, user_id) = (key_id.map(display), user_id.map(display));
+        tracing::info!(target: "access", %method, %path, status = status.as_u16(), ms = %format_args!("{ms:.1}"), %ip, request_id = %id, key_id, user_id);
     }
     answered
 }
