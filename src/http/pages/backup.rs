@@ -8,6 +8,7 @@ use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use super::overview::trouble_words;
 use super::view::{age_words, grouped, size_words};
 use crate::config::Schedule;
 use crate::http::csrf::Posted;
@@ -118,7 +119,13 @@ async fn refused(who: &SignedIn, err: BackupError) -> Result<HttpResponse, PageE
 }
 
 async fn page(who: &SignedIn, banner: Option<Banner>, errors: FormErrors) -> Result<BackupPage, PageError> {
-    let found = backups::list(&who.app, &who.caller).await?;
+    let (found, errors) = match backups::list(&who.app, &who.caller).await {
+        Ok(found) => (found, errors),
+        Err(BackupError::App(err)) => return Err(err.into()),
+        Err(err) => (Vec::new(), FormErrors::at_large(t_refusal(&format!("{err}.")))),
+    };
+    let trouble = backups::trouble(&who.app).await?;
+    let trouble = trouble.map(|why| Banner::warn(t("Backups cannot be made"), trouble_words(&why)));
     let config = &who.app.config.backup;
     let newest = match backups::age(&who.app).await? {
         Age::None => t("None yet"),
@@ -146,7 +153,7 @@ async fn page(who: &SignedIn, banner: Option<Banner>, errors: FormErrors) -> Res
         ),
     ];
     Ok(BackupPage {
-        frame: who.frame(t("Backup"), Place::Backup).with_banner(banner).faulty(&errors),
+        frame: who.frame(t("Backup"), Place::Backup).with_banner(banner.or(trouble)).faulty(&errors),
         errors,
         facts,
         backups: found.iter().map(|backup| Row::new(backup, who)).collect(),
