@@ -2,6 +2,7 @@
 """What each kind of request costs beside a bare actix handler with bodies like its own: `run.py KEYRACK BARE OUT`. Rounds of
 wrk in turn, answers checked before they are counted; medians, ratios and CPU time of each."""
 import json, shutil, sys, tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -23,17 +24,25 @@ def fill(keyrack):
     return secret, keyrack.run("key", "create", "shut", "--owner", "limited@example.com")["secret"]
 
 
-def check(ours, bare, secret, shut):
-    """Every answer is what it should be."""
-    status, body = fetch(f"{ours.url}/v1/users/me", secret)
-    assert status == 200 and json.loads(body)["email"] == harness.EMAIL, (status, body)
+def check(ours, secret, shut):
+    """Every answer is what it should be. Those that bare gives, too, each by the name that it knows it by."""
+    status, me = fetch(f"{ours.url}/v1/users/me", secret)
+    assert status == 200 and json.loads(me)["email"] == harness.EMAIL, (status, me)
     assert [fetch(f"{ours.url}/v1/users/me", shut)[0] for _ in range(2)] == [200, 429]
     assert fetch(f"{ours.url}/v1/users/me", secret[:-1] + "?")[0] == 401
-    assert len(json.loads(fetch(f"{ours.url}/v1/users?limit=20", secret)[1])) == 20
-    assert json.loads(fetch(f"{ours.url}/v1/keys/verify", secret, "POST", json.dumps({"key": secret}))[1])["valid"]
+    listed = fetch(f"{ours.url}/v1/users?limit=20", secret)[1]
+    assert len(json.loads(listed)) == 20
+    verdict = fetch(f"{ours.url}/v1/keys/verify", secret, "POST", json.dumps({"key": secret}))[1]
+    assert json.loads(verdict)["valid"]
     assert fetch(f"{ours.url}/v1/forward-auth", secret) == (200, "")
-    for path, method in [("/v1/users/me", "GET"), ("/v1/keys/verify", "POST"), ("/v1/forward-auth", "GET"), ("/v1/users?limit=20", "GET")]:
-        assert fetch(bare.url + path, secret, method, "{}" if method == "POST" else None)[0] == 200, path
+    return {"me": me, "verify": verdict, "list": listed}
+
+
+def check_bare(bare, secret, bodies):
+    """It answers with the same bodies."""
+    for path, method, body in [("/v1/users/me", "GET", bodies["me"]), ("/v1/keys/verify", "POST", bodies["verify"]),
+                               ("/v1/forward-auth", "GET", ""), ("/v1/users?limit=20", "GET", bodies["list"])]:
+        assert fetch(bare.url + path, secret, method, "{}" if method == "POST" else None) == (200, body), path
 
 
 def main():
@@ -44,8 +53,13 @@ def main():
     question = harness.posted(directory, "verify", json.dumps({"key": secret}))
     pipelined = harness.lua(directory, "pipelined", PIPELINED)
     try:
-        with Server("bare", [BARE, 9190], 9190) as bare, keyrack.serve(9191) as ours:
-            check(ours, bare, secret, shut)
+        with ExitStack() as servers:
+            ours = servers.enter_context(keyrack.serve(9191))
+            bodies = check(ours, secret, shut)
+            for name, body in bodies.items():
+                (directory / name).write_text(body)
+            bare = servers.enter_context(Server("bare", [BARE, 9190, directory], 9190))
+            check_bare(bare, secret, bodies)
             rows = [
                 Row("bare handler", bare, secret=secret),
                 Row("GET /v1/users/me", ours, secret=secret, base="bare handler"),

@@ -214,13 +214,15 @@ impl Found {
 #[derive(Debug, Default)]
 pub struct Usage {
     waits: AtomicBool,
-    /// Requests since the last batch.
-    count: AtomicU64,
+    /// Uses since the last batch that found `noted` locked.
+    beside: AtomicU64,
     noted: Mutex<Noted>,
 }
 
 #[derive(Debug, Default)]
 struct Noted {
+    /// Uses since the last batch.
+    count: u64,
     last: Option<LastUse>,
     /// From where it was used since the last batch, as far as it is told apart.
     networks: SmallVec<[Network; 2]>,
@@ -357,9 +359,9 @@ impl Callers {
 
     /// Notes a use; costs no look-up and no write.
     pub fn note_use(&self, credential: &Arc<Credential>, at: Timestamp, ip: Option<IpAddr>, user_agent: &str) {
-        credential.usage.count.fetch_add(1, Relaxed);
         // Who finds it locked comes at the same moment as another: one of the two is as good as the latest.
         if let Some(mut noted) = credential.usage.noted.try_lock() {
+            noted.count += 1;
             if let Some(ip) = ip {
                 noted.note_network(ip);
             }
@@ -367,6 +369,8 @@ impl Callers {
                 Some(last) if same(&last.user_agent, user_agent) => (last.at, last.ip) = (at, ip),
                 slot => *slot = Some(LastUse { at, ip, user_agent: user_agent.chars().take(200).collect() }),
             }
+        } else {
+            credential.usage.beside.fetch_add(1, Relaxed);
         }
         if !credential.usage.waits.load(SeqCst) && !credential.usage.waits.swap(true, SeqCst) {
             self.used.lock().push(credential.clone());
@@ -382,8 +386,8 @@ impl Callers {
             let mut noted = credential.usage.noted.lock();
             let Some(last) = noted.last.clone() else { continue };
             let networks = std::mem::take(&mut noted.networks);
+            let count = std::mem::take(&mut noted.count) + credential.usage.beside.swap(0, Relaxed);
             drop(noted);
-            let count = credential.usage.count.swap(0, Relaxed);
             uses.push(Used { credential, count, last, networks });
         }
         uses

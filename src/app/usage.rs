@@ -61,7 +61,7 @@ struct Shard(Mutex<Counted>);
 struct Counted {
     // Of ids that we made, routes and minutes: nobody can choose them so that they collide.
     requests: HashMap<Cell, Tally, RandomState>,
-    services: HashMap<ServiceCell, Checks>,
+    services: HashMap<ServiceCell, Checks, RandomState>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

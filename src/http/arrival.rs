@@ -1,12 +1,13 @@
 //! What is known of a request before anything looks at it: where it came from, over what, and its id.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest};
 use ipnet::IpNet;
 
 use super::X_REQUEST_ID;
@@ -16,7 +17,7 @@ use crate::config::{Config, PublicUrl, TlsMode};
 use crate::limits::BucketKey;
 use crate::model::clock::{Tick, Timestamp};
 use crate::model::dialect::DialectName;
-use crate::model::ids::RequestId;
+use crate::model::ids::{ApiKeyId, RequestId, UserId};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -56,15 +57,35 @@ pub fn tell_of_ignored_proxy(app: &App, peer: IpAddr) {
     }
 }
 
-/// Puts it where handlers find it.
+/// Whose request it turned out to be, for the access log alone.
+#[derive(Clone, Copy, Default)]
+pub struct Whose {
+    pub key_id: Option<ApiKeyId>,
+    pub user_id: Option<UserId>,
+}
+
+impl Whose {
+    /// Leaves it where the access log looks for it, if there is one.
+    pub fn note(self, req: &HttpRequest) {
+        if has_access_log() {
+            req.extensions_mut().insert(self);
+        }
+    }
+}
+
+/// Whether each request gets a line.
+pub fn has_access_log() -> bool {
+    tracing::enabled!(target: "access", tracing::Level::INFO)
+}
+
+/// Where handlers find it.
 pub trait Arrived {
-    fn arrival(&self) -> Arrival;
+    fn arrival(&self) -> Rc<Arrival>;
 }
 
 impl Arrived for HttpRequest {
-    fn arrival(&self) -> Arrival {
-        use actix_web::HttpMessage;
-        self.extensions().get::<Arrival>().cloned().expect("every request passes `surround` first")
+    fn arrival(&self) -> Rc<Arrival> {
+        self.extensions().get::<Rc<Arrival>>().cloned().expect("every request passes `surround` first")
     }
 }
 

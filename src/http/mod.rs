@@ -28,6 +28,7 @@ pub mod words;
 
 use std::net::TcpListener;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -41,11 +42,12 @@ use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::web::{Data, ServiceConfig, scope, to};
 use actix_web::{App as Actix, Error, HttpMessage, HttpServer};
 use futures_util::FutureExt;
+use tracing::field::display;
 
 use crate::app::App;
 use crate::config::TlsMode;
 use crate::model::AppError;
-use arrival::Arrival;
+use arrival::{Arrival, Whose, has_access_log};
 pub use shell::shell;
 use shown_path::shown_path;
 
@@ -120,27 +122,25 @@ pub async fn surround(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let app = req.app_data::<Data<App>>().cloned().expect("the app is put into every server");
     let dialect = app.dialect();
-    let arrival = Arrival::of(&req, &app.config.server.trusted_proxies, dialect, app.clock.both());
-    let (id, ip, https) = (arrival.request_id.clone(), arrival.client.ip, arrival.client.https);
+    let arrival = Rc::new(Arrival::of(&req, &app.config.server.trusted_proxies, dialect, app.clock.both()));
     if arrival.client.ignored_forwarding {
-        arrival::tell_of_ignored_proxy(&app, ip);
+        arrival::tell_of_ignored_proxy(&app, arrival.client.ip);
     }
     // Taken before the request is passed on: nothing may hold it then.
-    let logged = tracing::enabled!(target: "access", tracing::Level::INFO)
-        .then(|| (Instant::now(), req.method().clone(), shown_path(req.path())));
-    let at_panic = (arrival.clone(), req.uri().clone(), req.headers().get(HOST).cloned());
+    let logged = has_access_log().then(|| (Instant::now(), req.method().clone(), shown_path(req.path())));
+    let at_panic = (req.uri().clone(), req.headers().get(HOST).cloned());
     // `resource` would answer HEAD with 405. The encoder knows by itself that it owes no body.
     if req.method() == Method::HEAD {
         req.head_mut().method = Method::GET;
     }
-    req.extensions_mut().insert(arrival);
+    req.extensions_mut().insert(arrival.clone());
     api::at_root(&mut req, dialect);
 
     let answered = AssertUnwindSafe(next.call(req)).catch_unwind().await;
     let mut answered = match answered {
         Ok(answered) => answered,
         Err(panic) => {
-            let (arrival, uri, host) = at_panic;
+            let (uri, host) = at_panic;
             tracing::error!(request_id = %arrival.request_id, path = %shown_path(uri.path()), error = faults::words_of(&*panic), "a handler panicked");
             let error = AppError::internal("a handler panicked");
             Err(InternalError::from_response("", api::fault(&app, &arrival, host.as_ref(), &error)).into())
@@ -151,11 +151,11 @@ pub async fn surround(
         Err(err) => (err.as_response_error().status_code(), None),
     };
     if let Some(headers) = headers {
-        if let Ok(value) = HeaderValue::from_str(&id) {
+        if let Ok(value) = HeaderValue::from_str(&arrival.request_id) {
             headers.insert(X_REQUEST_ID, value);
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-        if https {
+        if arrival.client.https {
             headers.insert(STRICT_TRANSPORT_SECURITY, HTTPS_FOR_LONG);
         }
     }
@@ -166,8 +166,12 @@ pub async fn surround(
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     if let Some((began, method, path)) = logged {
+        let (ip, id) = (arrival.client.ip, &arrival.request_id);
         let ms = began.elapsed().as_secs_f64() * 1e3;
-        tracing::info!(target: "access", %method, %path, status = status.as_u16(), ms = %format_args!("{ms:.1}"), %ip, request_id = %id);
+        let whose = answered.as_ref().ok().and_then(|response| response.request().extensions().get::<Whose>().copied());
+        let Whose { key_id, user_id } = whose.unwrap_or_default();
+        let (key_id, user_id) = (key_id.map(display), user_id.map(display));
+        tracing::info!(target: "access", %method, %path, status = status.as_u16(), ms = %format_args!("{ms:.1}"), %ip, request_id = %id, key_id, user_id);
     }
     answered
 }

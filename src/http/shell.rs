@@ -117,11 +117,11 @@ async fn page_of_refusal<B>(response: &ServiceResponse<B>) -> Option<HttpRespons
 }
 
 async fn error_page(req: &HttpRequest, err: &PageError) -> HttpResponse {
-    let request_id = req.arrival().request_id;
+    let request_id = &req.arrival().request_id;
     if let PageError::App(AppError::Internal(source)) = err {
-        tracing::error!(request_id = &*request_id, error = %chain(source.as_ref()), "a page failed");
+        tracing::error!(request_id = &**request_id, error = %chain(source.as_ref()), "a page failed");
     }
-    let error = |frame| render(err.status_code(), &ErrorPage::new(frame, err, &request_id));
+    let error = |frame| render(err.status_code(), &ErrorPage::new(frame, err, request_id));
     // Where even the session cannot be read, the page is a stranger's.
     let frame = match Visit::of(req).await {
         Ok(visit) => visit.frame("", Place::Elsewhere),

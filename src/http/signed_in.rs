@@ -14,7 +14,7 @@ use askama::Template;
 use futures_util::future::LocalBoxFuture;
 use jiff::tz::TimeZone;
 
-use super::arrival::{Arrived, base_url, path_of};
+use super::arrival::{Arrived, Whose, base_url, path_of};
 use super::csrf;
 use super::moment::Now;
 use super::page::{Frame, PageError, Place, Who, render};
@@ -107,7 +107,7 @@ impl Facts {
             ip: arrival.client.ip,
             https: arrival.client.https,
             is_behind_a_stranger: arrival.client.ignored_forwarding,
-            request_id: arrival.request_id,
+            request_id: arrival.request_id.clone(),
             user_agent: agent.to_owned(),
             note: req.cookie(device_name(arrival.client.https)).map(|cookie| cookie.value().to_owned()).unwrap_or_default(),
             referer: header(REFERER).strip_prefix(&base_url).unwrap_or_default().to_owned(),
@@ -224,6 +224,7 @@ impl SignedIn {
     pub async fn of(req: &HttpRequest) -> Result<Self, PageError> {
         let visit = Visit::of(req).await?;
         let Some((user, session)) = &visit.who else { return Err(PageError::SignIn { next: visit.asked.clone() }) };
+        Whose { key_id: None, user_id: Some(user.id) }.note(req);
         if is_for_admins(&visit.path) && user.role != Role::Admin {
             return Err(AppError::NotAnAdmin.into());
         }

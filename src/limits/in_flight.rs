@@ -1,16 +1,15 @@
 //! How many requests are worked on at once. More wait their turn, in order of arrival and not for long.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::model::{AppError, Result};
 
 #[derive(Debug)]
 pub struct InFlight {
-    turns: Arc<Semaphore>,
+    turns: Semaphore,
     max_concurrent: usize,
     max_queued: usize,
     queue_timeout: Duration,
@@ -22,14 +21,14 @@ pub struct InFlight {
 /// A turn. Dropping it lets the next one in.
 #[derive(Debug)]
 #[must_use]
-pub struct Slot {
-    _turn: OwnedSemaphorePermit,
+pub struct Slot<'a> {
+    _turn: SemaphorePermit<'a>,
 }
 
 impl InFlight {
     pub fn new(max_concurrent: usize, max_queued: usize, queue_timeout: Duration) -> Self {
         Self {
-            turns: Arc::new(Semaphore::new(max_concurrent)),
+            turns: Semaphore::new(max_concurrent),
             max_concurrent,
             max_queued,
             queue_timeout,
@@ -40,13 +39,13 @@ impl InFlight {
     }
 
     /// Waits for a turn. A caller that goes away, dropping the future, leaves the queue.
-    pub async fn enter(&self) -> Result<Slot> {
+    pub async fn enter(&self) -> Result<Slot<'_>> {
         // Turns that become free go to those who wait, so this overtakes nobody.
-        if let Ok(turn) = self.turns.clone().try_acquire_owned() {
+        if let Ok(turn) = self.turns.try_acquire() {
             return Ok(Slot { _turn: turn });
         }
         let place = Place::take(self).ok_or_else(|| self.busy())?;
-        let turn = tokio::time::timeout(self.queue_timeout, self.turns.clone().acquire_owned()).await;
+        let turn = tokio::time::timeout(self.queue_timeout, self.turns.acquire()).await;
         drop(place);
         match turn {
             Ok(turn) => Ok(Slot { _turn: turn.expect("the semaphore is never closed") }),
@@ -133,7 +132,7 @@ mod tests {
         assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
         assert_eq!(in_flight.queued(), 2);
         drop(running);
-        assert!(in_flight.turns.clone().try_acquire_owned().is_err(), "a newcomer cannot overtake");
+        assert!(in_flight.turns.try_acquire().is_err(), "a newcomer cannot overtake");
         assert!((&mut second).now_or_never().is_none());
         let turn = first.await.expect("a turn");
         assert_eq!((in_flight.running(), in_flight.queued()), (1, 1));

@@ -1,7 +1,11 @@
 //! Time, from one place, so that a test can set it.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicI64, AtomicU64,
+    Ordering::{Acquire, Release, SeqCst},
+};
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::fmt::temporal::Pieces;
@@ -125,9 +129,19 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    Real { started: Instant },
-    Set(std::sync::Arc<SetTime>),
+    Real { started: Instant, wall: Arc<Wall> },
+    Set(Arc<SetTime>),
 }
+
+/// How far the wall clock is ahead of the monotonic one, as of a moment ago: a request that needs both reads one.
+#[derive(Debug)]
+struct Wall {
+    ahead_ns: AtomicI64,
+    read_at: AtomicU64,
+}
+
+/// The longest that the wall clock is not looked at, so that setting it is noticed.
+const LOOKED_AT: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 struct SetTime {
@@ -137,12 +151,13 @@ struct SetTime {
 
 impl Clock {
     pub fn real() -> Self {
-        Self(Source::Real { started: Instant::now() })
+        let wall = Wall { ahead_ns: AtomicI64::new(wall_ns()), read_at: AtomicU64::new(0) };
+        Self(Source::Real { started: Instant::now(), wall: Arc::new(wall) })
     }
 
     /// A clock that stands still until [`Clock::advance`].
     pub fn set_to(start: Timestamp) -> Self {
-        Self(Source::Set(std::sync::Arc::new(SetTime { start_ms: start.0, passed_ns: AtomicU64::new(0) })))
+        Self(Source::Set(Arc::new(SetTime { start_ms: start.0, passed_ns: AtomicU64::new(0) })))
     }
 
     /// Moves a set clock on.
@@ -158,29 +173,49 @@ impl Clock {
         }
     }
 
-    #[allow(clippy::disallowed_methods)] // the one place that reads the system's clock
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::Real { .. } => {
-                let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
-            }
+            Source::Real { .. } => Timestamp(wall_ns().div_euclid(NS_PER_MS)),
             Source::Set(time) => Timestamp(time.start_ms + (time.passed_ns.load(SeqCst) / 1_000_000) as i64),
         }
     }
 
     pub fn tick(&self) -> Tick {
         match &self.0 {
-            Source::Real { started } => Tick(started.elapsed().as_nanos() as u64),
+            Source::Real { started, .. } => Tick(started.elapsed().as_nanos() as u64),
             Source::Set(time) => Tick(time.passed_ns.load(SeqCst)),
         }
     }
 
     /// Both clocks at once.
     pub fn both(&self) -> (Timestamp, Tick) {
-        (self.now(), self.tick())
+        let tick = self.tick();
+        let now = match &self.0 {
+            Source::Real { wall, .. } => wall.at(tick),
+            Source::Set(_) => self.now(),
+        };
+        (now, tick)
     }
 }
+
+impl Wall {
+    fn at(&self, tick: Tick) -> Timestamp {
+        let on = i64::try_from(tick.0).unwrap_or(i64::MAX);
+        if tick.since(Tick(self.read_at.load(Acquire))) >= LOOKED_AT {
+            self.ahead_ns.store(wall_ns().saturating_sub(on), SeqCst);
+            self.read_at.store(tick.0, Release);
+        }
+        Timestamp(on.saturating_add(self.ahead_ns.load(SeqCst)).div_euclid(NS_PER_MS))
+    }
+}
+
+#[allow(clippy::disallowed_methods)] // the one place that reads the system's clock
+fn wall_ns() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
+}
+
+const NS_PER_MS: i64 = 1_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -196,6 +231,22 @@ mod tests {
         let at = Timestamp::parse("2023-10-27T12:00:00+02:00").expect("a time");
         assert_eq!(at.to_string(), "2023-10-27T10:00:00Z");
         assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn both_clocks_at_once_tell_what_each_tells_alone() {
+        let clock = Clock::real();
+        for _ in 0..1_000 {
+            let before = (clock.now(), clock.tick());
+            let (now, tick) = clock.both();
+            let after = (clock.now(), clock.tick());
+            assert!(before.1 <= tick && tick <= after.1);
+            // A wall clock that was set meanwhile would be seen a millisecond later.
+            assert!(
+                before.0.millis() - 2 <= now.millis() && now.millis() <= after.0.millis() + 2,
+                "{before:?} {now:?} {after:?}"
+            );
+        }
     }
 
     #[test]

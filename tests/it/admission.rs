@@ -176,7 +176,7 @@ async fn running(server: &TestServer, key: &Client, body: &str) -> Raw {
 }
 
 /// The only turn, taken by nobody in particular.
-async fn taken(server: &TestServer) -> Slot {
+async fn taken(server: &TestServer) -> Slot<'_> {
     server.app.in_flight.enter().await.expect("the only turn")
 }
 

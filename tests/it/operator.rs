@@ -362,6 +362,9 @@ async fn no_secret_is_in_the_log_at_its_loudest_nor_in_any_file_or_backup() {
     assert!(loud.lines().count() > 30 && loud.contains("\"level\":\"TRACE\""), "it was loud: {} lines", loud.lines().count());
     let access = loud.lines().filter(|line| line.contains("\"target\":\"access\""));
     assert!(access.clone().count() > 5 && access.clone().all(|line| line.contains("request_id")), "every request has its id");
+    let of = |path: &str| access.clone().find(|line| line.contains(path)).unwrap_or_default().to_owned();
+    assert!(of("/v1/keys/verify").contains("\"key_id\":\"key_"), "and its key: {}", of("/v1/keys/verify"));
+    assert!(of("\"/admin\"").contains("\"user_id\":\"user_"), "or its user: {}", of("\"/admin\""));
 }
 
 // Used by the tests above that look at a log.

@@ -5,20 +5,20 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
 use actix_web::{Error, HttpMessage};
 
 use super::allowed::Admitted;
-use super::fields::Collected;
 use super::operations::Operation;
 use super::record::{self, Ended};
+use super::reply::put;
 use super::{ApiError, forward_auth, refuse};
 use crate::app::App;
 use crate::app::callers::Credential;
@@ -37,10 +37,18 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NOTHING_LOADS: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 /// What a request holds while it is worked on. Dropping it gives its turn to the next.
-struct Pass {
+struct Pass<'a> {
     who: Who,
+    body: Option<Result<Bytes>>,
     /// None for a gateway's question, which takes less to answer than to wait, and for an import, which waits by itself.
-    _slot: Option<Slot>,
+    _slot: Option<Slot<'a>>,
+}
+
+/// What the first arguments of a handler are made of ([`super::allowed`], [`super::fields`]), each taken once.
+pub struct Handed {
+    pub admitted: Option<Rc<Admitted>>,
+    /// The body of a verb that has one, or why it was cut.
+    pub body: Option<Result<Bytes>>,
 }
 
 enum Who {
@@ -74,44 +82,44 @@ struct Refusal {
 }
 
 /// For whoever has a credential.
-pub async fn admit(
+pub async fn admit<B: MessageBody + 'static>(
     mut req: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
     let passed = pass(&app, &mut req, &arrival).await;
-    answer(app, req, next, passed, arrival).await
+    answer(&app, req, next, passed, &arrival).await
 }
 
 /// For whoever has a credential and sends a long body, which the handler reads as it comes.
-pub async fn admit_streaming(
+pub async fn admit_streaming<B: MessageBody + 'static>(
     req: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
     let passed = pass_streaming(&app, &req, &arrival);
-    answer(app, req, next, passed, arrival).await
+    answer(&app, req, next, passed, &arrival).await
 }
 
 /// For anyone: counts against the address.
-pub async fn admit_anyone(
+pub async fn admit_anyone<B: MessageBody + 'static>(
     mut req: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
     let passed = pass_anyone(&app, &mut req, &arrival).await;
-    answer(app, req, next, passed, arrival).await
+    answer(&app, req, next, passed, &arrival).await
 }
 
 /// For a gateway that asks whether to let its client in: the client's own credential, limits and scopes. It waits for
 /// no turn, and what the client used to send its request is told to the gateway, not judged here.
-pub async fn admit_forwarded(
+pub async fn admit_forwarded<B: MessageBody + 'static>(
     req: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let app = app_of(&req);
     let arrival = req.request().arrival();
     let (now, _) = arrival.at;
@@ -121,11 +129,10 @@ pub async fn admit_forwarded(
         Err(refusal) => refusal.credential.as_deref(),
     };
     let whose = whose.map(|found| (found.user.account_id, found.key().map(|key| key.id)));
-    let counting = app.clone();
-    let mut response = answer(app, req, next, passed, arrival).await?;
+    let mut response = answer(&app, req, next, passed, &arrival).await?;
     if let Some(whose) = whose {
         let service = forward_auth::service(response.request()).unwrap_or(ServiceName::NONE);
-        counting.usage.count_check(whose, &service, Outcome::of(response.status().as_u16()), now);
+        app.usage.count_check(whose, &service, Outcome::of(response.status().as_u16()), now);
     }
     if response.status() == StatusCode::TOO_MANY_REQUESTS && forward_auth::is_for_nginx(response.request()) {
         forward_auth::put_for_nginx(response.response_mut().head_mut());
@@ -133,12 +140,12 @@ pub async fn admit_forwarded(
     Ok(response)
 }
 
-async fn pass(app: &App, req: &mut ServiceRequest, arrival: &Arrival) -> Result<Pass, Box<Refusal>> {
+async fn pass<'a>(app: &'a App, req: &mut ServiceRequest, arrival: &Arrival) -> Result<Pass<'a>, Box<Refusal>> {
     before_credential(app, req, arrival)?;
     let admitted = count(app, req, arrival, bearer(req.headers()))?;
-    collect(app, req).await;
+    let body = collect(app, req).await;
     match app.in_flight.enter().await {
-        Ok(slot) => Ok(Pass { who: Who::Known(admitted), _slot: Some(slot) }),
+        Ok(slot) => Ok(Pass { who: Who::Known(admitted), body, _slot: Some(slot) }),
         Err(error) => {
             let credential = Some(admitted.credential.clone());
             Err(Box::new(Refusal { error, left: admitted.left.clone(), credential }))
@@ -147,13 +154,13 @@ async fn pass(app: &App, req: &mut ServiceRequest, arrival: &Arrival) -> Result<
 }
 
 /// A long body on a slow line would hold a turn for minutes: its handler bounds what comes at once.
-fn pass_streaming(app: &App, req: &ServiceRequest, arrival: &Arrival) -> Result<Pass, Box<Refusal>> {
+fn pass_streaming<'a>(app: &'a App, req: &ServiceRequest, arrival: &Arrival) -> Result<Pass<'a>, Box<Refusal>> {
     before_credential(app, req, arrival)?;
     let admitted = count(app, req, arrival, bearer(req.headers()))?;
-    Ok(Pass { who: Who::Known(admitted), _slot: None })
+    Ok(Pass { who: Who::Known(admitted), body: None, _slot: None })
 }
 
-fn pass_forwarded(app: &App, req: &ServiceRequest, arrival: &Arrival) -> Result<Pass, Box<Refusal>> {
+fn pass_forwarded<'a>(app: &'a App, req: &ServiceRequest, arrival: &Arrival) -> Result<Pass<'a>, Box<Refusal>> {
     // What counts is how the key came to us: from this machine, or from a proxy that the operator trusts. Over what
     // the client came to the gateway is the gateway's to refuse.
     if !arrival.client.via_proxy && !arrival.is_private(&app.config) {
@@ -164,7 +171,7 @@ fn pass_forwarded(app: &App, req: &ServiceRequest, arrival: &Arrival) -> Result<
         None => bearer(req.headers()),
     };
     let admitted = count(app, req, arrival, secret)?;
-    Ok(Pass { who: Who::Known(admitted), _slot: None })
+    Ok(Pass { who: Who::Known(admitted), body: None, _slot: None })
 }
 
 /// The credential, its allow-list and its limits.
@@ -195,30 +202,28 @@ fn count(app: &App, req: &ServiceRequest, arrival: &Arrival, secret: Result<&str
     }
 }
 
-async fn pass_anyone(app: &App, req: &mut ServiceRequest, arrival: &Arrival) -> Result<Pass, Box<Refusal>> {
+async fn pass_anyone<'a>(app: &'a App, req: &mut ServiceRequest, arrival: &Arrival) -> Result<Pass<'a>, Box<Refusal>> {
     before_credential(app, req, arrival)?;
     let left = app.anonymous.take(BucketKey::of_address(arrival.client.ip), arrival.at.1);
     if let Err(error) = left.check() {
         return Err(Box::new(Refusal { error, left, credential: None }));
     }
-    collect(app, req).await;
+    let body = collect(app, req).await;
     match app.in_flight.enter().await {
-        Ok(slot) => Ok(Pass { who: Who::Anyone(left), _slot: Some(slot) }),
+        Ok(slot) => Ok(Pass { who: Who::Anyone(left), body, _slot: Some(slot) }),
         Err(error) => Err(Box::new(Refusal { error, left, credential: None })),
     }
 }
 
 /// Awaits the body. What is wrong with it is told when its turn has come, by the handler and after the scope.
-async fn collect(app: &App, req: &mut ServiceRequest) {
+async fn collect(app: &App, req: &mut ServiceRequest) -> Option<Result<Bytes>> {
     if !matches!(*req.method(), Method::POST | Method::PUT | Method::PATCH) {
-        return;
+        return None;
     }
     let mut payload = req.take_payload();
     let server = &app.config.server;
-    let arriving = app.in_flight.arriving();
-    let body = body::read(&mut payload, server.max_body_bytes, server.body_timeout).await;
-    drop(arriving);
-    req.extensions_mut().insert(Collected(body));
+    let _arriving = app.in_flight.arriving();
+    Some(body::read(&mut payload, server.max_body_bytes, server.body_timeout).await)
 }
 
 fn before_credential(app: &App, req: &ServiceRequest, arrival: &Arrival) -> Result<(), Box<Refusal>> {
@@ -255,23 +260,23 @@ pub fn peek(app: &App, arrival: &Arrival, now: Tick) -> Decision {
     app.anonymous.peek(BucketKey::of_address(arrival.client.ip), now)
 }
 
-async fn answer(
-    app: Data<App>,
+async fn answer<B: MessageBody + 'static>(
+    app: &App,
     req: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-    passed: Result<Pass, Box<Refusal>>,
-    arrival: Arrival,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    next: Next<B>,
+    passed: Result<Pass<'_>, Box<Refusal>>,
+    arrival: &Arrival,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let (dialect, (now, began)) = (Dialect::of(arrival.dialect), arrival.at);
-    let pass = match passed {
+    let Pass { who, body, _slot } = match passed {
         Ok(pass) => pass,
         Err(refusal) => {
             let Refusal { error, left, credential } = *refusal;
-            let mut response = refuse(req.request(), &app, &error);
+            let mut response = refuse(req.request(), app, &error);
             record::note(
-                &app,
+                app,
                 req.request(),
-                &arrival,
+                arrival,
                 &Ended {
                     status: response.status(),
                     error: Some(error.code()),
@@ -288,36 +293,38 @@ async fn answer(
             return Ok(req.into_response(response).map_into_right_body());
         }
     };
-    if let Who::Known(admitted) = &pass.who {
-        req.extensions_mut().insert(admitted.clone());
-    }
+    let admitted = match &who {
+        Who::Known(admitted) => Some(admitted.clone()),
+        Who::Anyone(_) => None,
+    };
+    req.extensions_mut().insert(Handed { admitted, body });
     let response = next.call(req).await?;
     let refused = response.response().error().and_then(|err| err.as_error::<ApiError>());
     let code = refused.map(|ApiError(error)| error.code());
-    let refused = refused.map(|ApiError(error)| refuse(response.request(), &app, error));
+    let refused = refused.map(|ApiError(error)| refuse(response.request(), app, error));
     let mut response = match refused {
         Some(body) => response.into_response(body).map_into_right_body(),
         None => response.map_into_left_body(),
     };
     record::note(
-        &app,
+        app,
         response.request(),
-        &arrival,
+        arrival,
         &Ended {
             status: response.status(),
             error: code,
-            credential: pass.who.credential(),
-            left: pass.who.left(),
+            credential: who.credential(),
+            left: who.left(),
             began,
             was_admitted: true,
             at: now,
             response_size: response.response().body().size(),
         },
     );
-    finish(response.headers_mut(), dialect, pass.who.left(), now);
+    finish(response.headers_mut(), dialect, who.left(), now);
     tell_deprecation(record::deprecated(response.request()), response.headers_mut());
     Ok(response)
-    // `pass` ends here, and gives its turn back.
+    // `_slot` ends here, and gives its turn back.
 }
 
 /// Warns whoever uses what will go away.
@@ -330,8 +337,8 @@ fn tell_deprecation(operation: Option<&Operation>, headers: &mut HeaderMap) {
 /// The headers of every answer of the API.
 pub fn finish(headers: &mut HeaderMap, dialect: &Dialect, left: &Decision, now: Timestamp) {
     dialect.rate_headers.write(headers, left, now);
-    headers.insert(CACHE_CONTROL, NO_STORE);
-    headers.insert(CONTENT_SECURITY_POLICY, NOTHING_LOADS);
+    put(headers, CACHE_CONTROL, NO_STORE);
+    put(headers, CONTENT_SECURITY_POLICY, NOTHING_LOADS);
 }
 
 /// What stands in a header of its own.
@@ -349,7 +356,8 @@ fn only<'h>(mut values: impl Iterator<Item = &'h HeaderValue>) -> Result<&'h str
     if values.next().is_some() {
         return Err(AppError::InvalidApiKey);
     }
-    value.to_str().map_err(|_| AppError::InvalidApiKey)
+    // Quicker than `to_str`, which looks at each byte by itself.
+    std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.is_ascii()).ok_or(AppError::InvalidApiKey)
 }
 
 fn has_user_agent(headers: &HeaderMap) -> bool {

@@ -11,6 +11,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::ApiError;
+use super::admission::Handed;
 use crate::app::callers::Credential;
 use crate::limits::Decision;
 use crate::model::AppError;
@@ -85,7 +86,7 @@ impl<S: Needs> FromRequest for Allowed<S> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let admitted = req.extensions_mut().remove::<Rc<Admitted>>();
+        let admitted = req.extensions_mut().get_mut::<Handed>().and_then(|handed| handed.admitted.take());
         ready(allow(admitted).map_err(ApiError))
     }
 }

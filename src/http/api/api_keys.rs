@@ -185,7 +185,7 @@ pub async fn report(_: Anyone, app: Data<App>, req: HttpRequest, mut body: Field
     let secret = body.required("key", |text| Ok(text.to_owned())).unwrap_or_default();
     body.finish()?;
     let arrival = req.arrival();
-    let finder = Caller { ip: Some(arrival.client.ip), request_id: Some(arrival.request_id), ..Caller::system() };
+    let finder = Caller { ip: Some(arrival.client.ip), request_id: Some(arrival.request_id.clone()), ..Caller::system() };
     services::api_keys::report(&app, &secret, &finder).await?;
     Ok(HttpResponse::NoContent().finish())
 }

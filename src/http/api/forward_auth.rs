@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::Result;
 use super::allowed::{Allowed, AnyScope};
+use super::reply::put;
 use crate::app::callers::Found;
 use crate::model::error::Problem;
 use crate::model::scope::ScopesAsked;
@@ -42,7 +43,7 @@ pub async fn answer(who: Allowed<AnyScope>, req: HttpRequest) -> Result {
     // All of them always, the empty ones too: a gateway that copies what is there would else leave in place what its
     // client wrote.
     for (name, value) in IDENTITY.into_iter().zip(found.written.identity.get_or_init(|| identity(found))) {
-        headers.insert(name, HeaderValue::from_maybe_shared(value.clone()).unwrap_or(HeaderValue::from_static("")));
+        put(headers, name, HeaderValue::from_maybe_shared(value.clone()).unwrap_or(HeaderValue::from_static("")));
     }
     Ok(response)
 }

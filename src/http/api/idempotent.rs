@@ -22,6 +22,11 @@ pub enum Once<T> {
     Before(HttpResponse),
 }
 
+/// Whether the request is to have its effect once.
+pub fn is_asked(req: &HttpRequest) -> bool {
+    req.headers().contains_key(IDEMPOTENCY_KEY)
+}
+
 /// Runs the effect, unless this request was answered before. `answer` is what a replay will say.
 pub async fn once<Kept, T, F: Future<Output = Result<T>>>(
     app: &Data<App>,

@@ -26,6 +26,8 @@ pub use api_keys::{KeyBody, KeyWithSecret};
 pub use users::UserBody;
 pub use webhooks::{DeliveryBody, TestBody, WebhookBody, WebhookWithSecret};
 
+use std::rc::Rc;
+
 use actix_web::dev::ServiceRequest;
 use actix_web::guard::fn_guard;
 use actix_web::http::header::{ACCEPT, HeaderValue};
@@ -96,7 +98,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
     .service(
         scope("/api-keys")
             .guard(fn_guard(|ctx| {
-                ctx.req_data().get::<Arrival>().is_some_and(|arrival| Dialect::of(arrival.dialect).serves_api_keys_path)
+                ctx.req_data().get::<Rc<Arrival>>().is_some_and(|arrival| Dialect::of(arrival.dialect).serves_api_keys_path)
             }))
             .service(at("").route(keyed(get().to(resend_keys::list))).route(keyed(post().to(resend_keys::create))))
             .service(at("/{id}").route(keyed(patch().to(resend_keys::rename))).route(keyed(delete().to(resend_keys::remove))))

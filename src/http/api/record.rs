@@ -11,7 +11,7 @@ use super::operations::{API_KEYS_PATH, OPERATIONS, Operation};
 use crate::app::App;
 use crate::app::callers::Credential;
 use crate::app::usage::RouteName;
-use crate::http::arrival::{Arrival, path_of};
+use crate::http::arrival::{Arrival, Whose, path_of};
 use crate::http::shown_path::shown_path;
 use crate::limits::Decision;
 use crate::model::clock::{Tick, Timestamp};
@@ -62,6 +62,10 @@ pub struct Ended<'a> {
 pub fn note(app: &App, req: &HttpRequest, arrival: &Arrival, ended: &Ended) {
     let route =
         RouteName { method: verb(req.method().as_str()), pattern: req.app_data::<Pattern>().map_or("", |pattern| pattern.whole) };
+    if let Some(credential) = ended.credential {
+        let (key_id, user_id) = (credential.key().map(|key| key.id), credential.acts_for().map(|user| user.id));
+        Whose { key_id, user_id }.note(req);
+    }
     let outcome = Outcome::of(ended.status.as_u16());
     let took = app.clock.tick().since(ended.began);
     let who = ended.credential.map(|credential| (credential.user.account_id, credential.key().map(|key| key.id)));

@@ -1,7 +1,7 @@
 //! Answers: JSON bodies, ETags, and what the dialect shapes.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -29,6 +29,12 @@ pub fn to_json(body: &impl Serialize) -> String {
     let mut text = Vec::with_capacity(1024);
     serde_json::to_writer(&mut text, body).expect("bodies are plain text, numbers and lists");
     String::from_utf8(text).expect("JSON is UTF-8")
+}
+
+/// A header that the answer does not have yet: half the work of `insert`, which gives back what was there.
+pub fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    debug_assert!(!headers.contains_key(&name), "{name} is there already");
+    headers.append(name, value);
 }
 
 /// A header whose value is made of our own ids and numbers.

@@ -3,6 +3,7 @@
 //! other place that it could be sent to; and the key is neither kept nor shown again.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use actix_web::body::to_bytes;
 use actix_web::dev::Service;
@@ -127,7 +128,7 @@ impl TryIt {
 async fn answer(app: &Data<App>, arrival: &Arrival, request: TestRequest) -> Result<Tried> {
     let (data, dialect) = (app.clone(), arrival.dialect);
     // The form may have been long in coming: the request is made now.
-    let visitors = Arrival { at: app.clock.both(), ..arrival.clone() };
+    let visitors = Rc::new(Arrival { at: app.clock.both(), ..arrival.clone() });
     let routes = Actix::new()
         .wrap_fn(move |mut req, inner| {
             req.extensions_mut().insert(visitors.clone());

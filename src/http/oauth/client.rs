@@ -87,7 +87,7 @@ impl FromRequest for Authenticated {
                 presented => presented?,
             };
             let client = services::oauth_clients::authenticate(&app, &id, secret.as_deref(), ip).await?;
-            let from = Caller { ip: Some(ip), request_id: Some(arrival.request_id), ..Caller::system() };
+            let from = Caller { ip: Some(ip), request_id: Some(arrival.request_id.clone()), ..Caller::system() };
             let caller = services::oauth::caller(client.id, &from);
             Ok(Self { app, client, params, caller, ip })
         })

@@ -14,6 +14,8 @@ pub mod rate_headers;
 mod resend;
 mod usertour;
 
+use std::rc::Rc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpMessage, HttpRequest};
 
@@ -58,6 +60,6 @@ impl Dialect {
 
     /// The one that was on when the request arrived; it stays the same until the request is answered.
     pub fn of_request(req: &HttpRequest) -> &'static Self {
-        Self::of(req.extensions().get::<Arrival>().map(|arrival| arrival.dialect).unwrap_or_default())
+        Self::of(req.extensions().get::<Rc<Arrival>>().map(|arrival| arrival.dialect).unwrap_or_default())
     }
 }

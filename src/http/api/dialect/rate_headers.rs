@@ -4,6 +4,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Bytes;
 use smallvec::SmallVec;
 
+use crate::http::api::reply::put;
 use crate::limits::{Decision, WindowState};
 use crate::model::clock::Timestamp;
 
@@ -105,7 +106,7 @@ impl Values {
         for (name, end) in self.ends {
             // Digits and punctuation: always a value.
             if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(from..end)) {
-                headers.insert(name, value);
+                put(headers, name, value);
             }
             from = end;
         }
