@@ -40,10 +40,8 @@ fn plain(mut response: actix_web::HttpResponseBuilder) -> actix_web::HttpRespons
 /// The connection itself must come from this machine, and not pass on what another said: a proxy on this machine is no
 /// reason to show its clients anything.
 fn may_see(req: &HttpRequest, app: &App) -> bool {
-    let client = req.arrival().client;
     let peer_is_here = req.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-    let is_forwarded = client.ignored_forwarding || client.unnamed || !client.ip.is_loopback();
-    if peer_is_here && !is_forwarded {
+    if peer_is_here && !req.arrival().client.forwarded {
         return true;
     }
     let sent = req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(authorization::bearer);

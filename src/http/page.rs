@@ -77,6 +77,10 @@ impl Frame {
         self
     }
 
+    pub fn is_of_an_admin(&self) -> bool {
+        self.who.as_ref().is_some_and(|who| who.is_admin)
+    }
+
     pub fn at(&self, place: &str) -> bool {
         self.place.name() == place
     }

@@ -127,7 +127,12 @@ impl Facts {
     }
 
     pub fn device(&self) -> NewSession {
-        NewSession { ip: self.ip, user_agent: self.user_agent.clone(), note: self.note.clone() }
+        NewSession {
+            ip: self.ip,
+            user_agent: self.user_agent.clone(),
+            note: self.note.clone(),
+            request_id: self.request_id.clone(),
+        }
     }
 }
 

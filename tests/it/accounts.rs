@@ -121,3 +121,14 @@ async fn the_page_of_an_account_tells_what_is_left_of_its_windows() {
     assert!(page.contains("500/hour") && page.contains("<td class=\"num\">497</td>"), "{page}");
     assert!(page.contains("trusted sender"), "{page}");
 }
+
+#[actix_web::test]
+async fn an_account_without_a_tier_is_said_to_have_none_wherever_it_is_shown() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let browser = server.browser(admin.user()).await;
+    for path in ["/admin/keys", "/admin/accounts", &format!("/admin/accounts/{}", admin.user().account_id)] {
+        let page = browser.get(path).await.expect(200).text;
+        assert!(page.contains(">No tier"), "{path}: {page}");
+    }
+}

@@ -53,6 +53,15 @@ pub async fn list(
     app.store.read(list).await
 }
 
+/// Why the latest attempt failed. They are sent in order, so it was the oldest that waits, or the newest that was given up.
+pub async fn last_failure(app: &App, caller: &Caller, webhook: WebhookId) -> Result<Option<String>> {
+    let one = |status, order| list(app, caller, webhook, Some(status), (Start::Offset(0), order, Limit::of(1)));
+    let waiting = one(DeliveryStatus::Pending, Order::OldestFirst).await?;
+    let failed = one(DeliveryStatus::Failed, Order::NewestFirst).await?;
+    let last = waiting.rows.into_iter().chain(failed.rows).filter_map(|delivery| delivery.last).max_by_key(|last| last.at);
+    Ok(last.and_then(|last| last.error))
+}
+
 /// How many are pending and how many have failed, up to a thousand and one.
 pub async fn counts(app: &App, webhook: &Webhook) -> Result<(u64, u64)> {
     let id = webhook.id;
