@@ -16,7 +16,9 @@ pub struct ClientAddr {
     pub unnamed: bool,
     /// The client used HTTPS: to us, or to the trusted proxy that says so.
     pub https: bool,
-    /// There were `X-Forwarded-*` headers, and the peer is not trusted to send them.
+    /// There were `X-Forwarded-*` headers: whoever is connected asks for somebody else.
+    pub forwarded: bool,
+    /// There were, and the peer is not trusted to send them.
     pub ignored_forwarding: bool,
 }
 
@@ -38,9 +40,16 @@ pub fn client_addr<'h>(
 ) -> ClientAddr {
     let peer = peer.to_canonical();
     let (mut forwarded_for, mut forwarded_proto) = (forwarded_for.peekable(), forwarded_proto.peekable());
+    let forwarded = forwarded_for.peek().is_some() || forwarded_proto.peek().is_some();
     if !is_trusted(trusted, peer) {
-        let ignored_forwarding = forwarded_for.peek().is_some() || forwarded_proto.peek().is_some();
-        return ClientAddr { ip: peer, via_proxy: false, unnamed: false, https: over_tls, ignored_forwarding };
+        return ClientAddr {
+            ip: peer,
+            via_proxy: false,
+            unnamed: false,
+            https: over_tls,
+            forwarded,
+            ignored_forwarding: forwarded,
+        };
     }
     let unnamed = forwarded_for.peek().is_none() && forwarded_proto.peek().is_some();
     // The nearest proxy's word is the last one; those before it are hearsay.
@@ -48,7 +57,7 @@ pub fn client_addr<'h>(
         Some(value) => value.rsplit(|&byte| byte == b',').next().is_some_and(|p| p.trim_ascii().eq_ignore_ascii_case(b"https")),
         None => over_tls,
     };
-    ClientAddr { ip: walk(trusted, peer, forwarded_for), via_proxy: true, unnamed, https, ignored_forwarding: false }
+    ClientAddr { ip: walk(trusted, peer, forwarded_for), via_proxy: true, unnamed, https, forwarded, ignored_forwarding: false }
 }
 
 /// From the nearest hop outwards: each trusted one vouches for the one before it, and the first that is not trusted

@@ -8,6 +8,7 @@ use super::api::wrong_method;
 use super::arrival::Arrived;
 use super::authorization;
 use crate::app::App;
+use crate::model::error::in_full;
 use crate::services::metrics::{self, Family, Kind, Labels, Steps, Value};
 
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -25,7 +26,7 @@ async fn show(req: HttpRequest, app: Data<App>) -> HttpResponse {
             .insert_header((CACHE_CONTROL, "no-store"))
             .body(text(&families)),
         Err(err) => {
-            tracing::error!(error = %err, "the metrics could not be gathered");
+            tracing::error!(error = in_full(&err), "the metrics could not be gathered");
             plain(HttpResponse::ServiceUnavailable()).body("The metrics could not be gathered; the log says why.\n")
         }
     }
@@ -39,10 +40,8 @@ fn plain(mut response: actix_web::HttpResponseBuilder) -> actix_web::HttpRespons
 /// The connection itself must come from this machine, and not pass on what another said: a proxy on this machine is no
 /// reason to show its clients anything.
 fn may_see(req: &HttpRequest, app: &App) -> bool {
-    let client = req.arrival().client;
     let peer_is_here = req.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-    let is_forwarded = client.ignored_forwarding || client.unnamed || !client.ip.is_loopback();
-    if peer_is_here && !is_forwarded {
+    if peer_is_here && !req.arrival().client.forwarded {
         return true;
     }
     let sent = req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(authorization::bearer);

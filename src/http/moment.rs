@@ -1,5 +1,7 @@
 //! Times as people read them: in their own zone, precise for what will happen, relative for what did.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 
 use super::words::{count, in_words, msg, t};
@@ -24,6 +26,18 @@ impl Now {
         at.to_jiff().to_zoned(self.zone.clone()).strftime("%H:%M").to_string()
     }
 
+    /// A moment at which something ends. At midnight that is a day's end, and people call it by that day: what may be
+    /// used through 1 May does not end "on 2 May".
+    pub fn end(&self, at: Timestamp) -> Moment {
+        let moment = self.moment(at);
+        let zoned = at.to_jiff().to_zoned(self.zone.clone());
+        if !zoned.start_of_day().is_ok_and(|midnight| midnight == zoned) {
+            return moment;
+        }
+        let last = at.saturating_sub(Duration::from_millis(1)).to_jiff().to_zoned(self.zone.clone());
+        Moment { day: in_words(&last, DAY), full: in_words(&last, msg!("%a %-d %b %Y 24:00 %Z")), ..moment }
+    }
+
     pub fn moment(&self, at: Timestamp) -> Moment {
         let zoned = at.to_jiff().to_zoned(self.zone.clone());
         Moment {
@@ -45,7 +59,7 @@ pub struct Moment {
 }
 
 /// `30 days`, in the largest unit that has no rest.
-pub fn span_in_words(span: std::time::Duration) -> String {
+pub fn span_in_words(span: Duration) -> String {
     let seconds = span.as_secs();
     let is_whole = |size: u64| seconds > 0 && seconds.is_multiple_of(size);
     let words = match seconds {
@@ -87,8 +101,20 @@ mod tests {
 
     #[test]
     fn spans_are_told_in_their_largest_unit() {
-        let told = |seconds| span_in_words(std::time::Duration::from_secs(seconds));
+        let told = |seconds| span_in_words(Duration::from_secs(seconds));
         assert_eq!([told(30 * 86_400), told(3_600), told(90), told(0)], ["30 days", "1 hour", "90 seconds", "0 seconds"]);
+    }
+
+    #[test]
+    fn what_ends_with_a_day_is_called_by_that_day() {
+        let now = Now { at: Timestamp::from_millis(0), zone: TimeZone::get("Europe/Berlin").expect("a zone") };
+        let told = |at: &str| {
+            let end = now.end(Timestamp::from_millis(at.parse::<jiff::Timestamp>().expect("a time").as_millisecond()));
+            [end.day, end.full]
+        };
+        assert_eq!(told("2027-05-01T22:00:00Z"), ["1 May 2027", "Sat 1 May 2027 24:00 CEST"]);
+        assert_eq!(told("2027-05-01T22:00:01Z"), ["2 May 2027", "Sun 2 May 2027 00:00 CEST"]);
+        assert_eq!(told("2027-05-02T00:00:00Z"), ["2 May 2027", "Sun 2 May 2027 02:00 CEST"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::elevation::Kept;
 use super::faults::status;
 use super::words::{self, Language, Message, filters, t, t_refusal};
 use crate::model::AppError;
-use crate::model::error::{FieldError, FieldErrors};
+use crate::model::error::{FieldError, FieldErrors, in_full};
 use crate::model::look::Look;
 
 /// What the shell of a page shows around it.
@@ -75,6 +75,10 @@ impl Frame {
     pub fn faulty(mut self, errors: &FormErrors) -> Self {
         self.faulty = !errors.is_empty();
         self
+    }
+
+    pub fn is_of_an_admin(&self) -> bool {
+        self.who.as_ref().is_some_and(|who| who.is_admin)
     }
 
     pub fn at(&self, place: &str) -> bool {
@@ -278,7 +282,7 @@ pub fn render(status: StatusCode, page: &impl Template) -> HttpResponse {
             .insert_header((CACHE_CONTROL, "no-store"))
             .body(html),
         Err(err) => {
-            tracing::error!(error = %err, "a page could not be rendered");
+            tracing::error!(error = in_full(&err), "a page could not be rendered");
             HttpResponse::InternalServerError().finish()
         }
     }

@@ -57,11 +57,6 @@ impl Caller {
         }
     }
 
-    /// Somebody who is about to be signed in: of use for the audit log alone.
-    pub fn of_user(id: UserId, ip: IpAddr) -> Self {
-        Self { actor: Actor::User(id), ip: Some(ip), ..Self::system() }
-    }
-
     pub fn system() -> Self {
         Self { actor: Actor::System, ..Self::command_line() }
     }

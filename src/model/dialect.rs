@@ -28,21 +28,25 @@ struct Facts {
 const FACTS: [Facts; 5] = [
     Facts {
         name: "native",
-        words: msg!("Keyrack's own: stable error codes, every limit header, bare lists."),
+        words: msg!("Keyrack's own, for an API that is new: stable error codes, every limit header, lists as plain arrays."),
         key_prefix: "kr_",
         default_windows: &[Window::new(50, 1), Window::new(1_000, 3_600)],
         tiers: &[],
     },
     Facts {
         name: "plain",
-        words: msg!("Errors as one text, two limit headers, bare lists."),
+        words: msg!(
+            "Like a small API with as little as possible: an error is one text, two limit headers, lists as plain arrays."
+        ),
         key_prefix: "kr_",
         default_windows: &[Window::new(100, 60), Window::new(5_000, 3_600)],
         tiers: &[],
     },
     Facts {
         name: "usertour",
-        words: msg!("E-codes with links, limits by plan and minute, lists with next and previous."),
+        words: msg!(
+            "Like the API of Usertour, which shows product tours: errors numbered E1001 with links, limits by plan and minute, lists with next and previous."
+        ),
         key_prefix: "ak_",
         default_windows: &[Window::new(100, 60)],
         tiers: &[
@@ -54,14 +58,18 @@ const FACTS: [Facts; 5] = [
     },
     Facts {
         name: "resend",
-        words: msg!("Named errors, five requests a second, /api-keys for Resend's client libraries, a User-Agent required."),
+        words: msg!(
+            "Like the API of Resend, which sends email: named errors, five requests a second, /api-keys for Resend's client libraries, a User-Agent required."
+        ),
         key_prefix: "re_",
         default_windows: &[Window::new(5, 1)],
         tiers: &[],
     },
     Facts {
         name: "mitwirken",
-        words: msg!("Keyrack's errors, two requests a second, lists without paging."),
+        words: msg!(
+            "Like the API of Mitwirken, a small one with tight limits: errors as in native, two requests a second, lists without pages."
+        ),
         key_prefix: "mit_",
         default_windows: &[Window::new(2, 1)],
         tiers: &[],

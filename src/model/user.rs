@@ -21,6 +21,8 @@ pub struct User {
     /// An IANA name: the zone in which the dashboard shows times.
     pub time_zone: String,
     pub look: Look,
+    /// Without one they cannot sign in yet.
+    pub has_password: bool,
     /// Whether signing in takes more than the password.
     pub has_second_factor: bool,
     pub created_at: Timestamp,

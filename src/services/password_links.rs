@@ -14,7 +14,7 @@ use crate::crypto::SecretHash;
 use crate::crypto::secret::random_token;
 use crate::limits::BucketKey;
 use crate::model::audit_event::Happening;
-use crate::model::caller::{Actor, Caller};
+use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::ids::UserId;
 use crate::model::name::Name;
@@ -143,7 +143,7 @@ pub async fn look_at(app: &App, code: &str, from: IpAddr) -> Result<Option<(User
 pub async fn follow(app: &App, code: &str, name: Option<Name>, password: Password, device: NewSession) -> Result<Followed> {
     let Some((_, kind)) = look_at(app, code, device.ip).await? else { return Ok(Followed::Gone) };
     let password_hash = app.passwords.hash(password).await?;
-    let (hash, now, ip) = (SecretHash::of(code), app.clock.now(), device.ip);
+    let (hash, now, asks) = (SecretHash::of(code), app.clock.now(), device.clone());
     let (draft, token) = sessions::begin(now, device);
     let token_hash = token.hash();
     let followed = move |tx: &Tx| {
@@ -153,7 +153,7 @@ pub async fn follow(app: &App, code: &str, name: Option<Name>, password: Passwor
         if !sessions::may_be_signed_in(tx, &user)? {
             return Err(AppError::invalid("", "disabled", "This user cannot sign in. Ask an administrator to enable them."));
         }
-        let by = Caller { actor: Actor::User(id), ip: Some(ip), ..Caller::system() };
+        let by = asks.caller(id);
         let name = name.filter(|_| kind == LinkKind::Invitation);
         let changes = UserChanges { name, ..UserChanges::default() };
         let user = super::users::change(tx, &by, user, &changes, Some(&password_hash), now)?;

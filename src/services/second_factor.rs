@@ -1,13 +1,11 @@
 //! The second factor: set up, proven, replaced and removed. A seed is sealed for its user alone; recovery codes are kept
 //! as hashes, and each is good once.
 
-use std::net::IpAddr;
-
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::guess::{Guess, Guesser};
-use super::sessions::{self, Token};
+use super::sessions::{self, NewSession, Token};
 use crate::app::App;
 use crate::app::callers::Concerns;
 use crate::crypto::SecretHash;
@@ -124,8 +122,8 @@ pub async fn disable(app: &App, caller: &Caller, user: &User) -> Result<()> {
 
 /// Whether this is a code of the user's app, or one of their recovery codes; it is good no longer then. Failures are
 /// counted as those of passwords are.
-pub(super) async fn prove(app: &App, user: &User, typed: &str, (ip, who): (IpAddr, Guesser<'_>)) -> Result<()> {
-    let guess = Guess::take(app, &format!("second factor of {}", user.id), ip, who)?;
+pub(super) async fn prove(app: &App, user: &User, typed: &str, (device, who): (&NewSession, Guesser<'_>)) -> Result<()> {
+    let guess = Guess::take(app, &format!("second factor of {}", user.id), device.ip, who)?;
     let (typed, now) = (plain(typed), app.clock.now());
     let is_code = typed.len() == 6 && typed.bytes().all(|b| b.is_ascii_digit());
     let good = if is_code {
@@ -139,12 +137,11 @@ pub(super) async fn prove(app: &App, user: &User, typed: &str, (ip, who): (IpAdd
     } else {
         match normalize_recovery_code(&typed) {
             Some(code) => {
-                let (hash, user) = (SecretHash::of(&code), user.clone());
+                let (hash, user, caller) = (SecretHash::of(&code), user.clone(), device.caller(user.id));
                 let used = move |tx: &Tx| {
                     let used = store::second_factors::use_code(tx, user.id, hash, now)?;
                     if used {
                         let left = store::second_factors::codes_left(tx, user.id)?;
-                        let caller = Caller::of_user(user.id, ip);
                         let happening = Happening::new("recovery_code.used", "user", user.id, &user.name);
                         let happening = happening.with(json!({ "codes_left": left }));
                         store::audit_events::append(tx, &caller, now, Some(user.account_id), &happening)?;

@@ -33,6 +33,14 @@ pub struct NewSession {
     pub user_agent: String,
     /// What it keeps of a sign-in before ([`devices`]); empty if nothing.
     pub note: String,
+    pub request_id: Arc<str>,
+}
+
+impl NewSession {
+    /// Who asks, once it is known which user that is: of use for the audit log alone.
+    pub(super) fn caller(&self, id: UserId) -> Caller {
+        Caller { actor: Actor::User(id), ip: Some(self.ip), request_id: Some(self.request_id.clone()), ..Caller::system() }
+    }
 }
 
 /// What the cookie holds.
@@ -91,7 +99,7 @@ pub async fn sign_in(app: &App, email: &str, password: Password, device: NewSess
         _ => None,
     };
     let now = app.clock.now();
-    let (ip, (draft, token)) = (device.ip, begin(now, device));
+    let (draft, token) = begin(now, device);
     let token_hash = token.hash();
     let made = app.store.write(move |tx| {
         // Looked at again: while the hash was computed the user may have been disabled, or given another password, which
@@ -107,7 +115,7 @@ pub async fn sign_in(app: &App, email: &str, password: Password, device: NewSess
             store::second_factors::begin(tx, token_hash, user.id, now.saturating_add(HALF_LIFE))?;
             return Ok(None);
         }
-        insert(tx, &user, draft, token_hash, ip).map(Some)
+        insert(tx, &user, draft, token_hash).map(Some)
     });
     let made = guess.unless_ours(app, made.await)?;
     guess.refund(app);
@@ -130,8 +138,8 @@ pub async fn finish_sign_in(app: &App, half: &str, code: &str, device: NewSessio
     let id = waiting.ok_or(AppError::NotFound("sign-in"))?;
     let user = app.store.read(move |conn| store::users::find(conn, id)).await?.ok_or(AppError::NotFound("sign-in"))?;
     let known = devices::number(app, Some(id), &device.note).await;
-    super::second_factor::prove(app, &user, code, (device.ip, guesser(&known))).await?;
-    let (ip, (draft, token)) = (device.ip, begin(now, device));
+    super::second_factor::prove(app, &user, code, (&device, guesser(&known))).await?;
+    let (draft, token) = begin(now, device);
     let token_hash = token.hash();
     let made = app.store.write(move |tx| {
         let user = store::users::find(tx, id)?.ok_or_else(refused)?;
@@ -142,7 +150,7 @@ pub async fn finish_sign_in(app: &App, half: &str, code: &str, device: NewSessio
         if !store::second_factors::finish(tx, half)? {
             return Err(AppError::NotFound("sign-in"));
         }
-        insert(tx, &user, draft, token_hash, ip)
+        insert(tx, &user, draft, token_hash)
     });
     Ok(SignedIn { session: made.await?, token })
 }
@@ -151,12 +159,12 @@ fn guesser(known: &Option<devices::Number>) -> Guesser<'_> {
     known.as_ref().map_or(Guesser::Stranger, |number| Guesser::Known(number))
 }
 
-fn insert(tx: &store::Tx, user: &User, draft: Draft, token: SecretHash, ip: IpAddr) -> Result<Session> {
-    let (now, session) = (draft.now, draft.of(user.id));
+fn insert(tx: &store::Tx, user: &User, draft: Draft, token: SecretHash) -> Result<Session> {
+    let (now, caller, session) = (draft.now, draft.device.caller(user.id), draft.of(user.id));
     store::sessions::insert(tx, token, &session)?;
     let diff = json!({ "session": session.id, "second_factor": user.has_second_factor });
     let happening = Happening::new("session.created", "user", user.id, &user.name).with(diff);
-    store::audit_events::append(tx, &Caller::of_user(user.id, ip), now, Some(user.account_id), &happening)?;
+    store::audit_events::append(tx, &caller, now, Some(user.account_id), &happening)?;
     Ok(session)
 }
 

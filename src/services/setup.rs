@@ -14,10 +14,11 @@ use crate::crypto::secret::{normalize_code, typeable_code};
 use crate::limits::BucketKey;
 use crate::model::audit_event::Happening;
 use crate::model::body::UserBody;
-use crate::model::caller::{Actor, Caller};
+use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::dialect::default_tiers;
 use crate::model::email::Email;
+use crate::model::ids::UserId;
 use crate::model::name::Name;
 use crate::model::user::{Password, Role, User};
 use crate::model::{AppError, Result};
@@ -107,7 +108,8 @@ pub async fn finish(app: &App, typed: &str, first: FirstAdmin, device: NewSessio
     let password_hash = app.passwords.hash(first.password).await?;
     let code = SecretHash::of(&normalize_code(typed).unwrap_or_default());
     let now = app.clock.now();
-    let (ip, (session, token)) = (device.ip, sessions::begin(now, device));
+    let asks = device.clone();
+    let (session, token) = sessions::begin(now, device);
     let token_hash = token.hash();
     // What is given outside the database wins, and the form did not ask for it.
     let public_url = first.public_url.filter(|_| !app.fixed.contains_key(PUBLIC_URL));
@@ -122,10 +124,10 @@ pub async fn finish(app: &App, typed: &str, first: FirstAdmin, device: NewSessio
         }
         let given = first.name.map_or_else(|| Name::parse(first.email.local_part()), Ok);
         let name = given.map_err(|problem| problem.of("name"))?;
-        let user = insert_admin(tx, &name, &first.email, &password_hash, first.time_zone.as_deref(), now, Actor::System)?;
+        let by = |id| asks.caller(id);
+        let user = insert_admin(tx, &name, &first.email, &password_hash, first.time_zone.as_deref(), now, by)?;
         if let Some(url) = &stored_url {
-            let caller = Caller { actor: Actor::User(user.id), ip: Some(ip), ..Caller::system() };
-            super::settings::store_and_tell(tx, &caller, (PUBLIC_URL, None, url.as_str()), now)?;
+            super::settings::store_and_tell(tx, &asks.caller(user.id), (PUBLIC_URL, None, url.as_str()), now)?;
         }
         let session = session.of(user.id);
         store::sessions::insert(tx, token_hash, &session)?;
@@ -147,7 +149,7 @@ pub async fn create_admin(app: &App, email: Email, name: Option<Name>, password:
     let now = app.clock.now();
     let made = app.store.write(move |tx| {
         let name = name.map_or_else(|| Name::parse(email.local_part()), Ok).map_err(|problem| problem.of("name"))?;
-        insert_admin(tx, &name, &email, &password_hash, None, now, Actor::CommandLine)
+        insert_admin(tx, &name, &email, &password_hash, None, now, |_| Caller::command_line())
     });
     made.await
 }
@@ -177,7 +179,7 @@ fn insert_admin(
     password_hash: &str,
     time_zone: Option<&str>,
     now: Timestamp,
-    actor: Actor,
+    by: impl FnOnce(UserId) -> Caller,
 ) -> Result<User> {
     let insert = store::users::Insert {
         account_id: super::accounts::default_account(tx, now)?.id,
@@ -188,10 +190,9 @@ fn insert_admin(
         time_zone: time_zone.unwrap_or("UTC"),
     };
     let user = store::users::insert(tx, &insert, now)?;
-    let caller = Caller { actor, ..Caller::system() };
     let happening = Happening::new("user.created", "user", user.id, &user.name)
         .with(json!({ "email": user.email, "role": "admin" }))
         .showing(&UserBody::from(&user));
-    store::audit_events::append(tx, &caller, now, Some(user.account_id), &happening)?;
+    store::audit_events::append(tx, &by(user.id), now, Some(user.account_id), &happening)?;
     Ok(user)
 }

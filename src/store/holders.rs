@@ -11,7 +11,7 @@ use crate::model::user::User;
 macro_rules! holder_columns {
     () => {
         "u.id, u.account_id, u.name, u.email, u.role, u.status, u.time_zone, u.theme, u.shortcuts, u.language,
-    CASE WHEN u.totp_seed IS NULL THEN 0 ELSE 1 END, u.created_at, u.updated_at, u.revision,
+    CASE WHEN u.password_hash IS NULL THEN 0 ELSE 1 END, CASE WHEN u.totp_seed IS NULL THEN 0 ELSE 1 END, u.created_at, u.updated_at, u.revision,
     a.name, a.status, a.metadata, t.name, coalesce(a.windows, t.windows)"
     };
 }

@@ -14,6 +14,7 @@ use crate::model::user::{Role, User, UserStatus, UserText};
 use crate::model::{AppError, Result};
 
 const COLUMNS: &str = "id, account_id, name, email, role, status, time_zone, theme, shortcuts, language,
+     CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS has_password,
      CASE WHEN totp_seed IS NULL THEN 0 ELSE 1 END AS has_second_factor, created_at,
      updated_at, revision";
 
@@ -313,6 +314,7 @@ pub(super) fn from_cells(cells: &mut Cells) -> rusqlite::Result<User> {
         status: UserStatus::parse(cells.text()?).map_err(|problem| damaged(problem.message))?,
         time_zone: cells.next()?,
         look: Look::new(cells.text()?, cells.next()?, cells.text()?),
+        has_password: cells.next()?,
         has_second_factor: cells.next()?,
         created_at: cells.at()?,
         updated_at: cells.at()?,

@@ -167,3 +167,14 @@ async fn the_page_of_an_empty_account_offers_to_delete_it() {
     browser.get(&empty).await.expect(404);
     assert!(browser.get("/admin/audit").await.expect(200).text.contains("deleted account"));
 }
+
+#[actix_web::test]
+async fn an_account_without_a_tier_is_said_to_have_none_wherever_it_is_shown() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let browser = server.browser(admin.user()).await;
+    for path in ["/admin/keys", "/admin/accounts", &format!("/admin/accounts/{}", admin.user().account_id)] {
+        let page = browser.get(path).await.expect(200).text;
+        assert!(page.contains(">No tier"), "{path}: {page}");
+    }
+}

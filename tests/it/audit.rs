@@ -284,7 +284,7 @@ async fn the_page_says_how_far_the_chain_was_sound_and_goes_on_from_there() {
     *server.app.verified.lock() = Some(sound.clone());
     server.advance(HOUR / 2);
     let page = browser.get("/admin/audit").await.text;
-    assert!(page.contains(&format!("sound up to event {}, 30 min ago.", sound.head.seq)), "{page}");
+    assert!(page.contains(&format!("Checked 30 min ago: no event was changed, up to {}, the newest.", sound.head.seq)), "{page}");
     let later = services::audit::verify(&server.app, sound.head).await.expect("reads");
     assert_eq!((later.head, later.broken.is_none()), (sound.head, true));
     without_triggers(&server).execute("UPDATE audit_events SET ip = '' WHERE ip <> ''", []).expect("changes");
@@ -292,4 +292,19 @@ async fn the_page_says_how_far_the_chain_was_sound_and_goes_on_from_there() {
     server.advance(DAY);
     let (mut later, _) = signed_in(&server, Role::Admin).await;
     assert!(later.get("/admin/audit").await.text.contains("was changed after it was written."));
+}
+
+#[tokio::test]
+async fn the_page_says_how_far_the_log_was_checked_and_what_came_since() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let browser = server.browser(admin.user()).await;
+    let verified = services::audit::verify(&server.app, Head::START).await.expect("reads");
+    let last = verified.head.seq;
+    *server.app.verified.lock() = Some(verified);
+    let page = browser.get("/admin/audit").await.expect(200).text;
+    assert!(page.contains(&format!("no event was changed, up to {last}, the newest.")), "{page}");
+    server.key_of(admin.user(), &[Scope::UsersRead]).await;
+    let page = browser.get("/admin/audit").await.expect(200).text;
+    assert!(page.contains(&format!("up to {last}, the newest then. 1 event came since;")), "{page}");
 }

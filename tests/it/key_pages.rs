@@ -337,3 +337,23 @@ async fn a_revoked_key_is_not_edited() {
     let banner = browser.get(&format!("/admin/keys/{}?done=revoked", gone.key_id())).await.expect(200).text;
     assert!(banner.contains("No request was accepted since Sun 22 Nov 2026 10:00 UTC."), "{banner}");
 }
+
+#[actix_web::test]
+async fn a_key_is_said_to_end_on_the_last_day_that_was_typed() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let browser = server.browser(admin.user()).await;
+    let fields = [("name", "until May"), ("preset", "read"), ("expires", "date"), ("expires_on", "2027-05-01")];
+    let nonce = browser.get("/settings/api-keys/new").await.hidden("nonce");
+    let fields: Vec<_> = fields.into_iter().chain([("nonce", nonce.as_str())]).collect();
+    let shown = browser.submit("/settings/api-keys/new", "/settings/api-keys", &fields).await.expect(200).text;
+    let id = shown.split("/settings/api-keys/key_").nth(1).expect("a link")[..26].to_owned();
+    for (path, said) in
+        [("/admin/keys".to_owned(), ">1 May 2027<"), (format!("/admin/keys/key_{id}"), "Sat 1 May 2027 24:00 UTC")]
+    {
+        let page = browser.get(&path).await.expect(200).text;
+        assert!(page.contains(said) && !page.contains("2 May 2027"), "{path}: {page}");
+    }
+    let key = admin.get(&format!("/v1/keys/key_{id}")).await.expect(200).json();
+    assert_eq!(key["expires_at"], "2027-05-02T00:00:00Z", "programs are told the moment");
+}

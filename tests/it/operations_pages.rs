@@ -1,10 +1,12 @@
 //! Settings > Backup and Settings > Network, and what the overview says of both.
 
 use keyrack::config::PublicUrl;
+use keyrack::model::caller::Caller;
 use keyrack::model::user::Role;
+use keyrack::services::backups;
 use sha2::{Digest, Sha256};
 
-use crate::support::{Client, DAY, HOUR, TestServer};
+use crate::support::{Client, DAY, HOUR, MINUTE, TestServer};
 
 const BACKUP: &str = "/admin/settings/backup";
 
@@ -122,4 +124,20 @@ async fn the_network_page_finds_what_stands_in_the_way() {
     assert!(other.contains("https://keys.example.com, but this request came to https://other.example.com"), "{other}");
     let right = page(&browser.header("Host", "keys.example.com")).await;
     assert!(right.contains("https://keys.example.com, and this request came to it") && !right.contains("Look at it"), "{right}");
+}
+
+#[tokio::test]
+async fn a_backup_that_was_put_elsewhere_is_told_apart_from_those_in_the_list() {
+    let server = TestServer::start().await;
+    let browser = admin(&server).await;
+    browser.submit(BACKUP, BACKUP, &[]).await.expect(303);
+    assert!(browser.get(BACKUP).await.expect(200).text.contains("<dd class=\"long\">0 minutes ago</dd>"));
+    server.advance(10 * MINUTE);
+    let elsewhere = Some(server.data().join("elsewhere.db"));
+    let by = Caller::command_line();
+    backups::create(&server.app, &by, elsewhere, None, backups::quietly()).await.expect("a backup");
+    server.advance(MINUTE);
+    let page = browser.get(BACKUP).await.expect(200).text;
+    assert!(page.contains("1 minute ago, as a file elsewhere; the newest in this directory 11 minutes ago"), "{page}");
+    assert!(page.contains("Every day, the last 7 are kept"), "{page}");
 }

@@ -341,3 +341,22 @@ async fn an_export_goes_on_past_its_first_batch_and_says_who_took_it() {
     let activity = admin.page(&format!("/admin/users/{}/activity", admin.user.id)).await;
     assert!(activity.contains("exported users"), "{activity}");
 }
+
+#[actix_web::test]
+async fn a_user_without_a_password_is_not_shown_as_one_who_can_sign_in() {
+    let server = TestServer::start().await;
+    let admin = Admin::of(&server).await;
+    let account = server.account("Team").await;
+    let bob = user(&server, "Bob", "bob@example.com", Role::Member).await;
+    let has_one = |new: &mut keyrack::model::user::NewUser| {
+        new.name = Name::parse("Eve").expect("a name");
+        new.password = Some(Password::typed(PASSWORD));
+    };
+    let eve = server.user_with(account, Role::Member, has_one).await;
+    let list = admin.page("/admin/users").await;
+    for (user, words) in [(&bob, "No password yet"), (&eve, "Active")] {
+        let row = list.split("<tr>").find(|row| row.contains(&user.email)).expect("a row");
+        assert!(row.contains(&format!(">{words}<")), "{row}");
+        assert!(admin.page(&format!("/admin/users/{}", user.id)).await.contains(&format!(">{words}</span></h1>")), "{words}");
+    }
+}

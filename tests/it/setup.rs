@@ -3,8 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use keyrack::config::PublicUrl;
+use keyrack::http::audit::sentence;
+use keyrack::model::audit_event::AuditFilter;
 use keyrack::model::caller::Caller;
 use keyrack::model::email::Email;
+use keyrack::model::page::{Limit, Order, Start};
 use keyrack::model::user::{Password, Role};
 use keyrack::services;
 use keyrack::services::sessions::NewSession;
@@ -14,7 +17,12 @@ use crate::sessions::Browser;
 use crate::support::TestServer;
 
 fn browser() -> NewSession {
-    NewSession { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: "test".into(), note: String::new() }
+    NewSession {
+        ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        user_agent: "test".into(),
+        note: String::new(),
+        request_id: "req_test".into(),
+    }
 }
 
 fn first(public_url: Option<&str>) -> FirstAdmin {
@@ -104,4 +112,19 @@ async fn guessing_codes_is_limited_for_each_address() {
     }
     assert!(guess([203, 0, 113, 7]).await.is_err());
     assert!(guess([203, 0, 113, 8]).await.is_ok());
+}
+
+#[tokio::test]
+async fn whoever_sets_the_server_up_is_in_the_audit_log_with_their_address_and_request() {
+    let server = TestServer::start().await;
+    let link = setup::new_link(&server.app).await.expect("works").expect("a link");
+    let finished = setup::finish(&server.app, &link.code, first(None), browser()).await.expect("works");
+    let Finished::SignedIn(signed_in) = finished else { panic!("the link was good") };
+    let id = signed_in.session.user_id.to_string();
+    let filter = AuditFilter { target: Some(id.clone()), ..AuditFilter::default() };
+    let place = (Start::Offset(0), Order::OldestFirst, Limit::of(10));
+    let events = services::audit::list(&server.app, &Caller::command_line(), filter, place).await.expect("events").rows;
+    let [made] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!(sentence(made, |at| at.to_string()).to_string(), "ada set Keyrack up, as its first administrator");
+    assert_eq!((&made.actor.id, made.ip.as_str(), made.request_id.as_str()), (&id, "127.0.0.1", "req_test"));
 }

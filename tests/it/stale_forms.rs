@@ -60,7 +60,12 @@ impl Browser {
         let app = server.oauth_app().await;
         let client = ClientId::parse(&app.id).expect("an id");
         services::oauth_clients::rotate(&server.app, &operator, client, Overlap::default()).await.expect("rotates");
-        let device = NewSession { ip: IpAddr::from([127, 0, 0, 1]), user_agent: "test".into(), note: String::new() };
+        let device = NewSession {
+            ip: IpAddr::from([127, 0, 0, 1]),
+            user_agent: "test".into(),
+            note: String::new(),
+            request_id: "req_test".into(),
+        };
         let signed_in = services::sessions::sign_in(&server.app, &user.email, Password::typed(PASSWORD), device).await;
         let Entered::In(signed_in) = signed_in.expect("signs in") else { panic!("there is no second factor") };
         let client = page_of(server).header("Cookie", &format!("sid={}", signed_in.token.expose()));

@@ -329,6 +329,7 @@ async fn the_page_of_requests_filters_by_its_address_and_lets_no_secret_stay_the
     assert!(page("/admin/requests?key=nonsense").await.expect(200).text.contains("No requests match"));
     let shown = page("/admin/requests/lost-one").await.expect(200).text;
     assert!(shown.contains("href=\"/docs/errors/not_found\"") && shown.contains("998 of 1,000 left"), "{shown}");
+    assert!(shown.contains("<dd>404 <span class=\"badge warn\">Client error</span></dd>"), "{shown}");
     page("/admin/requests/none").await.expect(404);
 
     let pasted = browser.get(&format!("/admin/requests?key={}", admin.secret())).await.expect(303);

@@ -121,6 +121,7 @@ async fn metrics_are_for_this_machine_or_for_the_token_and_a_proxy_is_no_door() 
     through.get("/metrics").await.expect(403);
     // What claims to come from here came through a proxy.
     here.header("X-Forwarded-Proto", "https").get("/metrics").await.expect(403);
+    here.header("X-Forwarded-For", "127.0.0.1").header("X-Forwarded-Proto", "https").get("/metrics").await.expect(403);
     through.header("Authorization", &format!("Bearer {TOKEN}")).get("/metrics").await.expect(200);
     for wrong in ["Bearer 0123456789abcdee", "Bearer ", "Basic 0123456789abcdef", "0123456789abcdef"] {
         through.header("Authorization", wrong).get("/metrics").await.expect(403);

@@ -144,6 +144,7 @@ fn said(event: &AuditEvent, own: bool, time: impl Fn(Timestamp) -> String) -> Me
         "recovery_code.used" => {
             t("{actor} used a recovery code, {n} left").with("n", diff["codes_left"].as_u64().unwrap_or_default())
         }
+        "user.created" if own => t("{actor} set Keyrack up, as its first administrator"),
         "user.created" => t("{actor} added user {target}"),
         "user.updated" => user_updated(diff, own),
         "user.invited" => t("{actor} invited user {target}"),

@@ -15,7 +15,7 @@ use crate::http::page::{Banner, Frame, PageError, Place};
 use crate::http::params::Params;
 use crate::http::shell::allow_form_to;
 use crate::http::signed_in::{SignedIn, Visit};
-use crate::http::words::{filters, t, t_refusal};
+use crate::http::words::{filters, msg, t, t_refusal};
 use crate::model::AppError;
 use crate::model::ids::ClientId;
 use crate::model::oauth_client::OauthClient;
@@ -59,6 +59,8 @@ struct Ability {
 struct RefusedPage {
     frame: Frame,
     what: String,
+    /// What whoever makes the program has to mend.
+    next: &'static str,
     sent: String,
     nearest: String,
     request_id: String,
@@ -72,6 +74,11 @@ struct LeavePage {
     place: String,
 }
 
+const ITS_ID: &str =
+    msg!("If you came from a program, tell whoever makes it: it has to send the client_id that it was registered with here.");
+const ITS_URI: &str =
+    msg!("If you came from a program, tell whoever makes it: a redirect URI has to be the registered one, letter for letter.");
+
 /// Where an answer goes.
 struct Sender {
     destination: Destination,
@@ -81,6 +88,7 @@ struct Sender {
 /// Why a person is not sent anywhere.
 struct Untrusted {
     what: String,
+    next: &'static str,
     sent: String,
     nearest: String,
 }
@@ -141,7 +149,7 @@ async fn read(visit: &Visit, query: &str) -> Result<Result<Read, Untrusted>, Pag
     let params = Params::of_form(query.as_bytes());
     let client = match client_of(&visit.app, &params).await? {
         Ok(client) => client,
-        Err(what) => return Ok(Err(Untrusted { what, sent: String::new(), nearest: String::new() })),
+        Err(what) => return Ok(Err(Untrusted { what, next: ITS_ID, sent: String::new(), nearest: String::new() })),
     };
     let (destination, redirect_sent) = match destination_of(visit, &client, &params) {
         Ok(found) => found,
@@ -171,6 +179,7 @@ fn destination_of(visit: &Visit, client: &OauthClient, params: &Params) -> Resul
     let uris = &client.redirect_uris;
     let sent = params.text("redirect_uri").map_err(|err| Untrusted {
         what: t_refusal(&err.to_string()),
+        next: ITS_URI,
         sent: String::new(),
         nearest: String::new(),
     })?;
@@ -181,6 +190,7 @@ fn destination_of(visit: &Visit, client: &OauthClient, params: &Params) -> Resul
         }
         return Destination::of(uris, sent).map(|to| (to, true)).ok_or_else(|| Untrusted {
             what: t("{client} asked to send you to an address that it has not registered.").with("client", &client.name).into(),
+            next: ITS_URI,
             sent: sent.chars().take(SHOWN).collect(),
             nearest: nearest(uris, sent).map(|uri| uri.as_str().chars().take(SHOWN).collect()).unwrap_or_default(),
         });
@@ -192,6 +202,7 @@ fn destination_of(visit: &Visit, client: &OauthClient, params: &Params) -> Resul
             what: t("{client} does not say where to send you afterwards: redirect_uri is missing.")
                 .with("client", &client.name)
                 .into(),
+            next: ITS_URI,
             sent: String::new(),
             nearest: String::new(),
         }),
@@ -265,8 +276,8 @@ fn send(who: &SignedIn, sender: &Sender, code: Result<Secret, OauthError>, way: 
 
 fn refused(visit: &Visit, untrusted: Untrusted) -> HttpResponse {
     let frame = Frame { bare: true, reading: true, ..visit.frame(t("This link does not lead on"), Place::Elsewhere) };
-    let Untrusted { what, sent, nearest } = untrusted;
-    let page = RefusedPage { frame, what, sent, nearest, request_id: visit.facts.request_id.to_string() };
+    let Untrusted { what, next, sent, nearest } = untrusted;
+    let page = RefusedPage { frame, what, next, sent, nearest, request_id: visit.facts.request_id.to_string() };
     visit.page(StatusCode::BAD_REQUEST, &page)
 }
 

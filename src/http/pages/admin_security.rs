@@ -37,7 +37,7 @@ pub async fn show(who: SignedIn, done: Query<Done>) -> Result<HttpResponse, Page
     };
     let words = words.with("n", without.len()).with("all", admins.rows.len());
     let page = AdminSecurityPage {
-        frame: who.frame(t("Security for administrators"), Place::AdminSecurity).with_banner(done.banner()),
+        frame: who.frame(t("Administrators"), Place::AdminSecurity).with_banner(done.banner()),
         required: who.app.live.requires_second_factor(),
         words: words.into(),
         without: without.iter().map(|user| (user.id.to_string(), user.email.clone())).collect(),

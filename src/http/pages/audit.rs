@@ -13,8 +13,8 @@ use crate::http::audit::{AuditEventBody, CSV_HEAD, Change, KNOWN, actor_words, c
 use crate::http::moment::{Moment, Now};
 use crate::http::page::{FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
-use crate::http::words::{Rich, filters, in_words, msg, t, t_refusal};
-use crate::model::audit_event::{ActorFilter, AuditEvent, AuditFilter, Head};
+use crate::http::words::{Message, Rich, count, filters, in_words, msg, t, t_refusal};
+use crate::model::audit_event::{ActorFilter, AuditEvent, AuditFilter, Head, Verified};
 use crate::model::clock::Timestamp;
 use crate::model::email::Email;
 use crate::model::error::FieldErrors;
@@ -174,7 +174,7 @@ pub async fn list(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Pa
         actions: actions(&asked.action),
         errors,
         is_filtered: !asked.is_empty(),
-        mark: mark(&who, &now),
+        mark: mark(&who, &now).await?,
         earliest: earliest.map(|at| now.moment(at).full).unwrap_or_default(),
         newer: link("before", rows.first().filter(|_| has_prev)),
         older: link("after", rows.last().filter(|_| has_next)),
@@ -341,9 +341,10 @@ fn actions(current: &str) -> Vec<ActionChoice> {
     all
 }
 
-fn mark(who: &SignedIn, now: &Now) -> Mark {
+async fn mark(who: &SignedIn, now: &Now) -> Result<Mark> {
     let verified = who.app.verified.lock().clone();
-    match verified {
+    let newest = services::audit::head(&who.app).await?.seq;
+    Ok(match verified {
         None => Mark { tone: "", word: msg!("Not verified yet"), words: t("The chain is being verified from its start.").into() },
         Some(verified) => match verified.broken {
             Some(broken) => Mark {
@@ -358,16 +359,23 @@ fn mark(who: &SignedIn, now: &Now) -> Mark {
             None if verified.head == Head::START => {
                 Mark { tone: "ok", word: msg!("Verified"), words: t("There is nothing yet.").into() }
             }
-            None => Mark {
-                tone: "ok",
-                word: msg!("Verified"),
-                words: t("The chain was sound up to event {n}, {when}.")
-                    .with("n", grouped(verified.head.seq.max(0) as u64))
-                    .with("when", now.moment(verified.at).relative)
-                    .into(),
-            },
+            None => Mark { tone: "ok", word: msg!("Verified"), words: sound(&verified, newest, now).into() },
         },
-    }
+    })
+}
+
+/// How far the chain was sound, and what has come since and was not looked at yet.
+fn sound(verified: &Verified, newest: i64, now: &Now) -> Message {
+    let words = match u64::try_from(newest - verified.head.seq).unwrap_or_default() {
+        0 => t("Checked {when}: no event was changed, up to {last}, the newest."),
+        since => count(
+            since,
+            "Checked {when}: no event was changed, up to {last}, the newest then. {n} event came since; the chain is checked every hour.",
+            "Checked {when}: no event was changed, up to {last}, the newest then. {n} events came since; the chain is checked every hour.",
+        ),
+    };
+    let last = grouped(verified.head.seq.unsigned_abs());
+    words.with("last", last).with("when", now.moment(verified.at).relative)
 }
 
 /// The page of what an event names; empty where it has none.

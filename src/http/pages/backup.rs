@@ -1,5 +1,7 @@
 //! Settings > Backup: the backups there are, one more, and what they are worth.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, ContentDisposition, ContentEncoding, DispositionParam, DispositionType, HeaderValue,
@@ -8,10 +10,11 @@ use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use super::overview::trouble_words;
 use super::view::{age_words, grouped, size_words};
 use crate::config::Schedule;
 use crate::http::csrf::Posted;
-use crate::http::moment::Moment;
+use crate::http::moment::{Moment, span_in_words};
 use crate::http::page::{Banner, Done, FormErrors, Frame, PageError, Place};
 use crate::http::signed_in::{SignedIn, to};
 use crate::http::words::{count, filters, msg, t, t_refusal};
@@ -20,6 +23,10 @@ use crate::model::health::Age;
 use crate::services::backups::{self, Backup, BackupError};
 
 const BASE: &str = "/admin/settings/backup";
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// What may lie between the beginning of a backup, which is its time, and the note that it was made.
+const SAME: Duration = Duration::from_secs(10);
 
 #[derive(Template)]
 #[template(path = "admin/settings/backup.html")]
@@ -117,22 +124,41 @@ async fn refused(who: &SignedIn, err: BackupError) -> Result<HttpResponse, PageE
     Ok(who.page(StatusCode::CONFLICT, &page(who, None, FormErrors::at_large(words)).await?))
 }
 
-async fn page(who: &SignedIn, banner: Option<Banner>, errors: FormErrors) -> Result<BackupPage, PageError> {
-    let found = backups::list(&who.app, &who.caller).await?;
-    let config = &who.app.config.backup;
-    let newest = match backups::age(&who.app).await? {
-        Age::None => t("None yet"),
-        Age::Fresh(age) | Age::Old(age) => t("{age} ago").with("age", age_words(age)),
+/// How old the last one is. It may lie elsewhere: whoever makes one by hand says where.
+fn newest_words(who: &SignedIn, age: Age, here: &[Backup]) -> String {
+    let (Age::Fresh(age) | Age::Old(age)) = age else { return t("None yet").into() };
+    let now = who.now().at;
+    let made = now.saturating_sub(age);
+    let words = match here.first().map(|newest| newest.manifest.created_at) {
+        Some(newest) if newest.saturating_add(SAME) >= made => t("{age} ago"),
+        Some(newest) => t("{age} ago, as a file elsewhere; the newest in this directory {older} ago")
+            .with("older", age_words(now.since(newest))),
+        None => t("{age} ago, as a file elsewhere; there is none in this directory"),
     };
+    words.with("age", age_words(age)).into()
+}
+
+async fn page(who: &SignedIn, banner: Option<Banner>, errors: FormErrors) -> Result<BackupPage, PageError> {
+    let (found, errors) = match backups::list(&who.app, &who.caller).await {
+        Ok(found) => (found, errors),
+        Err(BackupError::App(err)) => return Err(err.into()),
+        Err(err) => (Vec::new(), FormErrors::at_large(t_refusal(&format!("{err}.")))),
+    };
+    let trouble = backups::trouble(&who.app).await?;
+    let trouble = trouble.map(|why| Banner::warn(t("Backups cannot be made"), trouble_words(&why)));
+    let config = &who.app.config.backup;
+    let newest = newest_words(who, backups::age(&who.app).await?, &found);
     let schedule = match config.schedule {
+        Schedule::Every(span) if span == DAY => t("Every day, the last {n} are kept"),
+        Schedule::Every(span) if span == HOUR => t("Every hour, the last {n} are kept"),
         Schedule::Off => t("Off, the last {n} are kept"),
-        Schedule::Every(_) => t("Every {span}, the last {n} are kept").with("span", config.schedule),
+        Schedule::Every(span) => t("Every {span}, the last {n} are kept").with("span", span_in_words(span)),
         Schedule::Daily(_) => t("Daily at {time} UTC, the last {n} are kept").with("time", config.schedule),
     };
     let dir = backups::dir(&who.app);
     let free = dir.ancestors().find_map(|dir| backups::free_space(dir).ok());
     let facts = vec![
-        (msg!("Last backup"), newest.into()),
+        (msg!("Last backup"), newest),
         (msg!("Schedule"), schedule.with("n", config.keep).into()),
         (msg!("Directory"), dir.display().to_string()),
         (msg!("Free there"), free.map_or_else(|| t("Not known").into(), size_words)),
@@ -146,7 +172,7 @@ async fn page(who: &SignedIn, banner: Option<Banner>, errors: FormErrors) -> Res
         ),
     ];
     Ok(BackupPage {
-        frame: who.frame(t("Backup"), Place::Backup).with_banner(banner).faulty(&errors),
+        frame: who.frame(t("Backup"), Place::Backup).with_banner(banner.or(trouble)).faulty(&errors),
         errors,
         facts,
         backups: found.iter().map(|backup| Row::new(backup, who)).collect(),

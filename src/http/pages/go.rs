@@ -60,7 +60,7 @@ const PAGES: &[(&str, &str, &str, bool)] = &[
     (msg!("API conventions"), "/admin/settings/api-conventions", "dialect", true),
     (msg!("Network"), "/admin/settings/network", "proxy tls https certificate address clock", true),
     (msg!("Backup"), "/admin/settings/backup", "restore download verify", true),
-    (msg!("Security for administrators"), "/admin/settings/security", "second factor required two-factor mfa", true),
+    (msg!("Administrators"), "/admin/settings/security", "security second factor required two-factor mfa", true),
     (msg!("Status"), "/status", "health up", false),
     (msg!("My API keys"), "/settings/api-keys", "own", false),
     (msg!("Connected apps"), "/settings/connected-apps", "oauth grants", false),

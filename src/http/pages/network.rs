@@ -9,7 +9,7 @@ use crate::config::{SETTINGS, TlsMode};
 use crate::http::arrival::{Arrived, arrives_at, own_address_fault};
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
-use crate::http::words::{filters, msg, t};
+use crate::http::words::{filters, in_words, msg, t};
 use crate::model::check::Check;
 use crate::services::{certificates, health, metrics};
 
@@ -55,7 +55,7 @@ fn facts(who: &SignedIn, status: CertificateStatus) -> Vec<(&'static str, String
     };
     let none = || "none yet".to_owned();
     let renewed = match (status.mode, status.renews_at) {
-        (_, Some(at)) => format!("{at}, by itself"),
+        (_, Some(at)) => format!("{}, by itself", who.now().moment(at).full),
         (TlsMode::Acme, None) => "as soon as it can be had".into(),
         (_, None) => "when its file changes".into(),
     };
@@ -63,7 +63,7 @@ fn facts(who: &SignedIn, status: CertificateStatus) -> Vec<(&'static str, String
         (msg!("Names"), if status.names.is_empty() { none() } else { status.names.join(", ") }),
         (msg!("Issued by"), if status.issuer.is_empty() { none() } else { status.issuer }),
         (msg!("Comes from"), source),
-        (msg!("Ends"), status.ends_at.map_or_else(none, |at| at.to_string())),
+        (msg!("Ends"), status.ends_at.map_or_else(none, |at| who.now().moment(at).full)),
         (msg!("Next renewal"), renewed),
         (msg!("SHA-256"), if status.fingerprint.is_empty() { none() } else { status.fingerprint }),
     ]
@@ -139,5 +139,6 @@ fn listen(who: &SignedIn) -> Check {
 }
 
 fn clock(who: &SignedIn) -> Check {
-    Check::ok(msg!("Clock"), format!("{}, in your zone {}", who.app.clock.now(), who.now().time(who.app.clock.now())))
+    let at = who.app.clock.now().to_jiff().to_zoned(who.now().zone);
+    Check::ok(msg!("Clock"), in_words(&at, msg!("%a %-d %b %Y %H:%M:%S %Z")))
 }

@@ -7,10 +7,10 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::chart::Chart;
-use super::view::{grouped, limit_words};
+use super::view::{grouped, limit_words, resets_words};
 use crate::http::page::{Frame, PageError, Place};
 use crate::http::signed_in::SignedIn;
-use crate::http::words::{capitalized, filters, t};
+use crate::http::words::{filters, t};
 use crate::limits::WindowState;
 use crate::model::AppError;
 use crate::model::ids::AccountId;
@@ -114,22 +114,10 @@ async fn usage(who: &SignedIn, id: AccountId, asked: &Asked, base: &str) -> Resu
 }
 
 fn limit_row(window: &WindowState) -> LimitRow {
-    let is_fresh = window.remaining == window.limit;
     LimitRow {
         words: limit_words(&Window::new(window.limit, window.seconds)),
         left: t("{n} of {limit}").with("n", grouped(window.remaining)).with("limit", grouped(window.limit)).into(),
-        resets: if is_fresh { t("Begins with the next request").into() } else { capitalized(&in_span(window.reset_seconds())) },
+        resets: resets_words(window),
         is_over: window.remaining == 0,
     }
-}
-
-/// `in 12 min`, rounded up, so that waiting for it is enough.
-fn in_span(seconds: u64) -> String {
-    let words = match seconds {
-        0..=90 => t("in {n} s").with("n", seconds.max(1)),
-        91..=5_400 => t("in {n} min").with("n", seconds.div_ceil(60)),
-        5_401..=172_800 => t("in {n} h").with("n", seconds.div_ceil(3_600)),
-        _ => t("in {n} days").with("n", seconds.div_ceil(86_400)),
-    };
-    words.into()
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::http::moment::{Moment, Now};
 pub use crate::http::words::number as grouped;
-use crate::http::words::{Message, count, decimal, msg, t};
+use crate::http::words::{Message, capitalized, count, decimal, msg, t};
+use crate::limits::WindowState;
 use crate::model::api_key::{ApiKey, KeyStatus, LastUse, Overlap};
 use crate::model::clock::Timestamp;
 use crate::model::duration;
@@ -106,7 +107,7 @@ impl KeyRow {
             state: key.status(now.at),
             enabled: key.enabled,
             created: now.moment(key.created_at),
-            expires: key.expires_at.map(|at| now.moment(at)),
+            expires: key.expires_at.map(|at| now.end(at)),
             last_used: key.last_used.as_ref().map(|last| now.moment(last.at)),
             used: key.last_used.as_ref().map(|last| Used::of(last, now)),
             revoked: key.revoked_at.map(|at| now.moment(at)),
@@ -201,10 +202,10 @@ impl UserRow {
             role: role_word(user.role),
             account: account.into(),
             account_id: user.account_id.to_string(),
-            status: if active {
-                Status { word: msg!("Active"), tone: "ok" }
-            } else {
-                Status { word: msg!("Disabled"), tone: "" }
+            status: match (active, user.has_password) {
+                (true, true) => Status { word: msg!("Active"), tone: "ok" },
+                (true, false) => Status { word: msg!("No password yet"), tone: "warn" },
+                (false, _) => Status { word: msg!("Disabled"), tone: "" },
             },
             active,
             created: now.moment(user.created_at),
@@ -269,6 +270,25 @@ pub fn limit_words(window: &Window) -> String {
         _ => t("{n}/{span}").with("span", span_of(window)),
     };
     words.with("n", grouped(window.limit)).into()
+}
+
+/// When a window begins anew: `In 12 min`.
+pub fn resets_words(window: &WindowState) -> String {
+    if window.remaining == window.limit {
+        return t("Begins with the next request").into();
+    }
+    capitalized(&in_span(window.reset_seconds()))
+}
+
+/// `in 12 min`, rounded up, so that waiting for it is enough.
+fn in_span(seconds: u64) -> String {
+    let words = match seconds {
+        0..=90 => t("in {n} s").with("n", seconds.max(1)),
+        91..=5_400 => t("in {n} min").with("n", seconds.div_ceil(60)),
+        5_401..=172_800 => t("in {n} h").with("n", seconds.div_ceil(3_600)),
+        _ => t("in {n} days").with("n", seconds.div_ceil(86_400)),
+    };
+    words.into()
 }
 
 fn span_of(window: &Window) -> String {

@@ -13,6 +13,7 @@ use crate::app::outbound::Answer;
 use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
+use crate::model::error::in_full;
 use crate::model::ids::{DeliveryId, WebhookId};
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::revision::IfMatch;
@@ -50,6 +51,15 @@ pub async fn list(
         store::deliveries::list(conn, &store::deliveries::Filter { webhook, status }, place)
     };
     app.store.read(list).await
+}
+
+/// Why the latest attempt failed. They are sent in order, so it was the oldest that waits, or the newest that was given up.
+pub async fn last_failure(app: &App, caller: &Caller, webhook: WebhookId) -> Result<Option<String>> {
+    let one = |status, order| list(app, caller, webhook, Some(status), (Start::Offset(0), order, Limit::of(1)));
+    let waiting = one(DeliveryStatus::Pending, Order::OldestFirst).await?;
+    let failed = one(DeliveryStatus::Failed, Order::NewestFirst).await?;
+    let last = waiting.rows.into_iter().chain(failed.rows).filter_map(|delivery| delivery.last).max_by_key(|last| last.at);
+    Ok(last.and_then(|last| last.error))
 }
 
 /// How many are pending and how many have failed, up to a thousand and one.
@@ -172,7 +182,7 @@ pub(super) async fn send(app: &App, message: &Message) -> Result<(Attempt, Optio
     let signed = signature(app.master_key().await?, message.webhook, &message.secrets, (&id, at, &message.body));
     let (signature, answer) = match signed {
         Err(err) => {
-            tracing::error!(webhook = %message.webhook, error = %err, "a message could not be signed");
+            tracing::error!(webhook = %message.webhook, error = in_full(&err), "a message could not be signed");
             (String::new(), Err("Not signed: the secret cannot be read. Rotate it.".to_owned()))
         }
         Ok(signature) => {

@@ -109,6 +109,7 @@ async fn a_wrong_address_is_shown_beside_the_nearest_that_is_right() {
     goes_nowhere(&reply, "misspelt");
     assert!(reply.text.contains("<code>https://app.example.com/calback?&#60;script&#62;</code>"), "{}", reply.text);
     assert!(reply.text.contains("<code>https://app.example.com/callback</code>"), "{}", reply.text);
+    assert!(reply.text.contains("letter for letter"), "{}", reply.text);
 }
 
 #[tokio::test]
@@ -117,7 +118,9 @@ async fn a_client_that_does_not_exist_is_told_to_the_person() {
     let user = server.member().await;
     for id in ["", "nobody", "client_01h455vb4pex5vsknk084sn02q", "user_01h455vb4pex5vsknk084sn02q", "\u{0}", "é"] {
         let fields = [("client_id", id), ("redirect_uri", "https://evil.example/"), ("response_type", "code")];
-        goes_nowhere(&server.authorize(&user, &fields).await, id);
+        let told = server.authorize(&user, &fields).await;
+        goes_nowhere(&told, id);
+        assert!(told.text.contains("the client_id that it was registered with") && !told.text.contains("letter for letter"));
     }
     goes_nowhere(&server.browser(&user).await.get("/oauth/authorize").await, "nothing");
 }

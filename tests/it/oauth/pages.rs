@@ -133,3 +133,12 @@ async fn whoever_wants_another_account_comes_back_to_the_consent() {
     let out = fill(&evil, &next, "/sign-out", &[("next", "//evil.example")]).await.expect(303);
     assert_eq!(out.header("location"), "/sign-in");
 }
+
+#[tokio::test]
+async fn a_client_made_on_the_command_line_is_owned_and_not_registered_by_an_administrator() {
+    let server = TestServer::start().await;
+    let app = server.oauth_app().await;
+    let browser = admin(&server).await;
+    let page = browser.get(&format!("/admin/clients/{}", app.id)).await.expect(200).text;
+    assert!(page.contains("Confidential client, owned by ") && !page.contains("registered by"), "{page}");
+}

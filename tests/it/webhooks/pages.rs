@@ -48,3 +48,22 @@ async fn a_disabled_webhook_says_why_and_what_to_do() {
     let page = browser.get(&path_of(&made).replace("/v1", "/admin")).await.expect(200).text;
     assert!(!page.contains("Disabled: nothing is sent to it"));
 }
+
+#[actix_web::test]
+async fn a_failing_webhook_tells_the_cause_and_a_paused_one_promises_no_attempts() {
+    let server = server().await;
+    let (admin, receiver) = (server.admin().await, Receiver::start().await);
+    let made = webhook(&admin, &receiver).await;
+    receiver.answers(Answer::Hangs);
+    an_event(&server, &admin).await;
+    server.deliver().await;
+    let browser = server.browser(admin.user()).await;
+    let page = async || browser.get(&path_of(&made).replace("/v1", "/admin")).await.expect(200).text;
+    let failing = page().await;
+    let at_the_delivery =
+        failing.split_once("<span class=\"small\">").expect("a cause").1.split_once("</span>").expect("its end").0;
+    assert!(failing.contains(&format!("<p>{at_the_delivery} Each message is tried eight times")), "{failing}");
+    admin.patch(&path_of(&made), json!({ "status": "paused" })).await.expect(200);
+    let paused = page().await;
+    assert!(paused.contains("Before it was paused it failed") && !paused.contains("tried eight times"), "{paused}");
+}

@@ -129,6 +129,7 @@ fn user(name: &str, email: &str, now: Timestamp) -> User {
         status: UserStatus::Active,
         time_zone: "UTC".into(),
         look: Default::default(),
+        has_password: true,
         has_second_factor: false,
         created_at: now,
         updated_at: now,

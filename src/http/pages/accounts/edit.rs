@@ -133,7 +133,7 @@ async fn edit_page(
     let default = window_words(&who.app.dialect().default_windows());
     let mut tiers = vec![Choice {
         value: String::new(),
-        words: t("None: the default, {limits}").with("limits", default).into(),
+        words: t("No tier: the API’s default limits, {limits}").with("limits", default).into(),
         current: typed.tier.is_empty(),
     }];
     tiers.extend(services::tiers::list(&who.app).await?.into_iter().map(|tier| Choice {

@@ -85,7 +85,7 @@ pub async fn list(who: SignedIn, query: Query<ListQuery>) -> Result<HttpResponse
     let chosen = |value: &str, words: String, now: &str| Choice { value: value.into(), words, current: value == now };
     let mut limits = vec![chosen("", t("Any").into(), &query.limits)];
     limits.extend(tiers.iter().map(|tier| chosen(&format!("tier:{}", tier.name), tier.name.clone(), &query.limits)));
-    limits.push(chosen("default", t("Default").into(), &query.limits));
+    limits.push(chosen("default", t("No tier").into(), &query.limits));
     limits.push(chosen("own", t("Limits of its own").into(), &query.limits));
     let current = status.map_or("", AccountStatus::name);
     let page = AccountsPage {

@@ -52,7 +52,7 @@ impl AccountRow {
             limits: match (&account.windows, &account.tier) {
                 (Some(_), _) => t("Its own").into(),
                 (None, Some(tier)) => tier.clone(),
-                (None, None) => t("Default").into(),
+                (None, None) => t("No tier").into(),
             },
             has_own_limits: account.windows.is_some(),
             users: grouped(users),

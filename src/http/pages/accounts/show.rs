@@ -9,7 +9,7 @@ use super::{AccountRow, BASE, find, pretty};
 use crate::http::moment::Moment;
 use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::pages::chart::Chart;
-use crate::http::pages::view::{grouped, limit_words};
+use crate::http::pages::view::{grouped, limit_words, resets_words};
 use crate::http::signed_in::SignedIn;
 use crate::http::words::{filters, t};
 use crate::limits::WindowState;
@@ -70,7 +70,7 @@ pub async fn show(
         is_empty: counts.get(&account.id).is_none_or(|&(users, keys)| users + keys == 0),
         is_active: account.status == AccountStatus::Active,
         updated: now.moment(account.updated_at),
-        tier: account.tier.clone().unwrap_or_else(|| t("None").into()),
+        tier: account.tier.clone().unwrap_or_else(|| t("No tier: the API’s default limits").into()),
         source: match (&account.windows, &account.tier) {
             (Some(_), _) => t("Requests of all its keys together are held to limits of its own."),
             (None, Some(tier)) => t("Requests of all its keys together are held to the tier {tier}.").with("tier", tier),
@@ -94,11 +94,7 @@ fn window_rows(left: &[WindowState]) -> Vec<WindowRow> {
     let rows = left.iter().rev().map(|state| WindowRow {
         words: limit_words(&Window::new(state.limit, state.seconds)),
         left: grouped(state.remaining),
-        resets: if state.remaining == state.limit {
-            t("Not begun").into()
-        } else {
-            t("in {n} s").with("n", grouped(state.reset_seconds())).into()
-        },
+        resets: resets_words(state),
     });
     rows.collect()
 }

@@ -113,7 +113,7 @@ fn facts(key: &ApiKey, now: &Now) -> [String; 7] {
     [
         key.name.clone(),
         key.scopes.to_string(),
-        key.expires_at.map_or_else(|| t("never").into(), |at| now.moment(at).full),
+        key.expires_at.map_or_else(|| t("never").into(), |at| now.end(at).full),
         or_none(key.ip_allow.entries().collect::<Vec<_>>().join(", ")),
         or_none(key.windows.to_string()),
         or_none(if key.metadata.as_map().is_empty() { String::new() } else { key.metadata.to_json() }),
@@ -139,7 +139,7 @@ fn conflicts(was: &str, key: &ApiKey, now: &Now) -> Vec<Conflict> {
 
 fn form_page(who: &SignedIn, realm: Realm, key: &ApiKey, typed: TypedKey, errors: FormErrors) -> EditKeyPage {
     let now = who.now();
-    let kept = key.expires_at.map_or_else(|| t("As it is: never"), |at| t("As it is: {when}").with("when", now.moment(at).full));
+    let kept = key.expires_at.map_or_else(|| t("As it is: never"), |at| t("As it is: {when}").with("when", now.end(at).full));
     EditKeyPage {
         frame: who.frame(t("Edit {name}").with("name", &key.name), realm.place()).faulty(&errors),
         realm,

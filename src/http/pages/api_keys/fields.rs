@@ -162,6 +162,14 @@ impl KeyFields {
         let plain = |value, words: Message| Choice { value, words: words.into(), hint: String::new() };
         let choice = |value, words: Message, hint: Message| Choice { value, words: words.into(), hint: hint.into() };
         let kept = kept.map(|words| Choice { value: "keep", words, hint: String::new() });
+        let full = match allowed.allows(Scope::Admin) {
+            true => t(
+                "Reads and changes what is in its owner’s account. Without admin (every account) and keys:verify (checking keys): choose those one by one.",
+            ),
+            false => {
+                t("Reads and changes what is in its owner’s account. Without keys:verify (checking keys): choose that by itself.")
+            }
+        };
         let ends = [
             plain("30d", t("In 30 days, on {day}").with("day", until(30))),
             plain("90d", t("In 90 days, on {day}").with("day", until(90))),
@@ -171,8 +179,8 @@ impl KeyFields {
         ];
         Self {
             presets: vec![
-                choice("read", t("Read only"), t("Reads what its owner sees, and changes nothing.")),
-                choice("write", t("Full"), t("Reads and changes what its owner may.")),
+                choice("read", t("Read only"), t("Reads what is in its owner’s account, and changes nothing.")),
+                choice("write", t("Full"), full),
                 choice("custom", t("Custom scopes"), t("Each one chosen.")),
             ],
             scope_rows: scope_rows(allowed, typed.scopes),

@@ -217,6 +217,6 @@ fn tier_of(accounts: &HashMap<AccountId, Account>, key: &ApiKey) -> String {
     match (&account.windows, &account.tier) {
         (Some(_), _) => t("Own limits").into(),
         (None, Some(tier)) => tier.clone(),
-        (None, None) => t("Default").into(),
+        (None, None) => t("No tier").into(),
     }
 }

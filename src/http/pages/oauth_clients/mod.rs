@@ -147,9 +147,9 @@ pub async fn show(who: SignedIn, id: Path<String>, done: Query<Done>) -> Result<
 fn summary(is_public: bool, owner: &str) -> Message {
     match (is_public, owner) {
         (true, "") => t("Public client, without a secret"),
-        (true, owner) => t("Public client, without a secret, registered by {owner}").with("owner", owner),
+        (true, owner) => t("Public client, without a secret, owned by {owner}").with("owner", owner),
         (false, "") => t("Confidential client"),
-        (false, owner) => t("Confidential client, registered by {owner}").with("owner", owner),
+        (false, owner) => t("Confidential client, owned by {owner}").with("owner", owner),
     }
 }
 

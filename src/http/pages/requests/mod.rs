@@ -194,7 +194,7 @@ pub async fn show(who: SignedIn, id: Path<String>) -> Result<HttpResponse, PageE
     let bytes = |bytes: Option<u64>| bytes.map_or_else(|| t("unknown"), |bytes| t("{n} bytes").with("n", grouped(bytes)));
     let page = RequestPage {
         frame: who.frame(format!("{} {}", request.method, request.path), Place::Requests),
-        badge: Status { word: request.outcome().name(), tone: row.tone },
+        badge: Status { word: outcome_words(request.outcome()), tone: row.tone },
         row,
         route: request.route.clone(),
         error: request.error.clone().unwrap_or_default(),
@@ -236,6 +236,15 @@ impl RequestRow {
             key,
             ip: request.ip.to_string(),
         }
+    }
+}
+
+const fn outcome_words(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Success => msg!("Success"),
+        Outcome::ClientError => msg!("Client error"),
+        Outcome::RateLimited => msg!("Rate limited"),
+        Outcome::ServerError => msg!("Server error"),
     }
 }
 

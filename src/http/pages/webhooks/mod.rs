@@ -48,6 +48,8 @@ pub struct WebhooksPage {
 pub struct WebhookPage {
     pub frame: Frame,
     pub row: WebhookRow,
+    /// Why the last attempt failed, while it fails; else empty.
+    pub cause: String,
     pub pending: String,
     pub failed: String,
     /// Some have failed, and can be sent again.
@@ -109,6 +111,8 @@ pub struct DeliveryRow {
     pub created: Moment,
     /// `500`, or a dash where nobody answered.
     pub code: String,
+    /// Why nobody answered the last attempt.
+    pub cause: Option<String>,
     pub took: String,
     /// `3 of 8`
     pub attempts: String,
@@ -133,6 +137,7 @@ impl DeliveryRow {
             },
             created: now.moment(delivery.created_at),
             code: last.and_then(|last| last.response_code).map_or_else(|| "–".into(), |code| code.to_string()),
+            cause: last.filter(|last| last.response_code.is_none()).and_then(|last| last.error.as_deref()).map(t_refusal),
             took: last.map_or_else(|| "–".into(), |last| t("{n} ms").with("n", grouped(last.response_time_ms)).into()),
             attempts: t("{n} of {most}").with("n", delivery.attempts).with("most", most).into(),
             next: delivery.next_attempt_at.map(|at| now.moment(at)),
@@ -192,12 +197,17 @@ pub async fn show(
     let place = (query.start(DeliveryId::parse), Order::NewestFirst, Limit::of(listed.size()));
     let page = deliveries::list(&who.app, &who.caller, webhook.id, status, place).await?;
     let (pending, failed) = deliveries::counts(&who.app, &webhook).await?;
+    let cause = match webhook.failing_since {
+        Some(_) => deliveries::last_failure(&who.app, &who.caller, webhook.id).await?.unwrap_or_default(),
+        None => String::new(),
+    };
     let now = who.now();
     let link =
         |status: &str| if status.is_empty() { path_of(&webhook) } else { format!("{}?status={status}", path_of(&webhook)) };
     let page = WebhookPage {
         frame: who.frame(&webhook.url, Place::Webhooks).with_banner(done.banner()),
         row: WebhookRow::new(&webhook, &account, &now),
+        cause: t_refusal(&cause),
         pending: count_words(pending),
         failed: count_words(failed),
         has_failed: failed > 0,
