@@ -90,6 +90,7 @@ impl MasterKeyFile {
         let draft = self.path.with_extension(format!("key.{}", std::process::id()));
         let write = || {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+            store::owner::hand_over(self.path.parent().unwrap_or(Path::new(".")), &file)?;
             file.write_all(key.to_text().as_bytes())?;
             file.write_all(b"\n")?;
             file.sync_all()?;

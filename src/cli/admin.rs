@@ -47,7 +47,10 @@ pub enum AdminCommand {
 }
 
 pub fn run(place: &Place, command: AdminCommand, out: &Output) -> Result<()> {
-    let open = place.open(out)?;
+    let open = match &command {
+        AdminCommand::Create { .. } => place.begin(out)?,
+        AdminCommand::DisableMfa { .. } | AdminCommand::ResetPassword { .. } => place.open(out)?,
+    };
     match command {
         AdminCommand::Create { email, name, password_file } => {
             let password = new_password(&ask::new_password(out, password_file.as_ref())?)?;

@@ -10,8 +10,10 @@ use super::data::Place;
 use super::failure::Failure;
 use super::output::Output;
 use super::progress::Bar;
+use super::running::Running;
 use super::{ask, undo};
-use crate::config::SecretText;
+use crate::app::master_key::MasterKeyError;
+use crate::config::{SHORTEST_PASSPHRASE, SecretText};
 use crate::model::caller::Caller;
 use crate::model::tier::counted;
 use crate::services::backups::{self, Backup, BackupError, Manifest, Verified};
@@ -63,11 +65,16 @@ pub fn run(place: &Place, command: BackupCommand, out: &Output) -> Result<()> {
 
 fn create(place: &Place, file: Option<PathBuf>, seal: &Seal, out: &Output) -> Result<()> {
     let passphrase = seal.passphrase()?;
+    if passphrase.as_ref().is_some_and(|passphrase| passphrase.expose().chars().count() < SHORTEST_PASSPHRASE) {
+        return Err(Failure::failed(format!(
+            "The passphrase has fewer than {SHORTEST_PASSPHRASE} characters, and would be guessed.\nOne that is not: openssl rand -hex 32"
+        )));
+    }
     let open = place.open(out)?;
     let bar = Bar::new(out, "Copying");
     let made = open.block_on(backups::create(&open.app, &Caller::command_line(), file, passphrase, bar.follow()));
     bar.done();
-    let made = made.map_err(|err| words(place, err))?;
+    let made = made.map_err(|err| words(place, err, None))?;
     out.result(&to_json(&made.path, &made.manifest), || in_words(&made))?;
     out.talk(format!(
         "The master key is not in it. Keep a copy of {} in another place.",
@@ -80,7 +87,7 @@ fn create(place: &Place, file: Option<PathBuf>, seal: &Seal, out: &Output) -> Re
 fn verify(place: &Place, file: &Path, seal: &Seal, out: &Output) -> Result<()> {
     let passphrase = passphrase(place, seal)?;
     let found = backups::verify(file, passphrase.as_ref().map(SecretText::expose), &std::env::temp_dir());
-    let found = found.map_err(|err| words(place, err))?;
+    let found = found.map_err(|err| words(place, err, Some(file)))?;
     if found.manifest.is_none() {
         out.talk(format!("{} is missing: checked against itself alone.", backups::manifest_path(file).display()));
     }
@@ -93,17 +100,25 @@ fn restore(place: &Place, file: &Path, seal: &Seal, out: &Output) -> Result<()> 
     let passphrase = passphrase(place, seal)?;
     let dir = place.dir();
     ask::confirm(out, &format!("Make {} of {}?", dir.display(), file.display()))?;
-    let found = backups::restore(file, passphrase.as_ref().map(SecretText::expose), &dir).map_err(|err| words(place, err))?;
+    let found = backups::restore(file, passphrase.as_ref().map(SecretText::expose), &dir);
+    let found = found.map_err(|err| words(place, err, Some(file)))?;
     let open = place.open(out)?;
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     open.run(backups::note_restored(&open.app, &Caller::command_line(), name, &found))?;
-    if let Err(err) = open.block_on(open.app.load_master_key()) {
-        out.talk(format!("{err}"));
-    }
+    let master_key = open.block_on(open.app.load_master_key()).map(drop);
     out.result(&checked_json(file, &found), || {
         format!("Restored {} from {}: {}.", dir.display(), file.display(), contents(&found.rows, found.audit.seq))
     })?;
     out.talk("What was revoked or deleted after the backup was made is there again: look through keys and users.");
+    match master_key {
+        Err(MasterKeyError::Missing { path, id }) => out.talk(format!(
+            "Before it starts it needs its master key ({id}), which is in no backup. Copy master.key from where you keep it:\n\
+             install -m 600 MASTER.KEY {}",
+            path.display()
+        )),
+        Err(err) => out.talk(err.to_string()),
+        Ok(()) => {}
+    }
     out.talk(format!("Start it: {}", place.command(["serve"])));
     Ok(())
 }
@@ -154,15 +169,22 @@ fn contents(rows: &std::collections::BTreeMap<String, u64>, seq: i64) -> String 
 }
 
 /// The fact, then what to do.
-fn words(place: &Place, err: BackupError) -> anyhow::Error {
+fn words(place: &Place, err: BackupError, file: Option<&Path>) -> anyhow::Error {
+    let others = || {
+        let beside = file.and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        format!("ls -l {}", beside.display())
+    };
     let next = match &err {
         BackupError::Exists(_) => "Name another file.".into(),
         BackupError::NoSpace { .. } => "Make room, or name a file on another disk.".into(),
-        BackupError::Damaged { .. } => "Take another backup. What else there is: ls -l DIR/backups".into(),
+        BackupError::Damaged { .. } => format!("Take another backup. What else there is: {}", others()),
+        BackupError::WrongPassphrase { .. } => "Check the passphrase; without it the backup stays closed.".into(),
         BackupError::Newer { .. } => "Upgrade Keyrack, then restore.".into(),
         BackupError::Sealed(_) => "Give it with --passphrase-file FILE (- for standard input).".into(),
         BackupError::InUse(dir) => format!(
-            "Stop the server and move it away: mv {dir} {dir}.before   or restore into another: {}",
+            "{} mv {dir} {dir}.before   or restore into another: {}",
+            Running::of(dir)
+                .map_or("Move it away:".into(), |server| { format!("Stop the server (pid {}) and move it away:", server.pid) }),
             undo::with_data(place, "DIR", ["backup", "restore", "FILE"]),
             dir = dir.display()
         ),

@@ -15,6 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::Common;
 use super::failure::Failure;
 use super::output::Output;
+use super::running::{LOCK, Running};
 use crate::app::App;
 use crate::app::master_key::{self, MasterKeyFile};
 use crate::config::{self, ConfigFile, Flag, Inputs, Loaded};
@@ -29,6 +30,8 @@ pub struct Place<'a> {
     pub program: &'a str,
     pub common: &'a Common,
     pub environment: &'a [(String, String)],
+    /// A server is to be started: it has the settings that it is given, where commands have those of the server.
+    pub is_start: bool,
 }
 
 impl Place<'_> {
@@ -43,13 +46,10 @@ impl Place<'_> {
 
     /// The settings, with `flags` on top of everything and `stored` beneath.
     pub fn settings(&self, flags: Vec<Flag>, stored: BTreeMap<String, String>) -> Result<Loaded> {
-        let file = match self.common.config.as_ref().filter(|file| !file.as_os_str().is_empty()) {
-            None => None,
-            Some(path) => {
-                let name = path.display().to_string();
-                let text = fs::read_to_string(path).map_err(|err| Failure::failed(format!("Cannot read {name}: {err}.")))?;
-                Some(ConfigFile { name, text })
-            }
+        let file = match self.config_named() {
+            Some(path) => Some(config_in(path).map_err(|words| Failure::failed(format!("{words}.")))?),
+            None if self.is_start => None,
+            None => self.config_of_server()?,
         };
         let read = |path: &str| match super::ask::secret_from(Path::new(path)) {
             Ok(text) => Ok(text.to_string()),
@@ -57,6 +57,43 @@ impl Place<'_> {
         };
         let inputs = Inputs { flags, environment: self.environment, file, stored, read_file: Some(&read) };
         config::load(&inputs).map_err(|faults| Failure::failed(faults.to_string()))
+    }
+
+    /// The file of settings that was named for this command.
+    pub fn config_named(&self) -> Option<&Path> {
+        self.common.config.as_deref().filter(|file| !file.as_os_str().is_empty())
+    }
+
+    /// The file that the server on this data was last started with.
+    fn config_of_server(&self) -> Result<Option<ConfigFile>> {
+        let dir = self.dir();
+        let Some(path) = Running::last(&dir).and_then(|note| note.config) else { return Ok(None) };
+        // Settings say where to write and what to read as a secret: whoever owns the data may not say that to another user,
+        // least of all to root, unless it is a file of root's own that they cannot write.
+        let read = match is_mine(&dir.join(LOCK)) || is_mine_alone(&path) {
+            true => config_in(&path),
+            false => Err(format!("Not reading {}: others than you may write it", path.display())),
+        };
+        read.map(Some).map_err(|words| {
+            let (shown, owner) = (dir.display(), as_owner(&dir, "…"));
+            Failure::failed(format!(
+                "{words}.\nThe server on {shown} has its settings from there. Run this as its user: {owner}   \
+                 or name the file: --config FILE (none: --config /dev/null)"
+            ))
+        })
+    }
+
+    /// Says so where there is no data: a command that works on data makes none, since the directory may be mistyped.
+    pub fn must_hold_data(&self) -> Result<()> {
+        let dir = self.dir();
+        let is_missing = |name: &str| matches!(dir.join(name).symlink_metadata(), Err(err) if is_nothing(&err));
+        if is_missing("keyrack.db") && is_missing(master_key::FILE_NAME) {
+            let (shown, serve) = (dir.display(), self.command(["serve"]));
+            return Err(Failure::failed(format!(
+                "There is no data in {shown}.\nName another: --data DIR   or begin there: {serve}"
+            )));
+        }
+        Ok(())
     }
 
     pub fn open_store(&self, out: &Output) -> Result<Store> {
@@ -117,6 +154,12 @@ impl Place<'_> {
 
     /// The program as a server has it, but listening nowhere: commands work on the file beside a running server.
     pub fn open(&self, out: &Output) -> Result<Opened> {
+        self.must_hold_data()?;
+        self.begin(out)
+    }
+
+    /// The same for the commands of a first start, which make the data where there is none.
+    pub fn begin(&self, out: &Output) -> Result<Opened> {
         // A mistake in the settings is told before anything is made.
         self.settings(Vec::new(), BTreeMap::new())?;
         let store = self.open_store(out)?;
@@ -206,17 +249,48 @@ fn cannot_write(dir: &Path) -> String {
         );
     }
     let (shown, owner, mode) = (at.display(), user_name(meta.uid()), meta.mode() & 0o7777);
-    let fix = if at == dir {
-        format!("Fix: sudo chown {me}: {shown}   or choose another: --data DIR")
-    } else {
-        "Choose another: --data DIR".into()
+    let is_empty = matches!(dir.join("keyrack.db").symlink_metadata(), Err(err) if is_nothing(&err));
+    let fix = match is_empty {
+        _ if at != dir => "Choose another: --data DIR".into(),
+        true => format!("Fix: sudo chown {me}: {shown}   or choose another: --data DIR"),
+        // Given away, it would be taken from the server that works on it.
+        false => format!("Run this as its owner: {}", as_owner(dir, "…")),
     };
     format!("Cannot write {shown} (owner {owner}, you are {me}, mode {mode:o}).\n{fix}")
 }
 
-fn user_name(uid: u32) -> String {
+/// The same command as the user whose directory it is.
+pub fn as_owner(dir: &Path, command: &str) -> String {
+    let user = match dir.metadata().map(|meta| meta.uid()) {
+        Ok(0) | Err(_) => String::new(),
+        Ok(uid) => format!("-u {} ", user_name(uid)),
+    };
+    format!("sudo {user}keyrack --data {} {command}", dir.display())
+}
+
+/// There is nothing of this name, as far as anyone can tell.
+pub fn is_nothing(err: &std::io::Error) -> bool {
+    matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn config_in(path: &Path) -> Result<ConfigFile, String> {
+    let name = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|err| format!("Cannot read {name}: {err}"))?;
+    Ok(ConfigFile { name, text })
+}
+
+fn is_mine(path: &Path) -> bool {
+    path.metadata().is_ok_and(|meta| meta.uid() == rustix::process::geteuid().as_raw())
+}
+
+/// What is missing is nobody's, and is told as missing.
+fn is_mine_alone(path: &Path) -> bool {
+    path.metadata().map_or(true, |meta| is_mine(path) && meta.mode() & 0o022 == 0)
+}
+
+pub fn user_name(uid: u32) -> String {
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let mut columns = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let found = columns.find(|columns| columns.get(2).and_then(|text| text.parse().ok()) == Some(uid));
-    found.and_then(|columns| columns.first().map(|name| (*name).to_owned())).unwrap_or_else(|| uid.to_string())
+    found.and_then(|columns| columns.first().map(|name| (*name).to_owned())).unwrap_or_else(|| format!("#{uid}"))
 }

@@ -1,6 +1,8 @@
 //! `keyrack doctor`: everything that keeps a server from working, or will: what, why it matters, and the exact fix. It
 //! changes nothing, and works beside a running server or without one.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -9,13 +11,15 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::ask_server::{Answer, get};
-use super::data::Place;
+use super::data::{self, Place};
 use super::failure::Failure;
 use super::output::Output;
 use super::running::Running;
 use crate::config::{Config, Schedule};
 use crate::model::check::{Check, CheckState};
 use crate::model::clock::{Clock, Timestamp};
+use crate::model::error::in_full;
+use crate::model::tier::counted;
 use crate::services::{backups, certificates};
 use crate::store::inspect::{Inspection, inspect};
 use crate::store::migrate::SCHEMA;
@@ -50,7 +54,9 @@ fn in_words(check: &Check) -> String {
 fn look(place: &Place) -> Vec<Check> {
     let dir = place.dir();
     let mut checks = Vec::new();
-    let found = dir.join("keyrack.db").exists().then(|| inspect(&dir.join("keyrack.db")));
+    let database_file = dir.join("keyrack.db");
+    let is_there = !matches!(database_file.symlink_metadata(), Err(err) if data::is_nothing(&err));
+    let found = is_there.then(|| inspect(&database_file));
     let inspected = found.as_ref().and_then(|found| found.as_ref().ok());
     let stored = inspected.map(|found| found.settings.iter().cloned().collect()).unwrap_or_default();
     let loaded = place.settings(Vec::new(), stored);
@@ -67,9 +73,17 @@ fn look(place: &Place) -> Vec<Check> {
     checks.push(directory(&dir));
     match &found {
         None => checks.push(Check::warning("database", "none yet", "There is nothing to serve.", place.command(["serve"]))),
+        Some(Err(_)) if File::open(&database_file).is_err_and(|err| err.kind() == ErrorKind::PermissionDenied) => {
+            checks.push(Check::failed(
+                "database",
+                format!("{} may not be read by you", database_file.display()),
+                "What is in it, and how it is, cannot be told from here.",
+                data::as_owner(&dir, "doctor"),
+            ));
+        }
         Some(Err(err)) => checks.push(Check::failed(
             "database",
-            format!("{} cannot be read: {err}", dir.join("keyrack.db").display()),
+            format!("{} cannot be read: {}", database_file.display(), in_full(err)),
             "Without it nothing works.",
             place.way_back(&dir),
         )),
@@ -79,6 +93,7 @@ fn look(place: &Place) -> Vec<Check> {
         checks.push(master_key(place, &dir, found));
         checks.push(clock(found));
         checks.push(backup(place, found, &config));
+        checks.extend(backup_dir(&dir, &config));
     }
     checks.push(disk(&dir, &config));
     let running = Running::of(&dir);
@@ -132,7 +147,7 @@ fn directory(dir: &Path) -> Check {
             "directory",
             format!("{shown} belongs to another user (uid {}, you are {me})", meta.uid()),
             "What you look at here, the server's user may see otherwise.",
-            format!("sudo -u '#{}' keyrack --data {shown} doctor", meta.uid()),
+            data::as_owner(dir, "doctor"),
         );
     }
     Check::ok("directory", format!("{shown}, private"))
@@ -207,10 +222,13 @@ fn clock(found: &Inspection) -> Check {
 }
 
 fn backup(place: &Place, found: &Inspection, config: &Config) -> Check {
-    let last = found.settings.iter().find(|(name, _)| name == backups::LAST_AT);
-    let last = last.and_then(|(_, at)| Timestamp::parse(at));
+    let setting = |wanted: &str| found.settings.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let last = setting(backups::LAST_AT).and_then(Timestamp::parse);
     let why = "What was not copied is gone when the disk is.";
     let fix = place.command(["backup", "create"]);
+    if let Some(words) = setting(backups::FAILED).filter(|words| !words.is_empty() && config.backup.schedule != Schedule::Off) {
+        return Check::failed("backup", format!("the schedule's last one could not be made: {words}"), why, fix);
+    }
     match last.map(|last| Clock::real().now().since(last)) {
         None => Check::warning("backup", "none yet", why, fix),
         Some(age) if age > backups::old_after(config) => {
@@ -221,6 +239,30 @@ fn backup(place: &Place, found: &Inspection, config: &Config) -> Check {
         }
         Some(age) => Check::ok("backup", format!("{} hours ago", age.as_secs() / 3_600)),
     }
+}
+
+/// Whether the server, which is the data directory's owner, can put backups where they go.
+fn backup_dir(data: &Path, config: &Config) -> Option<Check> {
+    let dir = config.backup.dir.as_ref().map_or_else(|| backups_of(data), |dir| dir.as_path().to_owned());
+    let there = dir.ancestors().find_map(|dir| Some((dir, dir.metadata().ok()?)));
+    let (owner, (at, meta)) = (data.metadata().ok()?, there?);
+    let wanted = match (meta.uid() == owner.uid(), meta.gid() == owner.gid()) {
+        (true, _) => 0o300,
+        (false, true) => 0o030,
+        (false, false) => 0o003,
+    };
+    let is_open = owner.uid() == 0 || meta.mode() & wanted == wanted;
+    let words = match backups::is_writable(&dir) {
+        Err(err) => err.to_string(),
+        Ok(()) if is_open => return None,
+        Ok(()) => "it belongs to another user than the data directory".into(),
+    };
+    Some(Check::failed(
+        "backup place",
+        format!("{} cannot be written by the server: {words}", at.display()),
+        "The schedule makes no backup.",
+        format!("sudo chown -R {}: {}", data::user_name(owner.uid()), at.display()),
+    ))
 }
 
 fn disk(dir: &Path, config: &Config) -> Check {
@@ -314,6 +356,6 @@ fn proxies(config: &Config) -> Check {
             "[server] trusted_proxies = [\"ADDRESS OF THE PROXY/32\"]",
         ),
         (None, 0) => Check::ok("proxies", "none trusted"),
-        (None, several) => Check::ok("proxies", format!("{several} networks trusted")),
+        (None, several) => Check::ok("proxies", format!("{} trusted", counted(several as u64, "network"))),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::model::AppError;
+use crate::model::error::in_full;
 
 pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
@@ -64,7 +65,7 @@ pub fn report(err: &anyhow::Error) -> ExitCode {
         }
         Some(AppError::Internal(source)) => {
             // There is no log beside a command: this is where its reader looks.
-            say(&chain(source.as_ref()));
+            say(&in_full(source.as_ref()));
             ExitCode::from(FAILED)
         }
         Some(found @ AppError::NotFound(_)) => {
@@ -76,16 +77,6 @@ pub fn report(err: &anyhow::Error) -> ExitCode {
             ExitCode::from(FAILED)
         }
     }
-}
-
-fn chain(err: &dyn std::error::Error) -> String {
-    let mut words = err.to_string();
-    let mut source = err.source();
-    while let Some(err) = source {
-        words += &format!(": {err}");
-        source = err.source();
-    }
-    words
 }
 
 fn say(words: &str) {

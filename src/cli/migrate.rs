@@ -7,6 +7,7 @@ use super::data::Place;
 use super::output::Output;
 
 pub fn run(place: &Place, out: &Output) -> Result<()> {
+    place.must_hold_data()?;
     let store = place.open_store(out)?;
     let migrated = &store.migrated;
     out.result(&json!({ "from": migrated.from, "to": migrated.to }), || match migrated.to - migrated.from {

@@ -211,7 +211,8 @@ pub fn main(surroundings: Surroundings) -> ExitCode {
 }
 
 fn run(program: &str, cli: Cli, environment: &[(String, String)], out: &Output) -> Result<()> {
-    let place = data::Place { program, common: &cli.common, environment };
+    let is_start = matches!(cli.command, None | Some(Command::Serve(_)));
+    let place = data::Place { program, common: &cli.common, environment, is_start };
     let command = match cli.command {
         None => return serve::run(&place, &cli.serve, out),
         Some(Command::Serve(args)) => return serve::run(&place, &args.or(cli.serve), out),

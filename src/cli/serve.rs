@@ -1,7 +1,7 @@
 //! `keyrack serve`: opens everything, says where it is, serves until it is told to stop.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -106,7 +106,8 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
     let clock = Clock::real();
     let listen = Running::reached_at(bound.unwrap_or(outside.server.listen));
     let (url, tls) = (base_url(&outside, bound), outside.tls.mode != TlsMode::Off);
-    let note = Running { pid: std::process::id(), since: clock.now(), url, listen, tls };
+    let config = place.config_named().and_then(noted);
+    let note = Running { pid: std::process::id(), since: clock.now(), url, listen, tls, config };
     let _lock = lock(&dir, &note, &clock)?;
     let (listener, plain) = (listener?, plain?);
 
@@ -186,6 +187,12 @@ pub fn run(place: &Place, args: &ServeArgs, out: &Output) -> Result<()> {
         served?;
         Ok(flushed?)
     })
+}
+
+/// A file that commands can find again: by its whole name, which fits on a line.
+fn noted(config: &Path) -> Option<PathBuf> {
+    let path = config.canonicalize().ok().filter(|path| path.is_file())?;
+    path.to_str().is_some_and(|name| !name.contains('\n')).then_some(path)
 }
 
 /// Takes the data directory for this server alone.

@@ -11,7 +11,7 @@ use crate::config::{Config, TlsMode};
 use crate::services::setup;
 
 pub fn run(place: &Place, out: &Output) -> Result<()> {
-    let open = place.open(out)?;
+    let open = place.begin(out)?;
     let Some(link) = open.run(setup::new_link(&open.app))? else {
         return Err(Failure::failed(format!(
             "There is an administrator already, so there is nothing to set up.\nAnother one: {}   A forgotten password: {}",

@@ -22,6 +22,7 @@ pub fn run(place: &Place, out: &Output) -> Result<()> {
     let checks = ready.as_ref().ok().and_then(|answer| serde_json::from_str::<Value>(&answer.body).ok());
     let certificate = ready.as_ref().ok().and_then(|answer| answer.certificate.as_ref());
     let is_ready = matches!(ready, Ok(Answer { status: 200, .. }));
+    let backups_fail = number("keyrack_backup_failing") == Some(1.0);
     let told = json!({
         "pid": server.pid,
         "since": server.since,
@@ -34,6 +35,7 @@ pub fn run(place: &Place, out: &Output) -> Result<()> {
         "queued": number("keyrack_requests_queued"),
         "certificate": certificate,
         "backup_age_seconds": number("keyrack_backup_age_seconds"),
+        "backups_fail": backups_fail,
     });
     out.result(&told, || {
         let readiness = match &ready {
@@ -46,6 +48,10 @@ pub fn run(place: &Place, out: &Output) -> Result<()> {
             _ => "not known".into(),
         };
         let backup = number("keyrack_backup_age_seconds").map_or("none yet, or not known".into(), age_words);
+        let backup = match backups_fail {
+            true => format!("{backup}; the schedule can make none: {}", place.command(["doctor"])),
+            false => backup,
+        };
         let now = Clock::real().now();
         let certificate = certificate.map(|shown| format!("for {}, until {}", shown.names.join(", "), shown.ends_at));
         let certificate = certificate.unwrap_or_else(|| "none: plain HTTP".into());

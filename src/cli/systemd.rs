@@ -7,6 +7,7 @@ use sd_notify::NotifyState;
 
 use super::failure::Failure;
 use crate::app::App;
+use crate::model::error::in_full;
 use crate::services::maintenance;
 
 /// The sockets that systemd opened and keeps open: nobody is refused while the service starts again, and it needs no
@@ -58,6 +59,6 @@ pub async fn say_alive(app: Arc<App>) {
 
 fn tell(states: &[NotifyState]) {
     if let Err(err) = sd_notify::notify(states) {
-        tracing::warn!(error = %err, "systemd could not be told");
+        tracing::warn!(error = in_full(&err), "systemd could not be told");
     }
 }

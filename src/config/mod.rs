@@ -12,7 +12,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use load::{ConfigFile, Fault, Faults, Flag, Inputs, Loaded, Source, load, nearest_setting};
-pub use read::Given;
+pub use read::{Given, SHORTEST_PASSPHRASE};
 pub use values::{AcmeDirectory, Directory, Domain, HeaderName, LogFormat, LogLevel, PublicUrl, Schedule, SecretText, TlsMode};
 
 use crate::crypto::secret::Prefix;

@@ -142,9 +142,16 @@ pub(super) fn token(given: &Given) -> Result<Option<SecretText>, String> {
     optional(given, |text| good(text).then(|| SecretText::new(text)).ok_or_else(|| wrong.into()), wrong)
 }
 
+/// One that seals backups for years, wherever their copies go.
+pub const SHORTEST_PASSPHRASE: usize = 12;
+
 pub(super) fn passphrase(given: &Given) -> Result<Option<SecretText>, String> {
     let wrong = "use at least 12 characters, for example from: openssl rand -hex 32";
-    optional(given, |text| (text.chars().count() >= 12).then(|| SecretText::new(text)).ok_or_else(|| wrong.into()), wrong)
+    optional(
+        given,
+        |text| (text.chars().count() >= SHORTEST_PASSPHRASE).then(|| SecretText::new(text)).ok_or_else(|| wrong.into()),
+        wrong,
+    )
 }
 
 pub(super) fn schedule(given: &Given) -> Result<Schedule, String> {

@@ -37,16 +37,6 @@ pub fn status(error: &AppError) -> StatusCode {
     }
 }
 
-/// An error and what lies behind it, for the log.
-pub fn chain(mut error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    while let Some(source) = error.source() {
-        error = source;
-        text += &format!(": {error}");
-    }
-    text
-}
-
 /// The words of a panic, for the log.
 pub fn words_of(panic: &(dyn Any + Send)) -> &str {
     let formatted = panic.downcast_ref::<String>().map(String::as_str);

@@ -8,6 +8,7 @@ use super::api::wrong_method;
 use super::arrival::Arrived;
 use super::authorization;
 use crate::app::App;
+use crate::model::error::in_full;
 use crate::services::metrics::{self, Family, Kind, Labels, Steps, Value};
 
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -25,7 +26,7 @@ async fn show(req: HttpRequest, app: Data<App>) -> HttpResponse {
             .insert_header((CACHE_CONTROL, "no-store"))
             .body(text(&families)),
         Err(err) => {
-            tracing::error!(error = %err, "the metrics could not be gathered");
+            tracing::error!(error = in_full(&err), "the metrics could not be gathered");
             plain(HttpResponse::ServiceUnavailable()).body("The metrics could not be gathered; the log says why.\n")
         }
     }

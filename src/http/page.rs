@@ -11,7 +11,7 @@ use super::elevation::Kept;
 use super::faults::status;
 use super::words::{self, Language, Message, filters, t, t_refusal};
 use crate::model::AppError;
-use crate::model::error::{FieldError, FieldErrors};
+use crate::model::error::{FieldError, FieldErrors, in_full};
 use crate::model::look::Look;
 
 /// What the shell of a page shows around it.
@@ -281,7 +281,7 @@ pub fn render(status: StatusCode, page: &impl Template) -> HttpResponse {
             .insert_header((CACHE_CONTROL, "no-store"))
             .body(html),
         Err(err) => {
-            tracing::error!(error = %err, "a page could not be rendered");
+            tracing::error!(error = in_full(&err), "a page could not be rendered");
             HttpResponse::InternalServerError().finish()
         }
     }

@@ -19,13 +19,14 @@ use futures_util::FutureExt;
 use super::api;
 use super::arrival::{Arrival, Arrived, https_address, path_of, tell_of_other_address};
 use super::elevation::ElevationPage;
-use super::faults::{chain, words_of};
+use super::faults::words_of;
 use super::page::{ErrorPage, Frame, PageError, Place, render};
 use super::shown_path::shown_path;
 use super::signed_in::{Visit, app_of};
 use super::{HTTPS_FOR_LONG, X_REQUEST_ID, words};
 use crate::app::App;
 use crate::model::AppError;
+use crate::model::error::in_full;
 use crate::model::usage::Outcome;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
@@ -119,7 +120,7 @@ async fn page_of_refusal<B>(response: &ServiceResponse<B>) -> Option<HttpRespons
 async fn error_page(req: &HttpRequest, err: &PageError) -> HttpResponse {
     let request_id = &req.arrival().request_id;
     if let PageError::App(AppError::Internal(source)) = err {
-        tracing::error!(request_id = &**request_id, error = %chain(source.as_ref()), "a page failed");
+        tracing::error!(request_id = &**request_id, error = in_full(source.as_ref()), "a page failed");
     }
     let error = |frame| render(err.status_code(), &ErrorPage::new(frame, err, request_id));
     // Where even the session cannot be read, the page is a stranger's.

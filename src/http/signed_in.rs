@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::crypto::secret::random_token;
 use crate::model::AppError;
 use crate::model::caller::Caller;
+use crate::model::error::in_full;
 use crate::model::look::Look;
 use crate::model::session::Session;
 use crate::model::user::{Role, User};
@@ -331,7 +332,7 @@ fn ended(name: &'static str, https: bool) -> Cookie<'static> {
 
 fn set(response: &mut HttpResponse, cookie: Cookie<'_>) {
     if let Err(err) = response.add_cookie(&cookie) {
-        tracing::error!(error = %err, "a cookie could not be set");
+        tracing::error!(error = in_full(&err), "a cookie could not be set");
     }
 }
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::scope::{Scope, ScopeSet};
 
+/// What is told of a fault of ours.
+const OUR_FAULT: &str = "Something went wrong on our side. The server's log has the details under this request id.";
+
 pub type Result<T, E = AppError> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +59,7 @@ pub enum AppError {
     TooManyAttempts { retry_after: Duration },
     #[error("The disk is full. Nothing was changed; reading still works.")]
     StorageFull,
-    #[error("Something went wrong on our side. The server's log has the details under this request id.")]
+    #[error("{OUR_FAULT}")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 
     #[error("This API is served over HTTPS only. Revoke the key you sent, since others may have read it, and use https://.")]
@@ -139,6 +142,17 @@ impl AppError {
             _ => None,
         }
     }
+}
+
+/// An error and what lies behind it, for a log or a shell. What clients are told of a fault of ours would say nothing there.
+pub fn in_full(err: &(dyn std::error::Error + 'static)) -> String {
+    let links = std::iter::successors(Some(err), |err| err.source()).map(ToString::to_string);
+    links.filter(|words| words != OUR_FAULT).fold(String::new(), |text, words| match text.as_str() {
+        "" => words,
+        // Some errors tell of their cause themselves.
+        told if told.contains(&words) => text,
+        told => format!("{told}: {words}"),
+    })
 }
 
 /// Everything that is wrong with what was sent, one entry for each problem.

@@ -28,6 +28,8 @@ pub struct Told {
     pub is_busy: bool,
     /// None: not known now.
     pub backup: Option<Age>,
+    /// The schedule can make no backup.
+    pub backups_fail: bool,
     /// The share of the requests of 24 hours that failed on our side; none without a request, or not known now.
     pub error_rate: Option<f64>,
     /// Webhook deliveries that are still to be sent; none: not known now.

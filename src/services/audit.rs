@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::model::audit_event::{AuditEvent, AuditFilter, Broken, Head, How, Verified};
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
+use crate::model::error::in_full;
 use crate::model::ids::{AuditEventId, UserId};
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::scope::Scope;
@@ -91,7 +92,7 @@ pub async fn keep_verified(app: &App) {
                 }
                 *app.verified.lock() = Some(verified);
             }
-            Err(err) => tracing::warn!(error = %err, "the audit log could not be verified"),
+            Err(err) => tracing::warn!(error = in_full(&err), "the audit log could not be verified"),
         }
         tell_head(app).await;
     }
@@ -101,7 +102,7 @@ pub async fn keep_verified(app: &App) {
 pub async fn tell_head(app: &App) {
     match head(app).await {
         Ok(head) => tracing::info!(seq = head.seq, head = %head, "audit log"),
-        Err(err) => tracing::warn!(error = %err, "the head of the audit log could not be read"),
+        Err(err) => tracing::warn!(error = in_full(&err), "the head of the audit log could not be read"),
     }
 }
 

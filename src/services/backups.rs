@@ -13,17 +13,20 @@ use crate::config::{Config, Schedule, SecretText};
 use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
+use crate::model::error::in_full;
 use crate::model::health::Age;
 use crate::model::scope::Scope;
 use crate::model::{AppError, Result};
 use crate::store::{self, Tx};
 
 pub use crate::store::backups::{
-    Backup, BackupError, Manifest, Progress, Verified, free_space, manifest_path, quietly, restore, verify,
+    Backup, BackupError, Manifest, Progress, Verified, free_space, is_writable, manifest_path, quietly, restore, verify,
 };
 
 /// The setting that remembers when the last backup was made, wherever it was put.
 pub const LAST_AT: &str = "backup.last_at";
+/// The setting that says why the schedule could make no backup; empty since it could.
+pub const FAILED: &str = "backup.failed";
 /// Older than this, the newest backup is told of; a slower schedule moves it.
 const OLD: Duration = Duration::from_secs(3 * 86_400);
 /// Those made before an upgrade that are kept.
@@ -39,14 +42,14 @@ pub fn dir(app: &App) -> PathBuf {
 }
 
 /// Newest first.
-pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Backup>> {
+pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Backup>, BackupError> {
     caller.must_have(Scope::Admin)?;
     let dir = dir(app);
-    off_the_workers(move || store::backups::list(&dir)).await.map_err(AppError::internal)
+    off_the_workers(move || store::backups::list(&dir)).await
 }
 
 pub async fn find(app: &App, caller: &Caller, name: &str) -> Result<Backup> {
-    let found = list(app, caller).await?.into_iter().find(|backup| backup.name() == name);
+    let found = list(app, caller).await.map_err(BackupError::into_app)?.into_iter().find(|backup| backup.name() == name);
     found.ok_or(AppError::NotFound("backup"))
 }
 
@@ -68,7 +71,7 @@ pub async fn create(
     let goes_on = move |done, total| progress(done, total) && !draining.load(Relaxed);
     let made = off_the_workers(move || {
         if is_ours {
-            store::backups::make_dir(&dir)?;
+            store::backups::make_dir(&dir, database.parent().unwrap_or(Path::new(".")))?;
         }
         let order = store::backups::Order { target: &target, passphrase: passphrase.as_ref().map(SecretText::expose), now };
         let made = store::backups::create(&database, &order, Arc::new(goes_on))?;
@@ -78,7 +81,7 @@ pub async fn create(
         Ok(made)
     })
     .await?;
-    note(app, caller, &made, now).await?;
+    note(app, caller, &made, is_ours, now).await?;
     Ok(made)
 }
 
@@ -126,10 +129,13 @@ fn prune(dir: &Path, keep: usize) -> Result<(), BackupError> {
     over("keyrack-", keep).chain(over("pre-", KEPT_BEFORE_UPGRADES)).try_for_each(store::backups::delete)
 }
 
-async fn note(app: &App, caller: &Caller, made: &Backup, now: Timestamp) -> Result<()> {
+async fn note(app: &App, caller: &Caller, made: &Backup, is_ours: bool, now: Timestamp) -> Result<()> {
     let (caller_of_event, name, manifest) = (caller.clone(), made.name(), made.manifest.clone());
     let write = move |tx: &Tx| {
         store::settings::set(tx, LAST_AT, &now.to_string(), now)?;
+        if is_ours && store::settings::find(tx, FAILED)?.is_some_and(|words| !words.is_empty()) {
+            store::settings::set(tx, FAILED, "", now)?;
+        }
         let diff = json!({ "bytes": manifest.bytes, "sha256": manifest.sha256, "audit_seq": manifest.audit.seq });
         let happening = Happening::new("backup.created", "backup", &name, name.clone()).with(diff);
         store::audit_events::append(tx, &caller_of_event, now, None, &happening)
@@ -159,6 +165,16 @@ pub async fn age(app: &App) -> Result<Age> {
     }))
 }
 
+/// Why the schedule can make no backup, where that is known: the last one failed, or the next one would.
+pub async fn trouble(app: &App) -> Result<Option<String>> {
+    if app.config.backup.schedule == Schedule::Off {
+        return Ok(None);
+    }
+    let failed = app.store.read(|conn| store::settings::find(conn, FAILED)).await?.filter(|words| !words.is_empty());
+    let dir = dir(app);
+    Ok(failed.or_else(|| store::backups::is_writable(&dir).err().map(|err| format!("{}: {err}", dir.display()))))
+}
+
 /// Makes those that the schedule asks for, until the program ends.
 pub async fn run(app: Arc<App>) {
     let mut look = tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK);
@@ -175,14 +191,26 @@ pub async fn run(app: Arc<App>) {
             Err(BackupError::Stopped) => return,
             Err(err) => {
                 not_before = now.saturating_add(TRY_AGAIN);
-                tracing::error!(error = &err as &dyn std::error::Error, "no backup was made; trying again in an hour");
+                tracing::error!(error = in_full(&err), "no backup was made; trying again in an hour");
             }
         }
     }
 }
 
-/// One, if it is time for one. What counts is what lies in the directory: one that was put elsewhere is no replacement.
+/// One, if it is time for one; that it could not be made is remembered.
 pub async fn make_if_due(app: &App) -> Result<Option<Backup>, BackupError> {
+    let made = make_due(app).await;
+    if let Err(err) = made.as_ref()
+        && !matches!(err, BackupError::Stopped)
+    {
+        let (words, now) = (in_full(err), app.clock.now());
+        app.store.write(move |tx| store::settings::set(tx, FAILED, &words, now)).await?;
+    }
+    made
+}
+
+/// What counts is what lies in the directory: one that was put elsewhere is no replacement.
+async fn make_due(app: &App) -> Result<Option<Backup>, BackupError> {
     let there = list(app, &Caller::system()).await?;
     let newest = there.iter().find(|backup| backup.name().starts_with("keyrack-")).map(|backup| backup.manifest.created_at);
     if !app.config.backup.schedule.is_due(newest, app.clock.now()) {

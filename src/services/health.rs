@@ -54,6 +54,7 @@ pub async fn told(app: &App) -> Told {
         ready,
         is_busy: app.in_flight.queued() > 0,
         backup: patiently(backups::age(app)).await,
+        backups_fail: patiently(backups::trouble(app)).await.flatten().is_some(),
         error_rate: patiently(error_rate(app, now)).await.flatten(),
         webhooks_waiting: patiently(app.store.read(store::deliveries::count_waiting)).await,
     };

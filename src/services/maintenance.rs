@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::app::callers::{Bearer, Concerns, Used};
 use crate::limits::rate::{KeptWindow, Subject};
 use crate::model::Result;
+use crate::model::error::in_full;
 use crate::store;
 use crate::store::api_keys::Use;
 use crate::store::rate_windows::SavedWindow;
@@ -47,7 +48,7 @@ async fn keep_up(app: &App) {
             },
         };
         if let Err(err) = done {
-            tracing::warn!(error = %err, "maintenance will try again");
+            tracing::warn!(error = in_full(&err), "maintenance will try again");
         }
     }
 }
@@ -90,7 +91,8 @@ async fn write_uses(app: &App) -> Result<()> {
 
 async fn write_some_uses(app: &App, used: Vec<Used>) -> Result<()> {
     // That it cannot be compared is no reason to lose the uses.
-    let odd = super::notices::look(app, &used).await.inspect_err(|err| tracing::warn!(error = %err, "uses were not compared"));
+    let odd =
+        super::notices::look(app, &used).await.inspect_err(|err| tracing::warn!(error = in_full(err), "uses were not compared"));
     let odd = odd.unwrap_or_default();
     let (mut uses, mut grants) = (Vec::new(), Vec::new());
     for used in used {

@@ -67,6 +67,7 @@ families! {
     WAL "keyrack_wal_bytes" Gauge "The size of the write-ahead log beside it."
     DISK "keyrack_disk_free_bytes" Gauge "What the data directory's file system has left."
     BACKUP "keyrack_backup_age_seconds" Gauge "How long ago the last backup was made; absent while there is none."
+    BACKUP_FAILS "keyrack_backup_failing" Gauge "1 while the schedule can make no backup, else 0."
     CERTIFICATE "keyrack_certificate_end_time_seconds" Gauge "When the certificate that is shown ends, in Unix time; absent without TLS."
     WAITING "keyrack_webhook_deliveries_waiting" Gauge "Webhook deliveries that are still to be sent, or sent again."
     FAILING "keyrack_webhooks_failing" Gauge "Webhooks that did not take what was last sent to them."
@@ -106,6 +107,7 @@ pub async fn gather(app: &App) -> Result<Vec<(&'static Family, Value)>> {
     if let Some(last) = backups::last(app).await? {
         found.push((BACKUP.name, one(app.clock.now().since(last).as_secs_f64())));
     }
+    found.push((BACKUP_FAILS.name, one(f64::from(u8::from(backups::trouble(app).await?.is_some())))));
     if let Some(ends_at) = app.certificate().and_then(|certificate| certificate.ends_at) {
         found.push((CERTIFICATE.name, one(ends_at.seconds() as f64)));
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::migrate::SCHEMA;
-use super::{OpenError, audit_events, make_private_dir};
+use super::{OpenError, audit_events, make_private_dir, owner};
 use crate::crypto::sealed_file;
 use crate::model::AppError;
 use crate::model::audit_event::{Broken, Head};
@@ -80,6 +80,8 @@ pub enum BackupError {
     Newer { path: PathBuf, found: usize, version: String },
     #[error("{} is sealed, and opens with its passphrase alone", .0.display())]
     Sealed(PathBuf),
+    #[error("{}: another passphrase opens it{}", .path.display(), if *.is_whole { "" } else { ", or it is damaged" })]
+    WrongPassphrase { path: PathBuf, is_whole: bool },
     #[error("{} holds data already", .0.display())]
     InUse(PathBuf),
     #[error("stopped before it was done")]
@@ -88,6 +90,16 @@ pub enum BackupError {
     Sqlite { path: PathBuf, source: rusqlite::Error },
     #[error(transparent)]
     App(#[from] AppError),
+}
+
+impl BackupError {
+    /// For whoever is told no more than that it went wrong.
+    pub fn into_app(self) -> AppError {
+        match self {
+            Self::App(err) => err,
+            err => AppError::internal(err),
+        }
+    }
 }
 
 fn mega(bytes: u64) -> u64 {
@@ -115,18 +127,19 @@ pub struct Order<'a> {
 pub fn create(database: &Path, order: &Order, progress: Progress) -> Result<Backup> {
     let target = order.target;
     let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let data = database.parent().unwrap_or(Path::new("."));
     let conn = open_for_reading(database)?;
     let total = size(&conn).map_err(|source| BackupError::Sqlite { path: database.into(), source })?;
     has_room(dir, if order.passphrase.is_some() { 2 * total } else { total })?;
     // Takes the name; whoever is slower is told, and nothing is overwritten.
-    let placeholder = Draft::new(target.to_owned())?;
-    let draft = Draft::new(with_ending(target, ".part"))?;
+    let placeholder = Draft::new(target.to_owned(), data)?;
+    let draft = Draft::new(with_ending(target, ".part"), data)?;
     copy(conn, &draft.path, total, progress)?;
     let mut told = describe(&draft.path, order.now)?;
     let draft = match order.passphrase {
         None => draft,
         Some(passphrase) => {
-            let sealed = Draft::new(with_ending(target, ".sealing"))?;
+            let sealed = Draft::new(with_ending(target, ".sealing"), data)?;
             let from = at(&draft.path, File::open(&draft.path))?;
             let to = at(&sealed.path, OpenOptions::new().write(true).open(&sealed.path))?;
             at(&sealed.path, sealed_file::seal(passphrase, from, &to).and_then(|()| to.sync_all()))?;
@@ -138,7 +151,7 @@ pub fn create(database: &Path, order: &Order, progress: Progress) -> Result<Back
     at(target, fs::rename(&draft.path, target))?;
     placeholder.keep();
     draft.keep();
-    write_manifest(target, &told)?;
+    write_manifest(target, &told, data)?;
     at(dir, File::open(dir).and_then(|dir| dir.sync_all()))?;
     Ok(Backup { path: target.to_owned(), manifest: told })
 }
@@ -150,10 +163,12 @@ struct Draft {
 }
 
 impl Draft {
-    /// Empty and private from its first byte, whatever the umask.
-    fn new(path: PathBuf) -> Result<Self> {
-        at(&path, OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path))?;
-        Ok(Self { path, kept: false })
+    /// Empty and private from its first byte, whatever the umask; for this data directory.
+    fn new(path: PathBuf, data: &Path) -> Result<Self> {
+        let file = at(&path, OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path))?;
+        let draft = Self { path, kept: false };
+        at(&draft.path, owner::hand_over(data, &file))?;
+        Ok(draft)
     }
 
     fn keep(mut self) {
@@ -236,12 +251,21 @@ fn has_room(dir: &Path, needed: u64) -> Result<()> {
     if free < needed { Err(BackupError::NoSpace { path: dir.to_owned(), needed, free }) } else { Ok(()) }
 }
 
-/// Makes the directory that backups go to, for its owner alone.
-pub fn make_dir(dir: &Path) -> Result<()> {
+/// Makes the directory that backups of this data directory go to, for its owner alone.
+pub fn make_dir(dir: &Path, data: &Path) -> Result<()> {
+    let is_new = !dir.exists();
     make_private_dir(dir).map_err(|err| match err {
         OpenError::Io { path, source } => BackupError::Io { path, source },
         err => BackupError::Io { path: dir.to_owned(), source: io::Error::other(err.to_string()) },
-    })
+    })?;
+    if is_new { at(dir, File::open(dir).and_then(|made| owner::hand_over(data, &made))) } else { Ok(()) }
+}
+
+/// Whether this process could put a backup there; one that is missing would be made.
+pub fn is_writable(dir: &Path) -> io::Result<()> {
+    use rustix::fs::Access;
+    let there = dir.ancestors().find(|dir| dir.symlink_metadata().is_ok()).unwrap_or(Path::new("."));
+    Ok(rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 /// What its file system has left for us.
@@ -304,10 +328,10 @@ pub fn manifest_path(backup: &Path) -> PathBuf {
     with_ending(backup, ".json")
 }
 
-fn write_manifest(backup: &Path, manifest: &Manifest) -> Result<()> {
+fn write_manifest(backup: &Path, manifest: &Manifest, data: &Path) -> Result<()> {
     let path = manifest_path(backup);
     let text = serde_json::to_string_pretty(manifest).expect("a manifest is plain data") + "\n";
-    let draft = Draft::new(with_ending(&path, ".part"))?;
+    let draft = Draft::new(with_ending(&path, ".part"), data)?;
     let write = || {
         let mut file = OpenOptions::new().write(true).open(&draft.path)?;
         file.write_all(text.as_bytes())?;
@@ -395,13 +419,12 @@ fn opened<T>(
         return work(manifest, path);
     }
     let passphrase = passphrase.ok_or_else(|| BackupError::Sealed(path.to_owned()))?;
-    let clear = Draft::new(scratch.join(format!(".keyrack-{}.opened", std::process::id())))?;
+    let clear = Draft::new(scratch.join(format!(".keyrack-{}.opened", std::process::id())), scratch)?;
     let from = at(path, File::open(path))?;
     let to = at(&clear.path, OpenOptions::new().write(true).open(&clear.path))?;
     sealed_file::open(passphrase, from, to).map_err(|source| match source.kind() {
-        ErrorKind::InvalidData => {
-            BackupError::Damaged { path: path.to_owned(), words: "another passphrase opens it, or it is damaged".into() }
-        }
+        // With a manifest it was found to be the file that was made.
+        ErrorKind::InvalidData => BackupError::WrongPassphrase { path: path.to_owned(), is_whole: manifest.is_some() },
         _ => BackupError::Io { path: clear.path.clone(), source },
     })?;
     work(manifest, &clear.path)
@@ -449,11 +472,29 @@ pub fn restore(path: &Path, passphrase: Option<&str>, dir: &Path) -> Result<Veri
     if in_use() {
         return Err(BackupError::InUse(dir.to_owned()));
     }
-    make_dir(dir)?;
+    // A file that is not there leaves nothing behind, and neither does one that cannot be restored.
+    at(path, File::open(path))?;
+    let is_new = !dir.exists();
+    make_dir(dir, dir)?;
+    let restored = put_in_place(path, passphrase, dir, &database, in_use);
+    if is_new && restored.is_err() {
+        // One that holds anything stays.
+        let _ = fs::remove_dir(dir);
+    }
+    restored
+}
+
+fn put_in_place(
+    path: &Path,
+    passphrase: Option<&str>,
+    dir: &Path,
+    database: &Path,
+    in_use: impl Fn() -> bool,
+) -> Result<Verified> {
     opened(path, passphrase, dir, |manifest, copy| {
         let verified = check(path, manifest, copy)?;
         has_room(dir, at(copy, fs::metadata(copy))?.len())?;
-        let draft = Draft::new(with_ending(&database, ".restoring"))?;
+        let draft = Draft::new(with_ending(database, ".restoring"), dir)?;
         let write = || {
             let mut to = OpenOptions::new().write(true).open(&draft.path)?;
             io::copy(&mut File::open(copy)?, &mut to)?;
@@ -467,7 +508,7 @@ pub fn restore(path: &Path, passphrase: Option<&str>, dir: &Path) -> Result<Veri
         if in_use() {
             return Err(BackupError::InUse(dir.to_owned()));
         }
-        at(&database, fs::rename(&draft.path, &database))?;
+        at(database, fs::rename(&draft.path, database))?;
         draft.keep();
         at(dir, File::open(dir).and_then(|dir| dir.sync_all()))?;
         Ok(verified)

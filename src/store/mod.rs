@@ -21,6 +21,7 @@ pub mod notices;
 pub mod oauth_clients;
 pub mod oauth_codes;
 pub mod oauth_tokens;
+pub mod owner;
 pub mod password_links;
 pub mod rate_windows;
 pub mod second_factors;
@@ -48,6 +49,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{oneshot, watch};
 
 use crate::model::clock::{Clock, Timestamp};
+use crate::model::error::in_full;
 use crate::model::scope::{Scope, ScopeSet};
 use crate::model::{AppError, Result};
 use backups::BackupError;
@@ -241,8 +243,9 @@ pub fn backups_of(dir: &Path) -> PathBuf {
 
 /// The database as the version before left it, for the way back. The transaction that will change it has begun.
 fn keep_before_migrating(database: &Path) -> Result<(), BackupError> {
-    let dir = backups_of(database.parent().unwrap_or(Path::new(".")));
-    backups::make_dir(&dir)?;
+    let data = database.parent().unwrap_or(Path::new("."));
+    let dir = backups_of(data);
+    backups::make_dir(&dir, data)?;
     let version = env!("CARGO_PKG_VERSION");
     let names = std::iter::once(format!("pre-{version}.db")).chain((2..).map(|n| format!("pre-{version}-{n}.db")));
     for target in names.map(|name| dir.join(name)) {
@@ -281,7 +284,7 @@ fn make_private_file(path: &Path) -> Result<(), OpenError> {
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
             let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
             match made {
-                Ok(_) => Ok(()),
+                Ok(file) => owner::hand_over(path.parent().unwrap_or(Path::new(".")), &file).map_err(io),
                 Err(err) if err.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
                 Err(err) => Err(io(err)),
             }
@@ -305,6 +308,7 @@ impl ServerLock {
         let io = |source| OpenError::Io { path: path.clone(), source };
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
+        owner::hand_over(dir, &file).map_err(io)?;
         if file.try_lock().is_err() {
             let mut holder = String::new();
             file.read_to_string(&mut holder).map_err(io)?;
@@ -329,7 +333,7 @@ impl From<rusqlite::Error> for AppError {
 
 /// All connections were taken for as long as anyone waits: the server has more to do than it can, and is not broken.
 fn none_free(err: r2d2::Error) -> AppError {
-    tracing::warn!(error = %err, "no connection to the database was free");
+    tracing::warn!(error = in_full(&err), "no connection to the database was free");
     AppError::Busy { retry_after: Duration::from_secs(1) }
 }
 

@@ -11,6 +11,7 @@ use keyrack::app::App;
 use keyrack::config::{Config, Schedule, SecretText};
 use keyrack::model::caller::Caller;
 use keyrack::model::scope::Scope::{UsersRead, UsersWrite};
+use keyrack::model::user::Role;
 use keyrack::services::backups::{self, Backup, BackupError, quietly};
 use parking_lot::Mutex;
 use serde_json::json;
@@ -187,7 +188,7 @@ async fn a_sealed_backup_opens_with_its_passphrase_alone() {
     assert!(!bytes.windows(email.len()).any(|window| window == email));
     let into = server.dir.path().join("restored");
     assert!(matches!(backups::restore(&made.path, None, &into), Err(BackupError::Sealed(_))));
-    assert!(matches!(backups::restore(&made.path, Some("correct house"), &into), Err(BackupError::Damaged { .. })));
+    assert!(matches!(backups::restore(&made.path, Some("correct house"), &into), Err(BackupError::WrongPassphrase { .. })));
     backups::restore(&made.path, Some("correct horse battery"), &into).expect("restores");
     assert_eq!(read(&into.join("keyrack.db"), "SELECT email FROM users"), [key.user().email.as_str()]);
     let left: Vec<_> = fs::read_dir(&into).expect("read").map(|entry| entry.expect("an entry").file_name()).collect();
@@ -213,6 +214,32 @@ async fn the_schedule_makes_them_and_keeps_as_many_as_it_is_told() {
         backups::list(&server.app, &Caller::system()).await.expect("a list").iter().map(Backup::name).collect();
     assert_eq!(names, ["keyrack-20261126T090000Z.db", "keyrack-20261125T090000Z.db"]);
     assert_eq!(fs::read_dir(server.data().join("backups")).expect("read").count(), 4, "and their manifests");
+}
+
+#[tokio::test]
+async fn a_backup_that_the_schedule_could_not_make_is_told_until_it_can() {
+    let server = TestServer::start().await;
+    let told = async || {
+        // What the public was told is remembered for ten seconds.
+        *server.app.told.lock() = None;
+        server.anonymous().get("/status").await.expect(200).json()["components"]["backups"].clone()
+    };
+    let dir = server.data().join("backups");
+    fs::write(&dir, "in the way").expect("written");
+    backups::make_if_due(&server.app).await.expect_err("no place for it");
+    let trouble = backups::trouble(&server.app).await.expect("known").expect("trouble");
+    assert!(trouble.contains(dir.to_str().expect("a path")) && trouble.contains("Not a directory"), "{trouble}");
+    assert!(!trouble.contains("Something went wrong"), "{trouble}");
+    assert_eq!(told().await, "failing");
+    let account = server.account("Operators").await;
+    let admin = server.browser(&server.user_in(account, Role::Admin).await).await;
+    for path in ["/admin", "/admin/settings/backup"] {
+        let page = admin.get(path).await.expect(200).text;
+        assert!(page.contains("Backups cannot be made") && page.contains("Not a directory"), "{page}");
+    }
+    fs::remove_file(&dir).expect("removed");
+    assert!(backups::make_if_due(&server.app).await.expect("made").is_some());
+    assert_eq!((backups::trouble(&server.app).await.expect("known"), told().await), (None, "recent".into()));
 }
 
 #[tokio::test]

@@ -114,6 +114,7 @@ fn a_secret_is_printed_once_with_what_to_do() {
 #[test]
 fn accounts_and_tiers_are_managed_from_the_shell() {
     let keyrack = Keyrack::new();
+    keyrack.run(&["setup-link"]).ok();
     let tiers = keyrack.json(&["tier", "list"]);
     let names: Vec<_> = tiers.as_array().expect("an array").iter().map(|tier| text(&tier["name"])).collect();
     assert_eq!(names, ["Enterprise", "Free", "Pro"]);
@@ -216,8 +217,7 @@ fn the_other_verbs_answer() {
     let keyrack = Keyrack::new();
     assert_eq!(keyrack.json(&["config", "check"])["ok"], true);
     assert!(!keyrack.data().exists(), "looking at settings makes nothing");
-    let migrated = keyrack.json(&["migrate"]);
-    assert_eq!(migrated["from"], 0);
+    keyrack.run(&["setup-link"]).ok();
     assert!(keyrack.run(&["migrate"]).ok().out.contains("up to date"));
     let shown = keyrack.json(&["config", "show"]);
     assert_eq!(shown[0], serde_json::json!({ "key": "server.listen", "value": "127.0.0.1:8080", "source": "default" }));
@@ -276,23 +276,25 @@ fn exit_codes_tell_scripts_what_happened() {
         assert_eq!(keyrack.run(missing).code, 3, "{missing:?}");
     }
     assert_eq!(keyrack.run(&["key", "create", "x", "--owner", "ada@example.com"]).code, 0);
-    assert_eq!(Keyrack::new().run(&["key", "create", "x"]).code, 1, "there is nobody to own it");
+    let nobody = Keyrack::new();
+    nobody.run(&["setup-link"]).ok();
+    nobody.run(&["key", "create", "x"]).fails(1, "There is no administrator yet to own the key.");
 }
 
 #[test]
 fn the_data_directory_is_the_one_named_else_the_units_else_here() {
     let keyrack = Keyrack::new();
     let root = keyrack.root.path();
-    let migrate = |args: &[&str], state: Option<&str>| {
-        let mut command = keyrack.command(&[args, &["migrate"]].concat());
+    let begin = |args: &[&str], state: Option<&str>| {
+        let mut command = keyrack.command(&[args, &["setup-link"]].concat());
         command.env_remove("KEYRACK_DATA").envs(state.map(|dirs| ("STATE_DIRECTORY", dirs.to_owned())));
         finished(command.spawn().expect("it starts")).ok();
     };
-    migrate(&["--data", "named"], Some("unit:other"));
+    begin(&["--data", "named"], Some("unit:other"));
     assert!(root.join("named/keyrack.db").exists() && !root.join("unit").exists());
-    migrate(&[], Some("unit:other"));
+    begin(&[], Some("unit:other"));
     assert!(root.join("unit/keyrack.db").exists());
-    migrate(&[], None);
+    begin(&[], None);
     assert!(root.join("keyrack-data/keyrack.db").exists());
 }
 
@@ -628,6 +630,7 @@ fn a_stop_lets_what_is_under_way_finish() {
 #[test]
 fn users_are_imported_from_a_file_and_exported_to_one() {
     let keyrack = Keyrack::new();
+    keyrack.run(&["setup-link"]).ok();
     let file = keyrack.root.path().join("people.csv");
     std::fs::write(&file, "email,name\nada@example.com,Ada\nnobody,X\n").expect("writes");
     let path = file.to_str().expect("a path");

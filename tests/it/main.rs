@@ -15,6 +15,7 @@ mod authority;
 mod backups;
 mod cli;
 mod credentials;
+mod data_directory;
 mod dialects;
 mod docs;
 mod erasure;

@@ -24,9 +24,7 @@ fn a_backup_is_made_checked_and_restored_from_the_shell() {
     assert_eq!(manifest["rows"]["users"], 1);
     keyrack.run(&["backup", "create", "copy.db"]).fails(1, "copy.db is there already");
     assert_eq!(keyrack.json(&["backup", "verify", "copy.db"])["ok"], true);
-    keyrack
-        .run(&["backup", "restore", "copy.db", "--yes"])
-        .fails(1, "holds data already.\nStop the server and move it away: mv ");
+    keyrack.run(&["backup", "restore", "copy.db", "--yes"]).fails(1, "holds data already.\nMove it away: mv ");
 
     let restored = keyrack.root.path().join("restored");
     let dir = restored.to_str().expect("a name");
@@ -50,8 +48,31 @@ fn a_backup_is_sealed_with_a_passphrase_that_is_never_an_argument() {
         .fails(1, "is sealed, and opens with its passphrase alone.\nGive it with --passphrase-file");
     keyrack
         .feed("wrong horse battery", &["backup", "verify", "copy.sealed", "--passphrase-file", "-"])
-        .fails(1, "another passphrase");
+        .fails(1, "copy.sealed: another passphrase opens it.\nCheck the passphrase");
+    keyrack
+        .feed("short", &["backup", "create", "weak.sealed", "--passphrase-file", "-"])
+        .fails(1, "fewer than 12 characters, and would be guessed.");
     keyrack.feed("correct horse battery", &["backup", "verify", "copy.sealed", "--passphrase-file", "-"]).ok();
+}
+
+#[test]
+fn a_restore_says_that_the_master_key_is_still_to_come() {
+    let keyrack = Keyrack::with_admin();
+    keyrack.serve(&[]).terminate();
+    let made = keyrack.run(&["backup", "create", "copy.db"]).ok();
+    assert!(made.err.contains("The master key is not in it."), "{}", made.err);
+    let restored = keyrack.root.path().join("restored");
+    let dir = restored.to_str().expect("a name");
+    let told = keyrack.run(&["--data", dir, "backup", "restore", "copy.db", "--yes"]).ok();
+    let step = format!("install -m 600 MASTER.KEY {dir}/master.key");
+    assert!(told.out.starts_with("Restored ") && told.err.contains(&step) && told.err.contains("Start it:"), "{}", told.err);
+    keyrack.run(&["--data", dir, "serve", "--listen", "127.0.0.1:0"]).fails(1, "master.key is missing");
+    fs::copy(keyrack.data().join("master.key"), restored.join("master.key")).expect("copied");
+    drop(keyrack.serve(&["--data", dir]));
+
+    let server = keyrack.serve(&[]);
+    let words = format!("holds data already.\nStop the server (pid {}) and move it away: mv ", server.child.id());
+    keyrack.run(&["backup", "restore", "copy.db", "--yes"]).fails(1, &words);
 }
 
 /// The check of a doctor with this name.

@@ -158,6 +158,18 @@ fn modules_name_only_what_stands_above_them() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+#[test]
+fn an_error_is_logged_with_what_lies_behind_it() {
+    let mut wrong = Vec::new();
+    for file in sources().iter().filter(|file| !file.is_tests()) {
+        let lines = file.code().filter(|(_, line)| ["warn!(", "error!("].iter().any(|level| line.contains(level)));
+        let bare = lines
+            .filter(|(_, line)| ["error = %", "error = ?", "error = &", "error = err"].iter().any(|bare| line.contains(bare)));
+        wrong.extend(bare.map(|(line, _)| format!("{}:{line}", file.path)));
+    }
+    assert!(wrong.is_empty(), "what clients are told of a fault says nothing in a log; in_full tells all: {wrong:#?}");
+}
+
 /// Where a crate may be named.
 fn is_named_only_in(krate: &str, places: &[&str]) {
     let named = |file: &&File| file.code().any(|(_, line)| names(line, krate));

@@ -7,8 +7,9 @@ use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
-use crate::http::faults::{chain, status};
+use crate::http::faults::status;
 use crate::model::AppError;
+use crate::model::error::in_full;
 use crate::model::oauth_error::{OauthCode, OauthError};
 
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,7 @@ impl ResponseError for Refusal {
 
     fn error_response(&self) -> HttpResponse {
         if let OauthError::App(AppError::Internal(source)) = &self.0 {
-            tracing::error!(error = %chain(source.as_ref()), "an OAuth request failed");
+            tracing::error!(error = in_full(source.as_ref()), "an OAuth request failed");
         }
         self.told()
     }

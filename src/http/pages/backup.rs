@@ -10,6 +10,7 @@ use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use super::overview::trouble_words;
 use super::view::{age_words, grouped, size_words};
 use crate::config::Schedule;
 use crate::http::csrf::Posted;
@@ -138,7 +139,13 @@ fn newest_words(who: &SignedIn, age: Age, here: &[Backup]) -> String {
 }
 
 async fn page(who: &SignedIn, banner: Option<Banner>, errors: FormErrors) -> Result<BackupPage, PageError> {
-    let found = backups::list(&who.app, &who.caller).await?;
+    let (found, errors) = match backups::list(&who.app, &who.caller).await {
+        Ok(found) => (found, errors),
+        Err(BackupError::App(err)) => return Err(err.into()),
+        Err(err) => (Vec::new(), FormErrors::at_large(t_refusal(&format!("{err}.")))),
+    };
+    let trouble = backups::trouble(&who.app).await?;
+    let trouble = trouble.map(|why| Banner::warn(t("Backups cannot be made"), trouble_words(&why)));
     let config = &who.app.config.backup;
     let newest = newest_words(who, backups::age(&who.app).await?, &found);
     let schedule = match config.schedule {
@@ -165,7 +172,7 @@ async fn page(who: &SignedIn, banner: Option<Banner>, errors: FormErrors) -> Res
         ),
     ];
     Ok(BackupPage {
-        frame: who.frame(t("Backup"), Place::Backup).with_banner(banner).faulty(&errors),
+        frame: who.frame(t("Backup"), Place::Backup).with_banner(banner.or(trouble)).faulty(&errors),
         errors,
         facts,
         backups: found.iter().map(|backup| Row::new(backup, who)).collect(),

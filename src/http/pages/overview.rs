@@ -122,7 +122,8 @@ pub async fn show(who: SignedIn, asked: Query<Asked>, done: Query<Done>, req: Ht
         (msg!("Active users"), active_words(told.active_users)),
     ];
     let chart = Chart::new(&told.used, "/admin", &now);
-    let banner = done.banner().or_else(|| pressing(&who, &req, backup));
+    let trouble = services::backups::trouble(&who.app).await?;
+    let banner = done.banner().or_else(|| pressing(&who, &req, backup, trouble));
     let page = OverviewPage {
         notices: notices.iter().map(|notice| NoticeRow::new(notice, name(notice), &now)).collect(),
         frame: who.frame(t("Overview"), Place::Overview).with_banner(banner),
@@ -207,7 +208,7 @@ fn active_words(count: u64) -> String {
 }
 
 /// The most pressing thing alone.
-fn pressing(who: &SignedIn, req: &HttpRequest, backup: Age) -> Option<Banner> {
+fn pressing(who: &SignedIn, req: &HttpRequest, backup: Age, trouble: Option<String>) -> Option<Banner> {
     if who.facts.is_behind_a_stranger {
         return Some(untrusted_proxy());
     }
@@ -230,6 +231,9 @@ fn pressing(who: &SignedIn, req: &HttpRequest, backup: Age) -> Option<Banner> {
             format!("{} {}", t(check.why), t_refusal(&check.fix)),
         ));
     }
+    if let Some(trouble) = trouble {
+        return Some(Banner::warn(t("Backups cannot be made"), trouble_words(&trouble)));
+    }
     match backup {
         Age::Old(age) => Some(Banner::warn(
             t("The last backup is {age} old").with("age", age_words(age)),
@@ -237,6 +241,11 @@ fn pressing(who: &SignedIn, req: &HttpRequest, backup: Age) -> Option<Banner> {
         )),
         _ => None,
     }
+}
+
+/// Why the schedule makes no backup, and what mends it.
+pub fn trouble_words(trouble: &str) -> Message {
+    t("{why}. It is tried again every hour; keyrack doctor on the server says what mends it.").with("why", trouble)
 }
 
 fn untrusted_proxy() -> Banner {

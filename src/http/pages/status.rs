@@ -69,7 +69,10 @@ fn components(told: &Told) -> [Component; 4] {
         of(msg!("API"), !told.ready.draining && !told.is_busy, (msg!("Operational"), api)),
         of(msg!("Database"), told.ready.database, (msg!("Operational"), msg!("Not writable"))),
         of(msg!("Disk"), told.ready.disk, (msg!("Operational"), msg!("Nearly full"))),
-        of(msg!("Backups"), matches!(told.backup, Some(Age::Fresh(_))), (msg!("Recent"), backup_words(told.backup))),
+        match told.backups_fail {
+            true => of(msg!("Backups"), false, (msg!("Recent"), msg!("Failing"))),
+            false => of(msg!("Backups"), matches!(told.backup, Some(Age::Fresh(_))), (msg!("Recent"), backup_words(told.backup))),
+        },
     ]
 }
 
@@ -92,6 +95,7 @@ fn to_json(told: &Told) -> serde_json::Value {
             "database": word(told.ready.database),
             "disk": word(told.ready.disk),
             "backups": match told.backup {
+                _ if told.backups_fail => "failing",
                 Some(Age::Fresh(_)) => "recent",
                 Some(Age::Old(_)) => "old",
                 Some(Age::None) => "none",

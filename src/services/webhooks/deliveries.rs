@@ -13,6 +13,7 @@ use crate::app::outbound::Answer;
 use crate::model::audit_event::Happening;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
+use crate::model::error::in_full;
 use crate::model::ids::{DeliveryId, WebhookId};
 use crate::model::page::{Limit, Order, Page, Start};
 use crate::model::revision::IfMatch;
@@ -181,7 +182,7 @@ pub(super) async fn send(app: &App, message: &Message) -> Result<(Attempt, Optio
     let signed = signature(app.master_key().await?, message.webhook, &message.secrets, (&id, at, &message.body));
     let (signature, answer) = match signed {
         Err(err) => {
-            tracing::error!(webhook = %message.webhook, error = %err, "a message could not be signed");
+            tracing::error!(webhook = %message.webhook, error = in_full(&err), "a message could not be signed");
             (String::new(), Err("Not signed: the secret cannot be read. Rotate it.".to_owned()))
         }
         Ok(signature) => {

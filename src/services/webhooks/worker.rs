@@ -17,6 +17,7 @@ use crate::crypto::fill_random;
 use crate::model::Result;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
+use crate::model::error::in_full;
 use crate::model::ids::WebhookId;
 use crate::model::webhook::{Attempt, DeliveryStatus, Outcome, Webhook, WebhookStatus};
 use crate::store::webhooks::Standing;
@@ -72,7 +73,7 @@ pub async fn run(app: Arc<App>) {
         let wait = match worker.start_due().await {
             Ok(wait) => wait,
             Err(err) => {
-                tracing::warn!(error = %err, "webhooks will be looked at again");
+                tracing::warn!(error = in_full(&err), "webhooks will be looked at again");
                 REST
             }
         };
@@ -135,8 +136,8 @@ impl Worker {
     async fn ended(&mut self) -> bool {
         let (id, failed) = match self.sending.join_next_with_id().await {
             None => return false,
-            Some(Ok((id, sent))) => (id, sent.err().map(|err| err.to_string())),
-            Some(Err(err)) => (err.id(), Some(err.to_string())),
+            Some(Ok((id, sent))) => (id, sent.err().map(|err| in_full(&err))),
+            Some(Err(err)) => (err.id(), Some(in_full(&err))),
         };
         self.busy.remove(&id);
         if let Some(error) = failed {

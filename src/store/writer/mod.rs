@@ -14,6 +14,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{oneshot, watch};
 
 use super::BUSY_TIMEOUT;
+use crate::model::error::in_full;
 use crate::model::histogram::Histogram;
 use crate::model::{AppError, Result};
 
@@ -343,7 +344,7 @@ impl Fault {
 
 impl From<rusqlite::Error> for Fault {
     fn from(err: rusqlite::Error) -> Self {
-        tracing::error!(error = %err, "the database refused");
+        tracing::error!(error = in_full(&err), "the database refused");
         Self::of(&err)
     }
 }

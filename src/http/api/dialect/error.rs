@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::Dialect;
 use crate::http::api::reply::{JSON, to_json};
-use crate::http::faults::{chain, status};
+use crate::http::faults::status;
 use crate::model::AppError;
-use crate::model::error::FieldError;
+use crate::model::error::{FieldError, in_full};
 
 /// What an error's body is made of.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +75,7 @@ impl Dialect {
     /// The answer that tells of an error. A fault of ours is logged here, once, and not told.
     pub fn refuse(&self, error: &AppError, context: &Context) -> HttpResponse {
         if let AppError::Internal(source) = error {
-            tracing::error!(request_id = context.request_id, error = %chain(source.as_ref()), "a request failed");
+            tracing::error!(request_id = context.request_id, error = in_full(source.as_ref()), "a request failed");
         }
         self.tell(error, context)
     }

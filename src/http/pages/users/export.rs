@@ -11,6 +11,7 @@ use crate::http::csrf::Fields;
 use crate::http::page::PageError;
 use crate::http::signed_in::SignedIn;
 use crate::model::AppError;
+use crate::model::error::in_full;
 use crate::model::ids::UserId;
 use crate::services;
 use crate::services::export::{Export, Format, Which};
@@ -32,7 +33,7 @@ pub async fn export(who: SignedIn, fields: Fields) -> Result<HttpResponse, PageE
         Some(match services::export::next(&app, export, &mut accounts).await {
             Ok((chunk, rest)) => (Ok(actix_web::web::Bytes::from(chunk)), (app, rest, accounts)),
             Err(err) => {
-                tracing::error!(error = %err, "an export broke off");
+                tracing::error!(error = in_full(&err), "an export broke off");
                 (Err(err), (app, None, accounts))
             }
         })
