@@ -416,7 +416,9 @@ fn explain() -> String {
         secret: Some((hash("krs"), "krs_…1234")),
     };
     let client = plan!(plans, oauth_clients::insert(&tx, &insert, now));
-    plan!(plans, oauth_clients::list(&tx, (Start::After(client.id), newest, limit)));
+    for q in [None, Some("rep"), Some(client.id.to_string().as_str())] {
+        plan!(plans, oauth_clients::list(&tx, q, (Start::After(client.id), newest, limit)));
+    }
     plan!(plans, oauth_clients::find(&tx, client.id));
     plan!(plans, oauth_clients::holder_of(&tx, hash("krs"), now));
     plan!(plans, oauth_clients::update(&tx, &client, now));
