@@ -71,6 +71,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
         .service(resource("/admin/audit").get(audit::list))
         .service(resource("/admin/audit/export").get(audit::export))
+        .service(resource("/admin/audit/check").post(audit::check))
         .service(resource("/admin/audit/{id}").get(audit::show))
         .service(resource("/admin/requests").get(requests::list))
         .service(resource("/admin/requests/live").get(requests::live))
