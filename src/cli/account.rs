@@ -47,6 +47,11 @@ pub enum AccountCommand {
         /// The account's id or name
         account: String,
     },
+    /// Delete an account that has neither users nor webhooks
+    Delete {
+        /// The account's id or name
+        account: String,
+    },
 }
 
 #[derive(Args)]
@@ -98,6 +103,12 @@ pub fn run(place: &Place, command: AccountCommand, out: &Output) -> Result<()> {
             out.result(&body(&account), || format!("Resumed account {}. Its keys work again.", account.name))?;
             place.undo(out, &["account", "suspend", &account.id.to_string()]);
             Ok(())
+        }
+        AccountCommand::Delete { account } => {
+            let account = find(&open, &account)?;
+            ask::confirm(out, &format!("Delete account {} for good? This cannot be undone.", account.name))?;
+            open.run(accounts::delete(&open.app, &Caller::command_line(), account.id))?;
+            out.result(&json!({ "id": account.id, "deleted": true }), || format!("Deleted account {}.", account.name))
         }
     }
 }

@@ -90,7 +90,7 @@ fn list(open: &Opened, out: &Output) -> Result<()> {
     let (caller, mut start, mut all) = (Caller::command_line(), Start::Offset(0), Vec::new());
     loop {
         let place = (start, Order::OldestFirst, Limit::of(Limit::MAX));
-        let page = open.run(oauth_clients::list(&open.app, &caller, place))?;
+        let page = open.run(oauth_clients::list(&open.app, &caller, None, place))?;
         all.extend(page.rows);
         match all.last() {
             Some(last) if page.has_next => start = Start::After(last.id),

@@ -183,6 +183,7 @@ impl Done {
         match self.done.as_str() {
             "renewed" => Some(Banner::renewed()),
             "switched" => Some(Banner::ok(t("Saved"), t("It holds for every request from now on."))),
+            "account-deleted" => Some(Banner::ok(t("Account deleted"), t("What it did stays in the audit log."))),
             "deleted" => Some(Banner::ok(t("User deleted"), t("Their keys and sessions have stopped."))),
             "password-set" => Some(Banner::ok(t("Password set"), t("Sign in with it."))),
             "password" => Some(Banner::ok(t("Password changed"), t("Everywhere else you are signed out."))),

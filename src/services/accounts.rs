@@ -1,4 +1,4 @@
-//! Accounts: list, find, create, update. Only those who see every account list and change them.
+//! Accounts: list, find, create, update, delete. Only those who see every account list and change them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -170,6 +170,30 @@ pub async fn update(app: &App, caller: &Caller, id: AccountId, changes: AccountC
             Ok(account)
         },
         move |_| Concerns::Account(id),
+    )
+    .await
+}
+
+/// Deletes an account that nothing belongs to. What it did stays in the audit log and in the figures.
+pub async fn delete(app: &App, caller: &Caller, id: AccountId) -> Result<()> {
+    caller.must_have(Scope::Admin)?;
+    let (by, now) = (caller.clone(), app.clock.now());
+    app.change(
+        caller,
+        move |tx| {
+            let account = store::accounts::find(tx, id)?.ok_or(AppError::NotFound("account"))?;
+            if !store::accounts::delete(tx, id)? {
+                return Err(AppError::invalid(
+                    "",
+                    "in_use",
+                    "Something still belongs to this account. Delete its users and webhooks first.",
+                ));
+            }
+            let was = changed([("name", json!(account.name), json!(null)), ("tier", json!(account.tier), json!(null))]);
+            let happening = Happening::new("account.deleted", "account", id, &account.name).with(was);
+            store::audit_events::append(tx, &by, now, Some(id), &happening)
+        },
+        move |()| Concerns::Account(id),
     )
     .await
 }

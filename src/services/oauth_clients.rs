@@ -24,9 +24,15 @@ use crate::model::scope::Scope;
 use crate::model::{AppError, Result};
 use crate::store::{self, Tx, oauth_clients};
 
-pub async fn list(app: &App, caller: &Caller, place: (Start<ClientId>, Order, Limit)) -> Result<Page<OauthClient>> {
+/// `q` is the beginning of a name, or a whole id.
+pub async fn list(
+    app: &App,
+    caller: &Caller,
+    q: Option<String>,
+    place: (Start<ClientId>, Order, Limit),
+) -> Result<Page<OauthClient>> {
     caller.must_have(Scope::Admin)?;
-    app.store.read(move |conn| oauth_clients::list(conn, place)).await
+    app.store.read(move |conn| oauth_clients::list(conn, q.as_deref(), place)).await
 }
 
 pub async fn find(app: &App, caller: &Caller, id: ClientId) -> Result<OauthClient> {

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::lists::{self, By, Conditions};
 use super::tiers::{to_json, windows_from_json};
-use super::{at, at_opt, damaged, violated_unique};
+use super::{at, at_opt, damaged, violated_foreign_key, violated_unique};
 use crate::model::account::{Account, AccountStatus, Given, NewAccount, Reason, Source};
 use crate::model::api_key::Metadata;
 use crate::model::clock::Timestamp;
@@ -161,6 +161,15 @@ pub fn update(tx: &Transaction, account: &Account, now: Timestamp) -> Result<Acc
         account.id
     ];
     tx.prepare_cached(&sql)?.query_row(values, from_row).map_err(meaning)
+}
+
+/// Whether it went: it stays while anything belongs to it.
+pub fn delete(tx: &Transaction, id: AccountId) -> Result<bool> {
+    match tx.prepare_cached("DELETE FROM accounts WHERE id = $1")?.execute([id]) {
+        Ok(deleted) => Ok(deleted > 0),
+        Err(err) if violated_foreign_key(&err) => Ok(false),
+        Err(err) => Err(err.into()),
+    }
 }
 
 fn meaning(err: rusqlite::Error) -> AppError {

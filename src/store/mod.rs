@@ -347,6 +347,11 @@ fn violated_unique(err: &rusqlite::Error) -> Option<&str> {
     }
 }
 
+/// Whether a row was to go that others refer to.
+fn violated_foreign_key(err: &rusqlite::Error) -> bool {
+    err.sqlite_error().is_some_and(|failure| failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
+}
+
 // How the model's values are kept. A value that cannot be read back is a damaged row.
 
 fn at(row: &rusqlite::Row, column: &str) -> rusqlite::Result<Timestamp> {

@@ -17,8 +17,17 @@ use crate::model::scope::ScopeSet;
 const COLUMNS: &str =
     "id, user_id, name, kind, redirect_uris, scopes, hint, old_hint, old_expires_at, created_at, updated_at, revision";
 
-pub fn list(conn: &Connection, place: (Start<ClientId>, Order, Limit)) -> Result<Page<OauthClient>> {
-    lists::page(conn, &format!("SELECT {COLUMNS} FROM oauth_clients"), "id", Conditions::default(), place, from_row)
+/// In order of creation; `q` is the beginning of a name, or a whole id.
+pub fn list(conn: &Connection, q: Option<&str>, place: (Start<ClientId>, Order, Limit)) -> Result<Page<OauthClient>> {
+    let mut conditions = Conditions::default();
+    match q.map(|q| (q, ClientId::parse(&q.to_lowercase()))) {
+        None => {}
+        Some((_, Some(id))) => conditions.add("id = {}", id),
+        Some((q, None)) => {
+            conditions.among_beginning("oauth_clients", "name_folded >= {low} AND name_folded < {high}", &fold(q));
+        }
+    }
+    lists::page(conn, &format!("SELECT {COLUMNS} FROM oauth_clients"), "id", conditions, place, from_row)
 }
 
 pub fn find(conn: &Connection, id: ClientId) -> Result<Option<OauthClient>> {

@@ -34,6 +34,8 @@ for (const javaScriptEnabled of [true, false]) {
       await row.getByText("Changes", { exact: true }).click();
       await row.getByText("owner", { exact: true }).waitFor();
       await page.getByText("Verified", { exact: true }).waitFor();
+      await page.getByRole("button", { name: "Check now" }).click();
+      await page.getByText(/no event was changed, up to \d+, the newest\./).waitFor();
       watch.check();
     });
 

@@ -1,11 +1,18 @@
 //! Accounts: limits of their own with a reason, metadata, suspension, and the pages that administrators see them on.
 
+use keyrack::model::AppError;
 use keyrack::model::account::{AccountChanges, AccountStatus, Reason, Source};
 use keyrack::model::api_key::Metadata;
 use keyrack::model::caller::Caller;
+use keyrack::model::ids::AccountId;
 use keyrack::model::page::{Limit, Order, Start};
+use keyrack::model::revision::IfMatch;
 use keyrack::model::scope::Scope;
+use keyrack::model::target::Target;
+use keyrack::model::webhook::{EventTypes, NewWebhook};
 use keyrack::services::accounts::{self, Filter};
+use keyrack::services::idempotency::Keep;
+use keyrack::services::{users, webhooks};
 
 use crate::support::{TestServer, windows_of};
 
@@ -120,6 +127,46 @@ async fn the_page_of_an_account_tells_what_is_left_of_its_windows() {
     let page = browser.get(&format!("/admin/accounts/{}", key.user().account_id)).await.expect(200).text;
     assert!(page.contains("500/hour") && page.contains("<td class=\"num\">497</td>"), "{page}");
     assert!(page.contains("trusted sender"), "{page}");
+}
+
+#[actix_web::test]
+async fn an_account_is_deleted_once_nothing_belongs_to_it() {
+    let server = TestServer::start().await;
+    let (of_a_user, of_a_webhook) = (server.member().await, server.account("Watchers").await);
+    let new = NewWebhook {
+        url: Target::parse("https://hooks.example.com/", false).expect("a target"),
+        events: EventTypes::parse(["user.created"]).expect("events"),
+        account_id: Some(of_a_webhook),
+    };
+    let (webhook, _) = webhooks::create(&server.app, &operator(), new, None, Keep::nothing()).await.expect("a webhook");
+    let delete = async |id| accounts::delete(&server.app, &operator(), id).await;
+    for id in [of_a_user.account_id, of_a_webhook] {
+        let refused = delete(id).await.expect_err("it has something").to_string();
+        assert_eq!(refused, "Something still belongs to this account. Delete its users and webhooks first.");
+    }
+    users::delete(&server.app, &operator(), of_a_user.id, IfMatch::ANY).await.expect("deleted");
+    webhooks::delete(&server.app, &operator(), webhook.id, IfMatch::ANY).await.expect("deleted");
+    for id in [of_a_user.account_id, of_a_webhook] {
+        delete(id).await.expect("deleted");
+        assert!(matches!(delete(id).await, Err(AppError::NotFound("account"))));
+    }
+}
+
+#[actix_web::test]
+async fn the_page_of_an_empty_account_offers_to_delete_it() {
+    let server = TestServer::start().await;
+    let admin = server.admin().await;
+    let browser = server.browser(admin.user()).await;
+    let page = |id: AccountId| format!("/admin/accounts/{id}");
+    let (empty, own) = (page(server.account("Typo").await), page(admin.user().account_id));
+    assert!(!browser.get(&own).await.expect(200).text.contains(&format!("{own}/delete")));
+    assert!(browser.get(&empty).await.expect(200).text.contains(&format!("{empty}/delete")));
+    let delete = async |page: &str| browser.submit(&format!("{page}/delete"), &format!("{page}/delete"), &[]).await;
+    assert!(delete(&own).await.expect(400).text.contains("Something still belongs to this account."));
+    let deleted = delete(&empty).await.expect(303);
+    assert!(browser.get(deleted.header("location")).await.expect(200).text.contains("Account deleted"));
+    browser.get(&empty).await.expect(404);
+    assert!(browser.get("/admin/audit").await.expect(200).text.contains("deleted account"));
 }
 
 #[actix_web::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use keyrack::http::audit::{KNOWN, sentence};
-use keyrack::model::audit_event::{ActorFilter, AuditEvent, AuditFilter, Broken, Head, How};
+use keyrack::model::audit_event::{ActorFilter, AuditEvent, AuditFilter, Broken, Head, How, Verified};
 use keyrack::model::caller::Caller;
 use keyrack::model::page::{Limit, Order, Start};
 use keyrack::model::scope::Scope;
@@ -307,4 +307,18 @@ async fn the_page_says_how_far_the_log_was_checked_and_what_came_since() {
     server.key_of(admin.user(), &[Scope::UsersRead]).await;
     let page = browser.get("/admin/audit").await.expect(200).text;
     assert!(page.contains(&format!("up to {last}, the newest then. 1 event came since;")), "{page}");
+    browser.submit("/admin/audit", "/admin/audit/check", &[]).await.expect(303);
+    let page = browser.get("/admin/audit").await.expect(200).text;
+    assert!(page.contains(&format!("no event was changed, up to {}, the newest.", last + 1)), "{page}");
+}
+
+#[tokio::test]
+async fn what_was_found_altered_is_not_taken_back_by_looking_at_what_came_later() {
+    let server = TestServer::start().await;
+    let browser = server.browser(server.admin().await.user()).await;
+    let broken = Broken { seq: 1, how: How::Changed };
+    let sound = services::audit::verify(&server.app, Head::START).await.expect("reads");
+    *server.app.verified.lock() = Some(Verified { broken: Some(broken.clone()), ..sound });
+    browser.submit("/admin/audit", "/admin/audit/check", &[]).await.expect(303);
+    assert_eq!(server.app.verified.lock().as_ref().and_then(|last| last.broken.clone()), Some(broken));
 }

@@ -204,6 +204,10 @@ fn accounts_and_tiers_are_managed_from_the_shell() {
     keyrack.run(&["account", "suspend", "Acme Ltd"]).fails(4, "--yes");
     assert_eq!(keyrack.json(&["account", "suspend", "Acme Ltd", "--yes"])["status"], "suspended");
     assert_eq!(keyrack.json(&["account", "resume", "Acme Ltd"])["status"], "active");
+    keyrack.json(&["account", "add", "Tpyo"]);
+    keyrack.run(&["account", "delete", "Tpyo"]).fails(4, "--yes");
+    assert_eq!(keyrack.json(&["account", "delete", "Tpyo", "--yes"])["deleted"], true);
+    keyrack.run(&["account", "show", "Tpyo"]).fails(3, "There is no account Tpyo");
     assert_eq!(keyrack.json(&["account", "list"]).as_array().map(Vec::len), Some(1));
     keyrack.run(&["account", "set", "Acme Ltd", "--tier", "Silver"]).fails(1, "There is no tier `Silver`. The tiers are: ");
 

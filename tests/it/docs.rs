@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use keyrack::http::api::operations::{OAUTH, OPERATIONS};
+use keyrack::model::api_key::Expiry;
 use keyrack::model::dialect::DialectName;
 use keyrack::model::scope::Scope::{KeysRead, KeysWrite, UsersRead};
 use serde_json::Value;
 
-use crate::support::{Client, TestServer};
+use crate::support::{Client, MINUTE, Raw, TestServer};
 
 /// The paths that a text links to, without what stands behind `#`.
 fn links(markdown: &str, base: &str) -> BTreeSet<String> {
@@ -309,6 +310,29 @@ async fn a_tried_request_is_refused_as_a_programs_would_be() {
     let list = "/docs/api/list_users";
     let shown = browser.submit(list, list, &[("key", key.secret()), ("p-limit", "0")]).await.expect(200).text;
     assert!(shown.contains("400 Bad Request") && shown.contains("GET /v1/users?limit=0"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_tried_request_is_judged_when_it_is_made_however_long_its_form_was_on_the_way() {
+    let server = TestServer::start().await;
+    let member = server.member().await;
+    let cookie = server.browser_cookie(&member).await;
+    let key = server.key_of_with(&member, &[UsersRead], |new| new.expiry = Expiry::In(MINUTE)).await;
+    let page = "/docs/api/list_users";
+    let token = server.anonymous().header("Cookie", &cookie).header("Accept", "text/html").get(page).await.expect(200).token();
+    let form = crate::support::form(&[("csrf", &token), ("key", key.secret())]);
+    let head = format!(
+        "POST {page} HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\nAccept: text/html\r\nSec-Fetch-Site: same-origin\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        server.addr,
+        form.len()
+    );
+    let mut late = Raw::sent(server.addr, head).await;
+    assert_eq!(late.reply_to_head().await.expect("an answer").status, 100);
+    server.advance(2 * MINUTE);
+    late.send(form).await;
+    let shown = late.reply().await.expect("an answer").expect(200).text;
+    assert!(shown.contains("<h3>401 Unauthorized</h3>") && shown.contains("expired_api_key"), "{shown}");
 }
 
 #[tokio::test]

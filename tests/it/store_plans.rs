@@ -14,7 +14,7 @@ use keyrack::model::clock::Timestamp;
 use keyrack::model::dialect::default_tiers;
 use keyrack::model::email::Email;
 use keyrack::model::grant::Granted;
-use keyrack::model::ids::{AuditEventId, SessionId, WebhookId};
+use keyrack::model::ids::{AccountId, AuditEventId, SessionId, WebhookId};
 use keyrack::model::key_view::{KeySort, KeySought, KeyView};
 use keyrack::model::name::Name;
 use keyrack::model::network::Network;
@@ -120,6 +120,7 @@ fn explain() -> String {
     plan!(plans, accounts::find(&tx, account.id));
     plan!(plans, accounts::find_by_name(&tx, "Team"));
     plan!(plans, accounts::counts(&tx, account.id));
+    plan!(plans, accounts::delete(&tx, AccountId::new()));
     let all = store::accounts::Filter::default;
     plan!(plans, "of all", accounts::list(&tx, &all(), (Start::After(account.id), newest, limit)));
     for limits in [Source::Tier("Free".into()), Source::Default, Source::Own] {
@@ -415,7 +416,9 @@ fn explain() -> String {
         secret: Some((hash("krs"), "krs_…1234")),
     };
     let client = plan!(plans, oauth_clients::insert(&tx, &insert, now));
-    plan!(plans, oauth_clients::list(&tx, (Start::After(client.id), newest, limit)));
+    for q in [None, Some("rep"), Some(client.id.to_string().as_str())] {
+        plan!(plans, oauth_clients::list(&tx, q, (Start::After(client.id), newest, limit)));
+    }
     plan!(plans, oauth_clients::find(&tx, client.id));
     plan!(plans, oauth_clients::holder_of(&tx, hash("krs"), now));
     plan!(plans, oauth_clients::update(&tx, &client, now));

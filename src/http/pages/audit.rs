@@ -10,9 +10,10 @@ use serde::Deserialize;
 
 use super::view::grouped;
 use crate::http::audit::{AuditEventBody, CSV_HEAD, Change, KNOWN, actor_words, changes, csv_row, sentence};
+use crate::http::csrf::Posted;
 use crate::http::moment::{Moment, Now};
-use crate::http::page::{FormErrors, Frame, PageError, Place};
-use crate::http::signed_in::SignedIn;
+use crate::http::page::{Done, FormErrors, Frame, PageError, Place};
+use crate::http::signed_in::{SignedIn, to};
 use crate::http::words::{Message, Rich, count, filters, in_words, msg, t, t_refusal};
 use crate::model::audit_event::{ActorFilter, AuditEvent, AuditFilter, Head, Verified};
 use crate::model::clock::Timestamp;
@@ -152,7 +153,7 @@ impl Asked {
     }
 }
 
-pub async fn list(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, PageError> {
+pub async fn list(who: SignedIn, asked: Query<Asked>, done: Query<Done>) -> Result<HttpResponse, PageError> {
     let asked = asked.into_inner().trimmed();
     let mut errors = FieldErrors::default();
     let filter = filter(&who, &asked, &mut errors).await?;
@@ -170,7 +171,7 @@ pub async fn list(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Pa
     let earliest = services::audit::earliest(&who.app).await?;
     let errors = errors.into();
     let page = AuditPage {
-        frame: who.frame(t("Audit log"), Place::Audit).faulty(&errors),
+        frame: who.frame(t("Audit log"), Place::Audit).faulty(&errors).with_banner(done.banner()),
         actions: actions(&asked.action),
         errors,
         is_filtered: !asked.is_empty(),
@@ -184,6 +185,14 @@ pub async fn list(who: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Pa
         filter: asked,
     };
     Ok(who.ok(&page))
+}
+
+pub async fn check(who: SignedIn, form: Posted) -> Result<HttpResponse, PageError> {
+    if form.is_stale {
+        return Ok(to(format!("{BASE}?done=renewed")));
+    }
+    services::audit::check_now(&who.app, &who.caller).await?;
+    Ok(to(BASE))
 }
 
 pub async fn show(who: SignedIn, id: Path<String>) -> Result<HttpResponse, PageError> {

@@ -71,6 +71,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/notices/{id}/dismiss").post(notices::dismiss))
         .service(resource("/admin/audit").get(audit::list))
         .service(resource("/admin/audit/export").get(audit::export))
+        .service(resource("/admin/audit/check").post(audit::check))
         .service(resource("/admin/audit/{id}").get(audit::show))
         .service(resource("/admin/requests").get(requests::list))
         .service(resource("/admin/requests/live").get(requests::live))
@@ -122,7 +123,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(resource("/admin/accounts/{id}/limits").get(accounts::show_limits).post(accounts::set_limits))
         .service(resource("/admin/accounts/{id}/limits/remove").get(accounts::show_take_limits).post(accounts::take_limits))
         .service(resource("/admin/accounts/{id}/suspend").get(accounts::show_suspend).post(accounts::suspend))
-        .service(resource("/admin/accounts/{id}/resume").get(accounts::show_resume).post(accounts::resume));
+        .service(resource("/admin/accounts/{id}/resume").get(accounts::show_resume).post(accounts::resume))
+        .service(resource("/admin/accounts/{id}/delete").get(accounts::show_delete).post(accounts::delete));
     for realm in [api_keys::Realm::Own, api_keys::Realm::All] {
         let at = |path: &str| resource(format!("{}{path}", realm.base()));
         cfg.service(at("").get(api_keys::list).post(api_keys::create))

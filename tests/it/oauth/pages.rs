@@ -142,3 +142,20 @@ async fn a_client_made_on_the_command_line_is_owned_and_not_registered_by_an_adm
     let page = browser.get(&format!("/admin/clients/{}", app.id)).await.expect(200).text;
     assert!(page.contains("Confidential client, owned by ") && !page.contains("registered by"), "{page}");
 }
+
+#[tokio::test]
+async fn clients_are_found_by_the_beginning_of_their_name_or_their_id() {
+    let server = TestServer::start().await;
+    let named = async |name| {
+        let name = keyrack::model::name::Name::parse(name).expect("a name");
+        server.oauth_app_with(|new| new.name = name).await.id
+    };
+    let (reports, mobile) = (named("Reports").await, named("Mobile").await);
+    let browser = admin(&server).await;
+    for q in ["rep", &reports] {
+        let page = browser.get(&format!("/admin/clients?q={q}")).await.expect(200).text;
+        assert!(page.contains(&format!("/admin/clients/{reports}")) && !page.contains(&mobile), "{q}: {page}");
+    }
+    let page = browser.get("/admin/clients?q=ports").await.expect(200).text;
+    assert!(page.contains("No clients match <em>ports</em>.") && page.contains("Clear the search"), "{page}");
+}

@@ -6,7 +6,7 @@ mod limits;
 mod list;
 mod show;
 
-pub use confirm::{resume, show_resume, show_suspend, show_take_limits, suspend, take_limits};
+pub use confirm::{delete, resume, show_delete, show_resume, show_suspend, show_take_limits, suspend, take_limits};
 pub use edit::{create, edit, new, update};
 pub use limits::{set_limits, show_limits};
 pub use list::list;

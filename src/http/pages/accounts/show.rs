@@ -24,6 +24,8 @@ pub struct AccountPage {
     pub frame: Frame,
     pub account: AccountRow,
     pub is_active: bool,
+    /// It has neither users nor keys.
+    pub is_empty: bool,
     pub updated: Moment,
     pub tier: String,
     /// Where its limits come from, in words.
@@ -65,6 +67,7 @@ pub async fn show(
     let now = who.now();
     let page = AccountPage {
         frame: who.frame(&account.name, Place::Accounts).with_banner(done.banner()),
+        is_empty: counts.get(&account.id).is_none_or(|&(users, keys)| users + keys == 0),
         is_active: account.status == AccountStatus::Active,
         updated: now.moment(account.updated_at),
         tier: account.tier.clone().unwrap_or_else(|| t("No tier: the API’s default limits").into()),

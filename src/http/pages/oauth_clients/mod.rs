@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use actix_web::HttpResponse;
 use actix_web::web::{Path, Query};
 use askama::Template;
+use serde::Deserialize;
 
 pub use secret::{end_old, rotate, show_end_old, show_rotate};
 pub use trying::{show_try, start_try, tried};
@@ -43,6 +44,7 @@ const GRANTS_SHOWN: u32 = 50;
 #[template(path = "admin/clients/list.html")]
 struct ClientsPage {
     frame: Frame,
+    q: String,
     clients: Vec<ClientRow>,
     pages: Pages,
 }
@@ -112,13 +114,27 @@ impl ClientRow {
     }
 }
 
-pub async fn list(who: SignedIn, query: Query<ListQuery>, done: Query<Done>) -> Result<HttpResponse, PageError> {
+#[derive(Deserialize)]
+pub struct Sought {
+    #[serde(default)]
+    q: String,
+}
+
+pub async fn list(
+    who: SignedIn,
+    query: Query<ListQuery>,
+    sought: Query<Sought>,
+    done: Query<Done>,
+) -> Result<HttpResponse, PageError> {
+    let q = sought.q.trim();
     let (listed, start) = query.into_inner().place(BASE, ClientId::parse);
+    let listed = listed.keeping("q", q);
     let place = (start, Order::NewestFirst, Limit::of(listed.size()));
-    let found = services::oauth_clients::list(&who.app, &who.caller, place).await?;
+    let found = services::oauth_clients::list(&who.app, &who.caller, (!q.is_empty()).then(|| q.to_owned()), place).await?;
     let now = who.now();
     let page = ClientsPage {
         frame: who.frame(t("OAuth clients"), Place::Clients).with_banner(done.banner()),
+        q: q.into(),
         clients: found.rows.iter().map(|client| ClientRow::new(client, &now)).collect(),
         pages: listed.pages(&found, |client| client.id.to_string()),
     };
