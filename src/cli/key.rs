@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
@@ -35,22 +34,35 @@ pub enum KeyCommand {
     /// All keys, oldest first, revoked ones too
     List(ListArgs),
     /// One key, never its secret
-    Show { id: String },
+    Show {
+        /// The key's id
+        id: String,
+    },
     /// Create a key and print its secret, once
     Create(CreateArgs),
     /// Give a key a new secret and print it, once
     Rotate {
+        /// The key's id
         id: String,
         /// How long the old secret works on, for example 24h; 0s: not at all
         #[arg(long, value_name = "TIME", default_value = "24h", value_parser = values::overlap)]
         overlap: Overlap,
     },
     /// Refuse a key until it is enabled again
-    Disable { id: String },
+    Disable {
+        /// The key's id
+        id: String,
+    },
     /// Let a disabled key in again
-    Enable { id: String },
+    Enable {
+        /// The key's id
+        id: String,
+    },
     /// End a key for good
-    Revoke { id: String },
+    Revoke {
+        /// The key's id
+        id: String,
+    },
     /// Bring in the keys of another system by their hashes, all or none
     Import {
         /// JSON records, one on each line or in one array; - for standard input
@@ -83,17 +95,18 @@ pub struct ListArgs {
 
 #[derive(Args)]
 pub struct CreateArgs {
+    /// What it is for, as lists show it
     #[arg(value_parser = values::name)]
     name: Name,
     /// Whose key it is (id or email) [default: the first admin]
     #[arg(long, value_name = "USER")]
     owner: Option<String>,
-    /// What it may do; may be repeated [default: users:read]
     #[arg(long = "scope", value_name = "SCOPE", value_parser = values::scope, value_delimiter = ',')]
+    #[arg(help = values::scope_help("What it may do", "users:read"))]
     scopes: Vec<String>,
-    /// When it ends, for example 90d [default: never]
-    #[arg(long, value_name = "TIME", value_parser = values::span)]
-    expires: Option<Duration>,
+    /// When it ends: after 90d, with the end of 2027-01-31 (UTC), or at 2027-01-31T12:00:00Z [default: never]
+    #[arg(long, value_name = "TIME", value_parser = values::expiry)]
+    expires: Option<Expiry>,
     /// An address or network that may use it; may be repeated [default: all]
     #[arg(long, value_name = "CIDR", value_parser = values::network)]
     ip_allow: Vec<String>,
@@ -142,6 +155,11 @@ pub fn run(place: &Place, command: KeyCommand, out: &Output) -> Result<()> {
         }
         KeyCommand::Revoke { id } => {
             let key = find(&open, &id)?;
+            if let Some(at) = key.revoked_at {
+                return out.result(&body(&open, &key), || {
+                    format!("Key {} ({}) is revoked already, since {at}. Nothing was changed.", key.name, key.hint)
+                });
+            }
             ask::confirm(out, &format!("Revoke key {} ({}) for good? This cannot be undone.", key.name, key.hint))?;
             let key = open.run(api_keys::revoke(&open.app, &caller, key.id, IfMatch::ANY))?;
             out.result(&body(&open, &key), || {
@@ -187,7 +205,12 @@ fn list(open: &Opened, args: ListArgs, out: &Output) -> Result<()> {
 
 fn find(open: &Opened, id: &str) -> Result<ApiKey> {
     let unknown = || Failure::not_found(format!("There is no key {id}.\nAll of them: keyrack key list"));
-    let key = ApiKeyId::parse(id).ok_or_else(unknown)?;
+    let key = ApiKeyId::parse(id).ok_or_else(|| {
+        Failure::not_found(format!(
+            "{id} is no key's id: key_… and 26 characters. Names are not unique, so keys are named by their id.\n\
+             It stands beside the name in: keyrack key list"
+        ))
+    })?;
     open.run(api_keys::find(&open.app, &Caller::command_line(), key)).map_err(|err| match err.downcast_ref() {
         Some(AppError::NotFound(_)) => unknown(),
         _ => err,
@@ -211,7 +234,7 @@ fn create(place: &Place, open: &Opened, args: CreateArgs, out: &Output) -> Resul
             ))
         })?,
     };
-    let expiry = args.expires.map_or(Expiry::Never, Expiry::In);
+    let expiry = args.expires.unwrap_or_default();
     let metadata = Metadata::default();
     let new = NewApiKey { name: args.name, user_id: Some(owner.id), scopes, expiry, ip_allow, windows, metadata };
     let (key, secret) = open.run(api_keys::create(&open.app, &Caller::command_line(), new, Keep::nothing()))?;

@@ -14,7 +14,7 @@ use crate::model::ids::{DeliveryId, WebhookId};
 use crate::model::page::{Limit, Order, Start};
 use crate::model::revision::IfMatch;
 use crate::model::target::Target;
-use crate::model::webhook::{EventTypes, NewWebhook, Webhook};
+use crate::model::webhook::{EventType, EventTypes, NewWebhook, Webhook};
 use crate::services::idempotency::Keep;
 use crate::services::webhooks::{self, deliveries};
 
@@ -24,18 +24,25 @@ pub enum WebhookCommand {
     List,
     /// Add a webhook and print its secret, once
     Add {
+        /// Where events are sent, for example https://example.com/hooks/keyrack
         url: String,
-        /// What it is told of, for example user.created; may be repeated
         #[arg(long = "event", value_name = "EVENT", required = true, value_parser = values::event, value_delimiter = ',')]
+        #[arg(help = format!("What it is told of; may be repeated: {}", EventType::ALL.iter().map(|event| event.name()).collect::<Vec<_>>().join(", ")))]
         events: Vec<String>,
         /// Only events of this account (id or name) [default: of every account]
         #[arg(long, value_name = "ACCOUNT")]
         account: Option<String>,
     },
     /// Send a test to a webhook now, and tell what it answered
-    Test { id: String },
+    Test {
+        /// The webhook's id
+        id: String,
+    },
     /// Let the running server send a delivery again, as the same message
-    Replay { id: String },
+    Replay {
+        /// The delivery's id
+        id: String,
+    },
 }
 
 pub fn run(place: &Place, command: WebhookCommand, out: &Output) -> Result<()> {
@@ -92,7 +99,15 @@ fn list(open: &Opened, out: &Output) -> Result<()> {
 }
 
 fn add(open: &Opened, (url, events): (&str, &[String]), account: Option<String>, out: &Output) -> Result<()> {
-    let url = Target::parse(url, open.app.outbound.allow_private).map_err(|problem| problem.of("url"))?;
+    let allow_private = open.app.outbound.allow_private;
+    let url = Target::parse(url, allow_private).map_err(|problem| match Target::parse(url, true) {
+        Ok(_) => Failure::failed(format!(
+            "url: {}\nTo let webhooks go to addresses of your own network, and over plain HTTP: [webhooks] \
+             allow_private_targets = true, then start the server again.",
+            problem.message
+        )),
+        Err(_) => problem.of("url").into(),
+    })?;
     let events = EventTypes::parse(events.iter().map(String::as_str)).map_err(|problem| problem.of("events"))?;
     let account_id = account.map(|account| super::account::find(open, &account)).transpose()?.map(|account| account.id);
     let new = NewWebhook { url, events, account_id };

@@ -6,7 +6,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::{AccountRow, BASE, Choice};
-use crate::http::page::{Frame, PageError, Place};
+use crate::http::page::{Done, Frame, PageError, Place};
 use crate::http::pages::view::{Column, Listed, Pages, Sorted};
 use crate::http::signed_in::SignedIn;
 use crate::http::words::{filters, msg, t};
@@ -46,7 +46,7 @@ pub struct ListQuery {
     from: Option<u64>,
 }
 
-pub async fn list(who: SignedIn, query: Query<ListQuery>) -> Result<HttpResponse, PageError> {
+pub async fn list(who: SignedIn, query: Query<ListQuery>, done: Query<Done>) -> Result<HttpResponse, PageError> {
     let query = query.into_inner();
     let q = query.q.trim();
     let sorted = Sorted::parse(&query.sort, &["name"]);
@@ -89,7 +89,7 @@ pub async fn list(who: SignedIn, query: Query<ListQuery>) -> Result<HttpResponse
     limits.push(chosen("own", t("Limits of its own").into(), &query.limits));
     let current = status.map_or("", AccountStatus::name);
     let page = AccountsPage {
-        frame: who.frame(t("Accounts"), Place::Accounts),
+        frame: who.frame(t("Accounts"), Place::Accounts).with_banner(done.banner()),
         q: q.into(),
         sort: sorted.word().into(),
         limits,
