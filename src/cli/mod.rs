@@ -49,7 +49,7 @@ const HELP: &str = "\
 Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 
 Start      serve   install   uninstall   setup-link   status   doctor   admin {create|disable-mfa|reset-password}
-Manage     user {list|show|add|set|disable|enable|delete|import|export}   account {list|show|add|set|suspend|resume}
+Manage     user {list|show|add|set|disable|enable|delete|import|export}   account {list|show|add|set|suspend|resume|delete}
            tier {list|set|delete}   key {list|show|create|set|rotate|disable|enable|revoke|import|test|pattern}
            client {list|create|rotate-secret|delete}
            webhook {list|add|show|set|pause|resume|delete|rotate-secret|test|replay}
