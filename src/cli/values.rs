@@ -70,6 +70,9 @@ pub fn time(text: &str) -> Parsed<Timestamp> {
 
 /// After some time, at a moment, or with the end of a day in UTC.
 pub fn expiry(text: &str) -> Parsed<Expiry> {
+    if text == "never" {
+        return Ok(Expiry::Never);
+    }
     let end = || day(text).and_then(|day| beginning(day.tomorrow().ok()?));
     match Timestamp::parse(text).or_else(end) {
         Some(at) => Ok(Expiry::At(at)),

@@ -146,6 +146,68 @@ fn help_names_what_may_be_written_and_mistakes_say_what_to_do() {
 }
 
 #[test]
+fn keys_are_changed_from_the_shell_and_back_again() {
+    let keyrack = Keyrack::with_admin();
+    let key = keyrack.json(&["key", "create", "ci", "--scope", "users:read,keys:read"]);
+    let id = text(&key["id"]);
+    let args = ["key", "set", id, "--name", "CI two", "--scope", "users:read", "--expires", "2099-01-31"];
+    let args = [&args[..], &["--ip-allow", "10.0.0.0/8", "--ip-allow", "2001:db8::/32", "--window", "5/1m"]].concat();
+    let set = keyrack.run(&args).ok();
+    assert!(set.out.contains("CI two") && set.out.contains("expires_at    2099-02-01T00:00:00Z"), "{}", set.out);
+    let undo = set.err.trim_end().strip_prefix("Undo: keyrack ").expect("a way back");
+    let words = format!("key set {id} --name ci --scope users:read,keys:read --expires never --no-ip-allow --no-windows");
+    assert_eq!(undo, words);
+    let changed = keyrack.json(&["key", "show", id]);
+    assert_eq!((&changed["scopes"], &changed["ip_allow"]), (&json!(["users:read"]), &json!(["10.0.0.0/8", "2001:db8::/32"])));
+    assert_eq!(changed["windows"], json!([{ "limit": 5, "seconds": 60 }]));
+    keyrack.run(&undo.split(' ').collect::<Vec<_>>()).ok();
+    let back = keyrack.json(&["key", "show", id]);
+    for field in ["name", "scopes", "expires_at", "ip_allow", "windows"] {
+        assert_eq!(back[field], key[field], "{field}");
+    }
+    keyrack.run(&["key", "set", id]).fails(2, "Nothing to change was given.");
+    let did = keyrack.json(&["audit", "list", "--action", "key.updated"]);
+    assert_eq!(did.as_array().map(Vec::len), Some(2), "{did}");
+    keyrack.run(&["key", "revoke", id, "--yes"]).ok();
+    keyrack.run(&["key", "set", id, "--name", "x"]).fails(1, "revoked");
+    assert!(keyrack.run(&["completions", "fish"]).ok().out.contains("no-ip-allow"));
+}
+
+#[test]
+fn webhooks_are_changed_paused_and_deleted_from_the_shell() {
+    let keyrack = Keyrack::with_admin();
+    let config = keyrack.root.path().join("keyrack.toml");
+    std::fs::write(&config, "[webhooks]\nallow_private_targets = true\n").expect("writes");
+    let run = |args: &[&str]| keyrack.run(&[&["--config", "keyrack.toml", "webhook"], args].concat());
+    let made = run(&["add", "http://127.0.0.1:9999/", "--event", "user.created", "--json"]).json();
+    let id = text(&made["id"]);
+    let shown = run(&["show", id, "--json"]).json();
+    assert_eq!((&shown["url"], shown.get("secret")), (&made["url"], None));
+    assert!(run(&["show", id]).ok().out.contains("every account"));
+
+    let set = run(&["set", id, "--url", "http://127.0.0.1:9998/", "--event", "key.created,key.revoked"]).ok();
+    assert!(set.err.contains(&format!("webhook set {id} --url http://127.0.0.1:9999/ --event user.created")), "{}", set.err);
+    assert_eq!(run(&["show", id, "--json"]).json()["events"], json!(["key.created", "key.revoked"]));
+    run(&["set", id]).fails(2, "--url");
+    keyrack.run(&["webhook", "set", id, "--url", "http://127.0.0.1:9/"]).fails(1, "url: ");
+    assert_eq!(run(&["pause", id, "--json"]).json()["status"], "paused");
+    let resumed = run(&["resume", id]).ok();
+    assert!(resumed.out.contains("is active") && resumed.err.contains("webhook pause wh_"), "{}{}", resumed.out, resumed.err);
+    let rotated = run(&["rotate-secret", id, "--json"]).json();
+    assert!(text(&rotated["secret"]).starts_with("whsec_") && rotated["secret"] != made["secret"], "{rotated}");
+    assert!(run(&["rotate-secret", id, "--overlap", "0s"]).ok().err.contains("no longer signed with the old secret"));
+    run(&["delete", id]).fails(4, "--yes");
+    assert_eq!(run(&["delete", id, "--yes", "--json"]).json()["deleted"], true);
+    for verb in ["show", "pause", "resume", "delete", "rotate-secret"] {
+        run(&[verb, id]).fails(3, "There is no webhook");
+    }
+    for action in ["webhook.created", "webhook.updated", "webhook.secret_rotated", "webhook.deleted"] {
+        assert_ne!(keyrack.json(&["audit", "list", "--action", action]), json!([]), "{action}");
+    }
+    assert!(keyrack.run(&["completions", "bash"]).ok().out.contains("rotate-secret"));
+}
+
+#[test]
 fn settings_are_shown_as_they_take_effect_and_explained_with_their_files() {
     let keyrack = Keyrack::new();
     let shown = keyrack.run(&["config", "show"]).ok().out;
