@@ -8,7 +8,7 @@ use clap::Subcommand;
 use super::ask;
 use super::data::Place;
 use super::output::Output;
-use super::user::{find, new_password, who};
+use super::user::{find, new_password, or_taken, who};
 use super::values;
 use crate::http::api::UserBody;
 use crate::model::caller::Caller;
@@ -54,7 +54,12 @@ pub fn run(place: &Place, command: AdminCommand, out: &Output) -> Result<()> {
     match command {
         AdminCommand::Create { email, name, password_file } => {
             let password = new_password(&ask::new_password(out, password_file.as_ref())?)?;
-            let user = open.run(setup::create_admin(&open.app, email, name, password))?;
+            let address = email.to_string();
+            let user = open.run(setup::create_admin(&open.app, email, name, password)).map_err(|err| {
+                let promote = place.command(["user", "set", &address, "--role", "admin"]);
+                let reset = place.command(["admin", "reset-password", "--email", &address]);
+                or_taken(err, &format!("Make them an administrator: {promote}   Give them another password: {reset}"))
+            })?;
             out.result(&UserBody::from(&user), || format!("Made {} an administrator ({}).", who(&user), user.id))?;
             place.undo(out, &["user", "delete", &user.id.to_string()]);
         }

@@ -60,10 +60,10 @@ pub struct FilterArgs {
     /// Only those of this account (id or name)
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
-    /// From this time on, for example 2026-11-22T10:00:00Z
+    /// From this time on, for example 2026-11-22T10:00:00Z or the day 2026-11-22 (UTC)
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     since: Option<Timestamp>,
-    /// Before this time
+    /// Before this time, or before this day begins (UTC)
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     before: Option<Timestamp>,
     /// The id of the event, or of the request that it came with

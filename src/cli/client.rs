@@ -28,17 +28,22 @@ pub enum ClientCommand {
     Create(CreateArgs),
     /// Give a client a new secret and print it, once
     RotateSecret {
+        /// The client's id
         id: String,
         /// How long the old secret works on, for example 24h; 0s: not at all
         #[arg(long, value_name = "TIME", default_value = "24h", value_parser = values::overlap)]
         overlap: Overlap,
     },
     /// Delete a client; its tokens stop at once
-    Delete { id: String },
+    Delete {
+        /// The client's id
+        id: String,
+    },
 }
 
 #[derive(Args)]
 pub struct CreateArgs {
+    /// What users know it by
     #[arg(value_parser = values::name)]
     name: Name,
     /// Where users are sent back to; may be repeated
@@ -47,8 +52,8 @@ pub struct CreateArgs {
     /// It runs where everyone can look into it, and has no secret
     #[arg(long)]
     public: bool,
-    /// What it may ask for; may be repeated [default: read and write]
     #[arg(long = "scope", value_name = "SCOPE", value_parser = values::scope, value_delimiter = ',')]
+    #[arg(help = values::scope_help("What it may ask for", "read and write"))]
     scopes: Vec<String>,
 }
 

@@ -43,7 +43,7 @@ pub fn run(place: &Place, command: ConfigCommand, out: &Output) -> Result<()> {
             out.result(&rows, || {
                 let cells = SETTINGS
                     .iter()
-                    .map(|setting| [setting.name(), setting.show(&loaded.config), loaded.source(setting).to_string()]);
+                    .map(|setting| [setting.name(), in_effect(setting, &loaded.config), loaded.source(setting).to_string()]);
                 out.table(["SETTING", "VALUE", "FROM"], &cells.collect::<Vec<_>>())
             })
         }
@@ -63,7 +63,8 @@ pub fn run(place: &Place, command: ConfigCommand, out: &Output) -> Result<()> {
             out.result(&all, || SETTINGS.iter().map(in_words).collect::<Vec<_>>().join("\n"))
         }
         ConfigCommand::Explain { key: Some(key), .. } => {
-            let setting = Setting::find(&key).ok_or_else(|| unknown(&key))?;
+            let of_file = || Setting::find(key.strip_suffix("_file")?).filter(|setting| setting.is_secret());
+            let setting = Setting::find(&key).or_else(of_file).ok_or_else(|| unknown(&key))?;
             out.result(&explained(setting), || in_words(setting))
         }
     }
@@ -81,6 +82,14 @@ fn shown(setting: &Setting, loaded: &Loaded) -> Shown {
     Shown { key: setting.name(), value: to_json(&setting.show(&loaded.config)), source: loaded.source(setting).to_string() }
 }
 
+/// What people are shown: of what follows another setting, what came of that.
+fn in_effect(setting: &Setting, config: &Config) -> String {
+    match (setting.section, setting.key) {
+        ("api", "key_prefix") if config.api.key_prefix.is_none() => format!("\"{}\"", config.api.dialect.key_prefix()),
+        _ => setting.show(config),
+    }
+}
+
 fn explained(setting: &Setting) -> Value {
     json!({
         "key": setting.name(),
@@ -88,17 +97,23 @@ fn explained(setting: &Setting) -> Value {
         "default": to_json(&setting.show(&Config::default())),
         "environment": setting.variable(),
         "flag": setting.flag,
+        "file_key": setting.file_key(),
+        "file_environment": setting.file_key().map(|_| format!("{}_FILE", setting.variable())),
     })
 }
 
 fn in_words(setting: &Setting) -> String {
     let flag = setting.flag.map(|flag| format!("   Flag: {flag}")).unwrap_or_default();
+    let file = setting
+        .file_key()
+        .map(|key| format!("\n    From the first line of a file: {key} = \"FILE\"   Environment: {}_FILE", setting.variable()));
     format!(
-        "{}\n    {}\n    Default: {}   Environment: {}{flag}\n",
+        "{}\n    {}\n    Default: {}   Environment: {}{flag}{}\n",
         setting.name(),
         setting.words,
         setting.show(&Config::default()),
-        setting.variable()
+        setting.variable(),
+        file.unwrap_or_default()
     )
 }
 

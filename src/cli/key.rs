@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
@@ -35,22 +34,37 @@ pub enum KeyCommand {
     /// All keys, oldest first, revoked ones too
     List(ListArgs),
     /// One key, never its secret
-    Show { id: String },
+    Show {
+        /// The key's id
+        id: String,
+    },
     /// Create a key and print its secret, once
     Create(CreateArgs),
+    /// Change a key; what is not given stays
+    Set(SetArgs),
     /// Give a key a new secret and print it, once
     Rotate {
+        /// The key's id
         id: String,
         /// How long the old secret works on, for example 24h; 0s: not at all
         #[arg(long, value_name = "TIME", default_value = "24h", value_parser = values::overlap)]
         overlap: Overlap,
     },
     /// Refuse a key until it is enabled again
-    Disable { id: String },
+    Disable {
+        /// The key's id
+        id: String,
+    },
     /// Let a disabled key in again
-    Enable { id: String },
+    Enable {
+        /// The key's id
+        id: String,
+    },
     /// End a key for good
-    Revoke { id: String },
+    Revoke {
+        /// The key's id
+        id: String,
+    },
     /// Bring in the keys of another system by their hashes, all or none
     Import {
         /// JSON records, one on each line or in one array; - for standard input
@@ -83,23 +97,50 @@ pub struct ListArgs {
 
 #[derive(Args)]
 pub struct CreateArgs {
+    /// What it is for, as lists show it
     #[arg(value_parser = values::name)]
     name: Name,
     /// Whose key it is (id or email) [default: the first admin]
     #[arg(long, value_name = "USER")]
     owner: Option<String>,
-    /// What it may do; may be repeated [default: users:read]
     #[arg(long = "scope", value_name = "SCOPE", value_parser = values::scope, value_delimiter = ',')]
+    #[arg(help = values::scope_help("What it may do", "users:read"))]
     scopes: Vec<String>,
-    /// When it ends, for example 90d [default: never]
-    #[arg(long, value_name = "TIME", value_parser = values::span)]
-    expires: Option<Duration>,
+    /// When it ends: after 90d, with the end of 2027-01-31 (UTC), or at 2027-01-31T12:00:00Z [default: never]
+    #[arg(long, value_name = "TIME", value_parser = values::expiry)]
+    expires: Option<Expiry>,
     /// An address or network that may use it; may be repeated [default: all]
     #[arg(long, value_name = "CIDR", value_parser = values::network)]
     ip_allow: Vec<String>,
     /// A limit of its own besides its account's, for example 100/1m; may be repeated
     #[arg(long = "window", value_name = "N/TIME", value_parser = values::window)]
     windows: Vec<Window>,
+}
+
+#[derive(Args)]
+pub struct SetArgs {
+    /// The key's id
+    id: String,
+    #[arg(long, value_parser = values::name)]
+    name: Option<Name>,
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = values::scope, value_delimiter = ',')]
+    #[arg(help = values::scope_help("What it may do from now on", "as it is"))]
+    scopes: Vec<String>,
+    /// When it ends: after 90d, with the end of 2027-01-31 (UTC), at 2027-01-31T12:00:00Z, or never
+    #[arg(long, value_name = "TIME", value_parser = values::expiry)]
+    expires: Option<Expiry>,
+    /// An address or network that alone may use it; may be repeated
+    #[arg(long, value_name = "CIDR", value_parser = values::network)]
+    ip_allow: Vec<String>,
+    /// Let all addresses use it
+    #[arg(long, conflicts_with = "ip_allow")]
+    no_ip_allow: bool,
+    /// A limit of its own besides its account's, for example 100/1m; may be repeated
+    #[arg(long = "window", value_name = "N/TIME", value_parser = values::window)]
+    windows: Vec<Window>,
+    /// Take its own limits away
+    #[arg(long, conflicts_with = "windows")]
+    no_windows: bool,
 }
 
 pub fn run(place: &Place, command: KeyCommand, out: &Output) -> Result<()> {
@@ -112,6 +153,7 @@ pub fn run(place: &Place, command: KeyCommand, out: &Output) -> Result<()> {
             out.result(&body(&open, &key), || in_words(&open, &key, None))
         }
         KeyCommand::Create(args) => create(place, &open, args, out),
+        KeyCommand::Set(args) => set(place, &open, args, out),
         KeyCommand::Rotate { id, overlap } => {
             let key = find(&open, &id)?;
             let rotated = api_keys::rotate(&open.app, &caller, key.id, overlap, IfMatch::ANY, Keep::nothing());
@@ -142,6 +184,11 @@ pub fn run(place: &Place, command: KeyCommand, out: &Output) -> Result<()> {
         }
         KeyCommand::Revoke { id } => {
             let key = find(&open, &id)?;
+            if let Some(at) = key.revoked_at {
+                return out.result(&body(&open, &key), || {
+                    format!("Key {} ({}) is revoked already, since {at}. Nothing was changed.", key.name, key.hint)
+                });
+            }
             ask::confirm(out, &format!("Revoke key {} ({}) for good? This cannot be undone.", key.name, key.hint))?;
             let key = open.run(api_keys::revoke(&open.app, &caller, key.id, IfMatch::ANY))?;
             out.result(&body(&open, &key), || {
@@ -187,7 +234,12 @@ fn list(open: &Opened, args: ListArgs, out: &Output) -> Result<()> {
 
 fn find(open: &Opened, id: &str) -> Result<ApiKey> {
     let unknown = || Failure::not_found(format!("There is no key {id}.\nAll of them: keyrack key list"));
-    let key = ApiKeyId::parse(id).ok_or_else(unknown)?;
+    let key = ApiKeyId::parse(id).ok_or_else(|| {
+        Failure::not_found(format!(
+            "{id} is no key's id: key_… and 26 characters. Names are not unique, so keys are named by their id.\n\
+             It stands beside the name in: keyrack key list"
+        ))
+    })?;
     open.run(api_keys::find(&open.app, &Caller::command_line(), key)).map_err(|err| match err.downcast_ref() {
         Some(AppError::NotFound(_)) => unknown(),
         _ => err,
@@ -211,13 +263,68 @@ fn create(place: &Place, open: &Opened, args: CreateArgs, out: &Output) -> Resul
             ))
         })?,
     };
-    let expiry = args.expires.map_or(Expiry::Never, Expiry::In);
+    let expiry = args.expires.unwrap_or_default();
     let metadata = Metadata::default();
     let new = NewApiKey { name: args.name, user_id: Some(owner.id), scopes, expiry, ip_allow, windows, metadata };
     let (key, secret) = open.run(api_keys::create(&open.app, &Caller::command_line(), new, Keep::nothing()))?;
     print_secret(open, &key, &secret, out)?;
     place.undo(out, &["key", "revoke", &key.id.to_string()]);
     Ok(())
+}
+
+fn set(place: &Place, open: &Opened, args: SetArgs, out: &Output) -> Result<()> {
+    let before = find(open, &args.id)?;
+    let scopes = Some(args.scopes).filter(|scopes| !scopes.is_empty());
+    let scopes = scopes.map(|scopes| ScopesAsked::parse(scopes.iter().map(String::as_str))).transpose();
+    let ip_allow = IpAllow::parse(args.ip_allow.iter().map(String::as_str)).map_err(|problem| problem.of("ip_allow"))?;
+    let windows = values::windows(args.windows)?;
+    let changes = ApiKeyChanges {
+        name: args.name,
+        scopes: scopes.map_err(|problem| problem.of("scope"))?,
+        expiry: args.expires,
+        ip_allow: Some(ip_allow).filter(|allowed| args.no_ip_allow || !allowed.is_empty()),
+        windows: Some(windows).filter(|windows| args.no_windows || !windows.is_empty()),
+        ..ApiKeyChanges::default()
+    };
+    if changes.name.is_none() && !changes.widen() {
+        let shown = place.command(["key", "set", "--help"]);
+        return Err(Failure::usage(format!("Nothing to change was given.\nWhat there is: {shown}")));
+    }
+    let after = open.run(api_keys::update(&open.app, &Caller::command_line(), before.id, changes, IfMatch::ANY))?;
+    out.result(&body(open, &after), || in_words(open, &after, None))?;
+    let back = way_back(&before, &after);
+    if !back.is_empty() {
+        let words = ["key", "set", &after.id.to_string()].map(str::to_owned).into_iter().chain(back).collect::<Vec<_>>();
+        place.undo(out, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    Ok(())
+}
+
+/// The options that bring back what was changed.
+fn way_back(before: &ApiKey, after: &ApiKey) -> Vec<String> {
+    let each = |option: &str, values: Vec<String>| -> Vec<String> {
+        values.into_iter().flat_map(|value| [option.to_owned(), value]).collect()
+    };
+    let or = |values: Vec<String>, none: &str| if values.is_empty() { vec![none.to_owned()] } else { values };
+    let mut back = Vec::new();
+    if before.name != after.name {
+        back.extend(["--name".to_owned(), before.name.clone()]);
+    }
+    if before.scopes != after.scopes {
+        back.extend(["--scope".to_owned(), before.scopes.to_string().replace(' ', ",")]);
+    }
+    if before.expires_at != after.expires_at {
+        back.extend(["--expires".to_owned(), before.expires_at.map_or("never".into(), |at| at.to_string())]);
+    }
+    if before.ip_allow != after.ip_allow {
+        let networks = before.ip_allow.entries().map(|network| network.to_string()).collect();
+        back.extend(or(each("--ip-allow", networks), "--no-ip-allow"));
+    }
+    if before.windows != after.windows {
+        let windows = before.windows.as_slice().iter().map(ToString::to_string).collect();
+        back.extend(or(each("--window", windows), "--no-windows"));
+    }
+    back
 }
 
 fn print_secret(open: &Opened, key: &ApiKey, secret: &Secret, out: &Output) -> Result<()> {

@@ -49,9 +49,10 @@ const HELP: &str = "\
 Usage: keyrack [COMMAND] [OPTIONS]     (no command: serve)
 
 Start      serve   install   uninstall   setup-link   status   doctor   admin {create|disable-mfa|reset-password}
-Manage     user {list|show|add|set|disable|enable|delete|import|export}   account {list|show|add|set|suspend|resume}
-           tier {list|set|delete}   key {list|show|create|rotate|disable|enable|revoke|import|test|pattern}
-           client {list|create|rotate-secret|delete}   webhook {list|add|test|replay}
+Manage     user {list|show|add|set|disable|enable|delete|import|export}   account {list|show|add|set|suspend|resume|delete}
+           tier {list|set|delete}   key {list|show|create|set|rotate|disable|enable|revoke|import|test|pattern}
+           client {list|create|rotate-secret|delete}
+           webhook {list|add|show|set|pause|resume|delete|rotate-secret|test|replay}
 Data       backup {create|verify|restore}   audit {list|verify|export}   migrate   config {show|check|explain}   completions SHELL   openapi
 
 Options:

@@ -150,6 +150,16 @@ pub fn find(open: &Opened, user: &str) -> Result<User> {
     })
 }
 
+/// The refusal of an address that somebody has, with what to do.
+pub fn or_taken(err: anyhow::Error, hint: &str) -> anyhow::Error {
+    match err.downcast_ref() {
+        Some(AppError::Invalid(errors)) if errors.as_slice().iter().any(|error| error.code == "taken") => {
+            Failure::failed(format!("email: {err}\n{hint}"))
+        }
+        _ => err,
+    }
+}
+
 /// A password that was given, checked as a new one.
 pub fn new_password(typed: &str) -> Result<Password> {
     Ok(Password::parse(typed, is_common).map_err(|problem| problem.of("password"))?)
@@ -205,7 +215,12 @@ fn add(place: &Place, open: &Opened, args: AddArgs, out: &Output) -> Result<()> 
     let has_password = password.is_some();
     let account_id = account.map(|account| account.id);
     let new = NewUser { name: args.name, email: args.email, password, account_id, role: args.role, time_zone: None };
-    let user = open.run(users::create(&open.app, &Caller::command_line(), new, Keep::nothing()))?;
+    let email = new.email.to_string();
+    let user = open.run(users::create(&open.app, &Caller::command_line(), new, Keep::nothing()));
+    let user = user.map_err(|err| {
+        let [show, set] = ["show", "set"].map(|verb| place.command(["user", verb, &email]));
+        or_taken(err, &format!("Who has it: {show}   Change them: {set} …"))
+    })?;
     out.result(&UserBody::from(&user), || format!("Added {} as {} ({}).", who(&user), user.role.name(), user.id))?;
     if !has_password {
         let command = place.command(["admin", "reset-password", "--email", &user.email]);

@@ -13,7 +13,8 @@ use super::failure::Failure;
 use super::output::Output;
 use super::progress::Bar;
 use crate::model::caller::Caller;
-use crate::model::imported_user::{MAX_BYTES, Table};
+use crate::model::imported_user::{Field, MAX_BYTES, Table};
+use crate::model::tier::counted;
 use crate::services::export::{self, Format, Which};
 use crate::services::import_users::{self, Known, Options};
 use crate::services::users::Filter;
@@ -71,7 +72,20 @@ enum FormatArg {
 pub fn import(open: &Opened, args: &ImportArgs, out: &Output) -> Result<()> {
     let name = args.file.display().to_string();
     let table = Table::read(&text_of(&args.file)?).map_err(|problem| Failure::failed(format!("{name}: {}", problem.message)))?;
-    let records = table.records(&table.guess());
+    let columns = table.guess();
+    if !columns.contains(&Some(Field::Email)) {
+        return Err(Failure::failed(format!(
+            "{name}: no column is the email address; the head names: {}.\nCall it one of: {}. (Rows are not at fault, so --leave-out does not help.)",
+            table.head.join(", "),
+            Field::Email.heads().join(", ")
+        )));
+    }
+    let passed_over: Vec<&str> =
+        table.head.iter().zip(&columns).filter(|(_, field)| field.is_none()).map(|(head, _)| &**head).collect();
+    if !passed_over.is_empty() {
+        out.talk(format!("Passed over, since users have no such thing: {}.", passed_over.join(", ")));
+    }
+    let records = table.records(&columns);
     let account = args.account.as_deref().map(|account| super::account::find(open, account)).transpose()?;
     let options = Options {
         known: if matches!(args.known, KnownArg::Update) { Known::Update } else { Known::Skip },
@@ -99,14 +113,17 @@ pub fn import(open: &Opened, args: &ImportArgs, out: &Output) -> Result<()> {
             (false, false) => "Has",
         };
         format!(
-            "{did} added {}, updated {}, skipped {}; {} new accounts.",
-            imported.created, imported.updated, imported.skipped, imported.accounts_created
+            "{did} added {}, updated {}, skipped {}; {}.",
+            imported.created,
+            imported.updated,
+            imported.skipped,
+            counted(imported.accounts_created as u64, "new account")
         )
     })?;
     if held_back {
         return Err(Failure::failed(format!(
-            "{name}: {} mistakes. Mend them, or leave those rows out with --leave-out.",
-            imported.errors.len()
+            "{name}: {}. Mend what is wrong, or leave those rows out with --leave-out.",
+            counted(imported.errors.len() as u64, "mistake")
         )));
     }
     if imported.created > 0 && !args.dry_run {

@@ -172,6 +172,11 @@ impl Setting {
         matches!((self.section, self.key), ("metrics", "token") | ("backup", "passphrase"))
     }
 
+    /// The key that names the file it is read from, for a secret.
+    pub fn file_key(&self) -> Option<String> {
+        self.is_secret().then(|| format!("{}_file", self.key))
+    }
+
     /// Its value as the file would have it.
     pub fn show(&self, config: &Config) -> String {
         (self.show)(config)
@@ -234,6 +239,9 @@ pub fn example_file() -> String {
         text += &format!("\n[{section}]\n");
         for setting in SETTINGS.iter().filter(|setting| setting.section == section) {
             text += &format!("# {}\n#{} = {}\n", setting.words, setting.key, setting.show(&default));
+            if let Some(key) = setting.file_key() {
+                text += &format!("# Better from the first line of a file: {key} = \"FILE\"\n");
+            }
         }
     }
     text

@@ -45,17 +45,20 @@ impl Field {
         }
     }
 
-    /// By the head of a column, as other programs name it.
+    /// What other programs call it in the head of a column; blanks, signs and case do not matter.
+    pub const fn heads(self) -> &'static [&'static str] {
+        match self {
+            Self::Email => &["email", "emailaddress", "mail", "username"],
+            Self::Name => &["name", "fullname", "displayname"],
+            Self::Role => &["role"],
+            Self::Status => &["status"],
+            Self::Account => &["account", "accountname", "team", "customer", "company", "organisation", "organization"],
+        }
+    }
+
     fn guess(head: &str) -> Option<Self> {
         let head: String = head.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-        match head.as_str() {
-            "email" | "emailaddress" | "mail" | "username" => Some(Self::Email),
-            "name" | "fullname" | "displayname" => Some(Self::Name),
-            "role" => Some(Self::Role),
-            "status" => Some(Self::Status),
-            "account" | "accountname" | "team" | "customer" | "company" | "organisation" | "organization" => Some(Self::Account),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|field| field.heads().contains(&head.as_str()))
     }
 }
 

@@ -145,6 +145,7 @@ describe("pages", () => {
         ["security-of-admins", "/admin/settings/security"],
         ["audit", "/admin/audit"],
         ["audit-none-match", "/admin/audit?action=tier.deleted"],
+        ["clients-none-match", "/admin/clients?q=nobody"],
         ["audit-wrong", "/admin/audit?since=yesterday"],
         ["settings", "/settings"],
         ["security", "/settings/security"],
@@ -299,6 +300,21 @@ describe("pages", () => {
       }
     });
   });
+});
+
+test("on a laptop's screen the menu and signing out are in sight, and on a lower one the menu scrolls", async () => {
+  const { page, context } = await openPage(browser, server, { viewport: { width: 1366, height: 650 } });
+  await signIn(page, admin);
+  const bottom = async (name) => {
+    const box = await page.locator(`.rail ${name}`).filter({ visible: true }).last().boundingBox();
+    return box.y + box.height;
+  };
+  assert.ok((await bottom("nav a")) < (await bottom(".who button")) && (await bottom(".who button")) <= 650);
+  await page.setViewportSize({ width: 1366, height: 480 });
+  assert.ok((await bottom(".who button")) <= 480);
+  const nav = page.getByRole("navigation", { name: "Main" });
+  assert.ok(await nav.evaluate((it) => it.scrollHeight > it.clientHeight && getComputedStyle(it).overflowY === "auto"));
+  await context.close();
 });
 
 test("long names fit at every width", async () => {

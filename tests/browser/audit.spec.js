@@ -35,7 +35,7 @@ for (const javaScriptEnabled of [true, false]) {
       await row.getByText("owner", { exact: true }).waitFor();
       await page.getByText("Verified", { exact: true }).waitFor();
       await page.getByRole("button", { name: "Check now" }).click();
-      await page.getByText(/no event was changed, up to \d+, the newest\./).waitFor();
+      await page.getByText(/no event was changed, up to event \d+, the newest\./).waitFor();
       watch.check();
     });
 

@@ -53,6 +53,17 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
+test("on a phone no path and no scope of the tables is broken within itself", async () => {
+  const server = await startServer();
+  const { page, context } = await openPage(browser, server, { viewport: { width: 360, height: 800 } });
+  await page.goto("/docs");
+  const broken = await page.locator(".prose td code").evaluateAll((all) => all.filter((one) => one.getClientRects().length > one.textContent.split(" ").length).map((one) => one.textContent));
+  assert.deepEqual(broken, []);
+  assert.ok(await sidewaysPixels(page) <= 0);
+  await context.close();
+  await server.stop();
+});
+
 for (const [look, options] of Object.entries({
   "light-1280": { viewport: { width: 1280, height: 900 } },
   "dark-360": { viewport: { width: 360, height: 800 }, colorScheme: "dark" },

@@ -82,6 +82,20 @@ for (const javaScriptEnabled of [true, false]) {
       watch.check();
     });
 
+    test("settings tell one's own from everyone's", async () => {
+      await page.goto("/settings");
+      const tabs = page.getByRole("navigation", { name: "Settings" });
+      const words = (name) => tabs.getByRole("list", { name, exact: true }).getByRole("link").allTextContents();
+      assert.deepEqual(await words("Yours"), ["Profile", "Security", "API Keys", "Usage", "Connected apps"]);
+      assert.deepEqual(await words("Everyone’s"), ["API conventions", "Administrators", "Network", "Backup"]);
+      for (const name of await words("Everyone’s")) {
+        await tabs.getByRole("link", { name }).click();
+        await page.getByRole("heading", { level: 1, name }).waitFor();
+        assert.equal(await page.getByText("yours alone").count(), 0, name);
+      }
+      watch.check();
+    });
+
     test("the setup link works once", async () => {
       await page.goto(server.setupUrl);
       await page.getByRole("heading", { name: "already set up" }).waitFor();

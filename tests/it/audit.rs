@@ -284,7 +284,10 @@ async fn the_page_says_how_far_the_chain_was_sound_and_goes_on_from_there() {
     *server.app.verified.lock() = Some(sound.clone());
     server.advance(HOUR / 2);
     let page = browser.get("/admin/audit").await.text;
-    assert!(page.contains(&format!("Checked 30 min ago: no event was changed, up to {}, the newest.", sound.head.seq)), "{page}");
+    assert!(
+        page.contains(&format!("Checked 30 min ago: no event was changed, up to event {}, the newest.", sound.head.seq)),
+        "{page}"
+    );
     let later = services::audit::verify(&server.app, sound.head).await.expect("reads");
     assert_eq!((later.head, later.broken.is_none()), (sound.head, true));
     without_triggers(&server).execute("UPDATE audit_events SET ip = '' WHERE ip <> ''", []).expect("changes");
@@ -303,13 +306,13 @@ async fn the_page_says_how_far_the_log_was_checked_and_what_came_since() {
     let last = verified.head.seq;
     *server.app.verified.lock() = Some(verified);
     let page = browser.get("/admin/audit").await.expect(200).text;
-    assert!(page.contains(&format!("no event was changed, up to {last}, the newest.")), "{page}");
+    assert!(page.contains(&format!("no event was changed, up to event {last}, the newest.")), "{page}");
     server.key_of(admin.user(), &[Scope::UsersRead]).await;
     let page = browser.get("/admin/audit").await.expect(200).text;
-    assert!(page.contains(&format!("up to {last}, the newest then. 1 event came since;")), "{page}");
+    assert!(page.contains(&format!("up to event {last}, the newest then. 1 event came since;")), "{page}");
     browser.submit("/admin/audit", "/admin/audit/check", &[]).await.expect(303);
     let page = browser.get("/admin/audit").await.expect(200).text;
-    assert!(page.contains(&format!("no event was changed, up to {}, the newest.", last + 1)), "{page}");
+    assert!(page.contains(&format!("no event was changed, up to event {}, the newest.", last + 1)), "{page}");
 }
 
 #[tokio::test]

@@ -185,10 +185,11 @@ async fn the_network_page_tells_of_the_certificate() {
     let (files, _) = Files::new();
     let server = beside(|config| files.configure(config)).await;
     let (page, shown) = (page(&server, "/admin/settings/network").await, status(&server));
+    let told = |at: Timestamp| at.to_jiff().strftime("%a %-d %b %Y %H:%M UTC").to_string();
     for fact in [
         "<dt>Names</dt><dd>keys.example.com</dd>".to_owned(),
         format!("<dt>Comes from</dt><dd>the file {}</dd>", files.dir.path().join("cert.pem").display()),
-        format!("<dt>Ends</dt><dd>{}</dd>", shown.ends_at.expect("it ends")),
+        format!("<dt>Ends</dt><dd>{}</dd>", told(shown.ends_at.expect("it ends"))),
         "<dt>Next renewal</dt><dd>when its file changes</dd>".into(),
         shown.fingerprint,
     ] {
@@ -196,7 +197,7 @@ async fn the_network_page_tells_of_the_certificate() {
     }
     assert!(page.contains("<dt>Certificate</dt><dd>files, for keys.example.com, until"), "{page}");
     let server = beside(|_| {}).await;
-    let renews_at = status(&server).renews_at.expect("it is made here");
+    let renews_at = told(status(&server).renews_at.expect("it is made here"));
     assert!(self::page(&server, "/admin/settings/network").await.contains(&format!("<dd>{renews_at}, by itself</dd>")));
 }
 

@@ -327,7 +327,8 @@ fn day(field: &str, typed: &str, errors: &mut FieldErrors, which: impl Fn(Date) 
 
 impl EventRow {
     pub fn new(event: &AuditEvent, now: &Now) -> Self {
-        let full = |at| now.moment(at).full;
+        // Nearly every moment that an event tells of is an end.
+        let full = |at| now.end(at).full;
         Self {
             href: format!("{BASE}/{}", event.id),
             sentence: sentence(event, full).into(),
@@ -376,11 +377,11 @@ async fn mark(who: &SignedIn, now: &Now) -> Result<Mark> {
 /// How far the chain was sound, and what has come since and was not looked at yet.
 fn sound(verified: &Verified, newest: i64, now: &Now) -> Message {
     let words = match u64::try_from(newest - verified.head.seq).unwrap_or_default() {
-        0 => t("Checked {when}: no event was changed, up to {last}, the newest."),
+        0 => t("Checked {when}: no event was changed, up to event {last}, the newest."),
         since => count(
             since,
-            "Checked {when}: no event was changed, up to {last}, the newest then. {n} event came since; the chain is checked every hour.",
-            "Checked {when}: no event was changed, up to {last}, the newest then. {n} events came since; the chain is checked every hour.",
+            "Checked {when}: no event was changed, up to event {last}, the newest then. {n} event came since; the chain is checked every hour.",
+            "Checked {when}: no event was changed, up to event {last}, the newest then. {n} events came since; the chain is checked every hour.",
         ),
     };
     let last = grouped(verified.head.seq.unsigned_abs());

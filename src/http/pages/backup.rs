@@ -139,12 +139,14 @@ fn newest_words(who: &SignedIn, age: Age, here: &[Backup]) -> String {
 }
 
 async fn page(who: &SignedIn, banner: Option<Banner>, errors: FormErrors) -> Result<BackupPage, PageError> {
+    let trouble = backups::trouble(&who.app).await?;
     let (found, errors) = match backups::list(&who.app, &who.caller).await {
         Ok(found) => (found, errors),
         Err(BackupError::App(err)) => return Err(err.into()),
+        // The banner says it.
+        Err(_) if trouble.is_some() => (Vec::new(), errors),
         Err(err) => (Vec::new(), FormErrors::at_large(t_refusal(&format!("{err}.")))),
     };
-    let trouble = backups::trouble(&who.app).await?;
     let trouble = trouble.map(|why| Banner::warn(t("Backups cannot be made"), trouble_words(&why)));
     let config = &who.app.config.backup;
     let newest = newest_words(who, backups::age(&who.app).await?, &found);

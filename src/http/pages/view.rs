@@ -308,7 +308,8 @@ pub fn size_words(bytes: u64) -> String {
 /// `12 days`
 pub fn age_words(age: Duration) -> String {
     let words = match age.as_secs() {
-        seconds @ 0..7_200 => count(seconds / 60, "{n} minute", "{n} minutes"),
+        0..60 => t("less than a minute"),
+        seconds @ 60..7_200 => count(seconds / 60, "{n} minute", "{n} minutes"),
         seconds @ 7_200..172_800 => count(seconds / 3_600, "{n} hour", "{n} hours"),
         seconds => count(seconds / 86_400, "{n} day", "{n} days"),
     };
