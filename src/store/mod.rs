@@ -306,8 +306,14 @@ impl ServerLock {
         make_private_dir(dir)?;
         let path = dir.join("keyrack.lock");
         let io = |source| OpenError::Io { path: path.clone(), source };
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
+        // What is written into it would else go wherever a link of the directory's owner leads.
+        let no_link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
+        let mut open = OpenOptions::new();
+        open.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_link);
+        let mut file = open.open(&path).map_err(|err| match path.is_symlink() {
+            true => OpenError::Link(path.clone()),
+            false => io(err),
+        })?;
         owner::hand_over(dir, &file).map_err(io)?;
         if file.try_lock().is_err() {
             let mut holder = String::new();

@@ -76,6 +76,16 @@ fn a_second_server_is_told_who_has_the_directory() {
 }
 
 #[test]
+fn a_lock_that_leads_elsewhere_is_not_written() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let elsewhere = dir.path().join("elsewhere");
+    fs::write(&elsewhere, "of somebody else").expect("writes");
+    symlink(&elsewhere, dir.path().join("keyrack.lock")).expect("links");
+    assert!(matches!(ServerLock::take(dir.path(), "pid 17"), Err(OpenError::Link(_))));
+    assert_eq!(fs::read_to_string(&elsewhere).expect("reads"), "of somebody else");
+}
+
+#[test]
 fn a_database_of_a_newer_program_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().expect("a directory");
     drop(Store::open(dir.path()).expect("opens"));
