@@ -28,7 +28,7 @@ pub enum WebhookCommand {
     List,
     /// Add a webhook and print its secret, once
     Add {
-        /// Where events are sent, for example https://example.com/hooks/keyrack
+        #[arg(help = "Where events are sent, for example https://example.com/hooks/keyrack")]
         url: String,
         #[arg(long = "event", value_name = "EVENT", required = true, value_parser = values::event, value_delimiter = ',')]
         #[arg(help = events_help())]

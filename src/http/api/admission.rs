@@ -44,7 +44,7 @@ struct Pass<'a> {
     _slot: Option<Slot<'a>>,
 }
 
-/// What the first arguments of a handler are made of ([`super::allowed`], [`super::fields`]), each taken once.
+/// What the first arguments of a handler are made of (`allowed.rs`, `fields.rs`), each taken once.
 pub struct Handed {
     pub admitted: Option<Rc<Admitted>>,
     /// The body of a verb that has one, or why it was cut.
