@@ -59,7 +59,7 @@ AIMS = [
 ]
 # Told where the aim is missed.
 WHY = {
-    "me": "Of 39,400 instructions (bare: 18,600) 3,800 write the limits' headers, 3,900 find the key, 2,500 answer and 600 count; 6,500 are routes and layers, where it came from and its id (callgrind). 64 % of its CPU is the kernel's (perf).",
+    "me": "Of 39,400 instructions (bare: 18,600) 3,800 write the limits' headers, 3,900 find the key, 2,500 answer and 600 count; 7,600 are routes and layers, where it came from and its id (callgrind). 64 % of its CPU is the kernel's (perf).",
     "forward-auth": "The work of the first row, with six headers more in place of a body: its handler takes 5,200 instructions where that one's takes 2,500 (callgrind). Beside it bare sends no body, and is faster than in the first row.",
     "verify": "Of 56,500 instructions, where the first row takes 39,400, 7,800 find two keys (7,000 of them hashing), 3,800 write the limits' headers, 1,600 read the question, 1,200 write the limits into the body; actix looks for a request three times instead of twice, 4,700 more, in bare, too (callgrind).",
     "cold": "Five rows of five tables are read on the way, and fourteen are written afterwards: counts for key and account, windows, the last use (perf: a third of the CPU is the writer).",
@@ -69,7 +69,7 @@ WHY = {
     "peer.haproxy": "62 % of the CPU here is the kernel's, as there (perf); haproxy answers text that lies ready, and tells nobody what is left of a limit.",
     "peer.fastapi": "The bare handler itself is 15.4 times as fast. FastAPI has everything in a dict of its one process here, on uvloop and httptools.",
     "list": "Half of the instructions are the statement and its rows, a third writes the JSON; it goes off the workers to a reader and back.",
-    "instructions": "Callgrind knows no SHA instructions: 3,500 are the hash. Of the other 17,400 more than bare 3,800 write the limits' headers, 2,500 are the answer, 600 count it, and 6,500 are routes and layers, where it came from and its id.",
+    "instructions": "Callgrind knows no SHA instructions: 3,500 are the hash. Of the other 17,400 more than bare 3,800 write the limits' headers, 2,500 are the answer, 600 count it, and 7,600 are routes and layers, some of them in bare, too, where it came from and its id.",
     "p99.many": "A p99 of milliseconds is worth little here: something takes the core from bare, too, 60 to 80 times a second, and bare's own was 0.4 to 1.4 ms from run to run (involuntary switches).",
     "idle.p99": "As the p99 of 32 connections: alone it was 0.8 in this run and 3.8 in the one before.",
     "users.hash": "92 % of its CPU is hashing, 4 the writer with the user, its audit event and their indexes, 3 the request (perf).",

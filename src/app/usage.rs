@@ -61,6 +61,7 @@ struct Shard(Mutex<Counted>);
 struct Counted {
     // Of ids that we made, routes and minutes: nobody can choose them so that they collide.
     requests: HashMap<Cell, Tally, RandomState>,
+    // Of labels that clients choose, too: those that collide are at most [`MOST_SERVICE_CELLS`].
     services: HashMap<ServiceCell, Checks, RandomState>,
 }
 

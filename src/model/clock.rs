@@ -176,7 +176,7 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::Real { .. } => Timestamp(wall_ns().div_euclid(NS_PER_MS)),
-            Source::Set(time) => Timestamp(time.start_ms + (time.passed_ns.load(SeqCst) / 1_000_000) as i64),
+            Source::Set(time) => Timestamp(time.start_ms + time.passed_ns.load(SeqCst) as i64 / NS_PER_MS),
         }
     }
 

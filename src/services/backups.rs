@@ -204,7 +204,11 @@ pub async fn make_if_due(app: &App) -> Result<Option<Backup>, BackupError> {
         && !matches!(err, BackupError::Stopped)
     {
         let (words, now) = (in_full(err), app.clock.now());
-        app.store.write(move |tx| store::settings::set(tx, FAILED, &words, now)).await?;
+        let noted = app.store.write(move |tx| store::settings::set(tx, FAILED, &words, now)).await;
+        // A disk that took no backup may take no note of it either: what is told is why there is no backup.
+        if let Err(err) = noted {
+            tracing::warn!(error = in_full(&err), "that no backup was made could not be noted");
+        }
     }
     made
 }

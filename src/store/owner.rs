@@ -14,13 +14,13 @@ pub fn hand_over(data: &Path, made: &File) -> io::Result<()> {
     if owner.uid() == 0 || !rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    // Where it lies indeed: a name could lead, by a link of the owner's, to where they may write nothing.
-    let Ok(place) = fs::read_link(format!("/proc/self/fd/{}", made.as_raw_fd())) else { return Ok(()) };
-    // And a file of another name as well is not one that was just made.
-    let made_now = made.metadata()?;
-    if made_now.is_file() && made_now.nlink() > 1 {
+    // A file of another name as well is not one that was just made.
+    let meta = made.metadata()?;
+    if meta.is_file() && meta.nlink() > 1 {
         return Ok(());
     }
+    // Where it lies indeed: a name could lead, by a link of the owner's, to where they may write nothing.
+    let Ok(place) = fs::read_link(format!("/proc/self/fd/{}", made.as_raw_fd())) else { return Ok(()) };
     let is_theirs = place.parent().is_some_and(|dir| dir.metadata().is_ok_and(|dir| dir.uid() == owner.uid()));
     if is_theirs { fchown(made, Some(owner.uid()), Some(owner.gid())) } else { Ok(()) }
 }
